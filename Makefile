@@ -1,0 +1,13 @@
+# Each target is one line; the README's two commands need none of them.
+BIN ?= .venv/bin
+SEED ?= 7
+.PHONY: setup check test quick simulate bench verify clean
+
+setup: ; python3 -m venv .venv && $(BIN)/pip install -q -e '.[test]'
+check: ; $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+test: ; $(BIN)/pytest -q
+quick: ; $(BIN)/pytest -q -m "not slow and not netns and not process"
+simulate: ; $(BIN)/python -m meshcluster.testing.simulation --seed $(SEED)
+bench: ; $(BIN)/python -m benchmarks
+verify: ; $(BIN)/python -m benchmarks --compare benchmarks/stored.json
+clean: ; rm -rf build dist .hypothesis .*_cache && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

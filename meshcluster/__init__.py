@@ -1,0 +1,77 @@
+"""Processes find each other and talk, with no server and no configuration.
+
+::
+
+    import meshcluster
+
+    cluster = meshcluster.join(tags=["web"])
+"""
+
+from .cluster import AsyncCluster
+from .errors import (
+    ClusterError,
+    ConfigError,
+    Congested,
+    DecodeError,
+    DialFailed,
+    EncodeError,
+    HookError,
+    HookFailed,
+    HookRejected,
+    LinkError,
+    MessageTooLarge,
+    NoResponder,
+    NoRoute,
+    NoServices,
+    NotJoined,
+    PluginError,
+    QueryError,
+    QueryTimeout,
+    RemoteError,
+    ServiceLost,
+    WireError,
+)
+from .hooks import PASS
+from .model import Endpoint, Service
+from .query import STOP, AsyncQuery
+from .sync.cluster import Cluster, join
+from .sync.query import Query
+from .tags import Tags
+from .version import VERSION as __version__
+from .wire.message import Message
+
+__all__ = (
+    "PASS",
+    "STOP",
+    "AsyncCluster",
+    "AsyncQuery",
+    "Cluster",
+    "ClusterError",
+    "ConfigError",
+    "Congested",
+    "DecodeError",
+    "DialFailed",
+    "EncodeError",
+    "Endpoint",
+    "HookError",
+    "HookFailed",
+    "HookRejected",
+    "LinkError",
+    "Message",
+    "MessageTooLarge",
+    "NoResponder",
+    "NoRoute",
+    "NoServices",
+    "NotJoined",
+    "PluginError",
+    "Query",
+    "QueryError",
+    "QueryTimeout",
+    "RemoteError",
+    "Service",
+    "ServiceLost",
+    "Tags",
+    "WireError",
+    "__version__",
+    "join",
+)

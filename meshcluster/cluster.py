@@ -1,0 +1,375 @@
+"""``AsyncCluster``: a member of the mesh, in the event loop of its caller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
+from random import SystemRandom
+from types import TracebackType
+from typing import Any, Self
+
+from .announcers import MulticastAnnouncer
+from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig
+from .errors import ConfigError, NoServices, NotJoined
+from .hooks import HookRegistry
+from .hooks.placing import HookPlacing
+from .model import Endpoint, Identity, Service
+from .node.node import Asked, Node
+from .node.queries import Gathering
+from .node.resolver import Resolver, Words
+from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
+from .protocols.registry import DEFAULT
+from .query import AsyncQuery, OnEvent
+from .runtime import host
+from .runtime.driver import Driver
+from .runtime.runners import LoopRunner, Runner
+from .runtime.sending import Part
+from .tags import Change, Tags
+
+
+class Joining:
+    """What ``AsyncCluster.join`` returns: awaitable, and a context manager that leaves."""
+
+    def __init__(self, join: Callable[[], Awaitable[AsyncCluster]], cluster: AsyncCluster) -> None:
+        self._join = join
+        self._cluster = cluster
+
+    def __await__(self) -> Generator[Any, None, AsyncCluster]:
+        return self._join().__await__()
+
+    async def __aenter__(self) -> AsyncCluster:
+        return await self._join()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        await self._cluster.leave()
+
+
+class AsyncCluster(HookPlacing):
+    """Our handle on the mesh. Make it, place hooks, join::
+
+        cluster = AsyncCluster()
+
+        @cluster.hook("service.discovered")
+        def discovered(service): ...
+
+        async with cluster.join(tags=["web"]):
+            ...
+
+    Hooks may also be placed after joining; nothing that was discovered is missed.
+    """
+
+    def __init__(self) -> None:
+        self._hooks = HookRegistry(allow_async=self._allow_async)
+        self._id = os.urandom(16)
+        self._boot = 0
+        self._joined: Driver | None = None
+        self._left = asyncio.Event()
+        self._room = asyncio.Event()
+        self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
+
+    _allow_async = True
+    _make_runner: Callable[..., Runner] = staticmethod(LoopRunner)
+
+    # --- joining -----------------------------------------------------------------------------
+
+    def join(
+        self, tags: Iterable[str] = (), *, cluster: str = "default", name: str | None = None,
+        ttl: int = 0, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT,
+        heartbeat_seconds: float = 1.0, expire_seconds: float = 30.0,
+        channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
+        protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
+        interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+    ) -> Joining:  # fmt: skip
+        """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
+
+        Args:
+            tags: words others can resolve us by.
+            cluster: the mesh's name; members of other names are not seen.
+            name: our label; by default the program's name and process id.
+            ttl: how far beacons reach: 0 this host, 1 this LAN, 2 to 255 routed networks.
+            address, port: the multicast group of the beacons, the same for all members.
+            heartbeat_seconds: between two beacons.
+            expire_seconds: how long a member that is not heard is kept.
+            channels: numbers we listen to besides 0, 1 and 2.
+            protocols: schemes we offer, best first; by default unix, tcp.
+            protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
+            interfaces: reserved; the default interface is used.
+            props: anything else to say of ourselves.
+
+        Raises:
+            ConfigError: a setting that cannot work, or is in use by another program.
+            PluginError: a protocol that is not known here.
+            MessageTooLarge: tags and props of more than 63 KiB.
+        """
+        given = tags if isinstance(tags, str) else tuple(dict.fromkeys(tags))
+        config = partial(
+            ClusterConfig, cluster=cluster, name=name or host.default_name(), tags=given, ttl=ttl,
+            address=address, port=port, heartbeat_seconds=heartbeat_seconds,
+            expire_seconds=expire_seconds, channels=tuple(channels),
+            protocols=None if protocols is None else _schemes(protocols),
+            protocol_options=protocol_options or {}, props=props or {},
+            interfaces=None if interfaces is None else tuple(interfaces),
+        )  # fmt: skip
+        return Joining(lambda: self._start(config()), self)
+
+    async def _start(self, config: ClusterConfig) -> AsyncCluster:
+        if self._joined is not None:
+            raise ConfigError("joined already: leave() first, or make another cluster")
+        if config.interfaces is not None:
+            raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
+        self._boot = max(self._boot + 1, time.time_ns())
+        identity = Identity(self._id, self._boot, config.name, host.host_id())
+        announcer = MulticastAnnouncer(config.address, config.port, config.ttl)
+        handlers: dict[str, ProtocolHandler] = {}
+        try:
+            await announcer.open()
+            endpoints = [
+                Endpoint(scheme, await self._listen(scheme, config, handlers))
+                for scheme in config.protocols or DEFAULT
+            ]
+            node = Node(
+                identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
+                port=announcer.port, own_addresses=host.own_addresses(),
+                spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
+            )  # fmt: skip
+        except BaseException:
+            announcer.close()
+            for handler in handlers.values():
+                await handler.close()
+            raise
+        self._left.clear()
+        driver = Driver(
+            node, self._hooks, announcers=[announcer], handlers=handlers,
+            make_runner=self._make_runner,
+        )  # fmt: skip
+        driver.room = self._room.set
+        self._joined = driver
+        announcer.start(driver)
+        driver.start()
+        return self
+
+    async def _listen(
+        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]
+    ) -> dict[str, str | int]:
+        """Loads a protocol and begins to listen; returns what is advertised of it."""
+        context = Context(
+            cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
+            runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
+        )  # fmt: skip
+        handler = handlers[scheme] = load(scheme, context)
+
+        def accept(link: Link) -> LinkReceiver | None:
+            return self._joined.accept(scheme, None, link) if self._joined else None
+
+        return await handler.listen(accept)
+
+    @property
+    def _driver(self) -> Driver:
+        if self._joined is None:
+            raise NotJoined("not joined: call join() first")
+        return self._joined
+
+    async def leave(self) -> None:
+        """Delivers what is under way (for at most a second), says goodbye, closes everything.
+
+        Idempotent; may be called from a hook.
+        """
+        driver = self._joined
+        if driver is None:
+            return
+        await driver.leave()
+        if self._joined is driver:
+            self._joined = None
+            self._hooks.added = lambda hook: None
+            self._left.set()
+
+    async def run_forever(self) -> None:
+        """Returns when the cluster is left (by a hook, for instance)."""
+        if self._joined is not None:
+            await self._left.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        await self.leave()
+
+    # --- hooks and members -------------------------------------------------------------------
+
+    def _place(self, point: str, function: Any, **filters: Any) -> None:
+        self._hooks.add(point, function, **filters)
+
+    def _displace(self, function: Any) -> int:
+        return self._hooks.remove(function)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The members known, in the order of their discovery, without ourselves."""
+        return self._driver.sender.services
+
+    @property
+    def tags(self) -> Tags:
+        """Our own tags: a sequence, with ``append``, ``remove`` and ``replace``."""
+        return self._tags
+
+    def _change_tags(self, change: Change) -> None:
+        driver = self._driver
+        tags = change(driver.node.details.tags)
+        if tags != driver.node.details.tags:
+            driver.node.describe(asyncio.get_running_loop().time(), tags=tags)
+            driver.step()
+
+    def resolve(self, *words: str) -> tuple[Service, ...]:
+        """The members that have every word among their tags, name, id, host, address; the word
+        ``localhost`` matches those proven to be on this machine. Without words: all.
+        """
+        return self._driver.sender.resolve(words)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How much was dropped since joining, by reason. A copy."""
+        return self._driver.node.counters.as_dict()
+
+    async def wait_for_services(
+        self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0  # noqa: ASYNC109
+    ) -> tuple[Service, ...]:
+        """The members that match, once there are at least ``count``.
+
+        Raises:
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many.
+        """
+        found = self._driver.sender.resolve(resolve)
+        if len(found) >= count:
+            return found
+        watcher = asyncio.Event()
+
+        def look(service: Service) -> None:
+            watcher.set()
+
+        self._hooks.add("service.discovered", look)
+        self._hooks.add("service.changed", look)
+        try:
+            async with asyncio.timeout(timeout):
+                while len(found := self._driver.sender.resolve(resolve)) < count:
+                    watcher.clear()
+                    await watcher.wait()
+        except TimeoutError:
+            wanted = "" if resolve is None else f" with {resolve!r}"
+            raise TimeoutError(
+                f"{len(found)} of {count} services{wanted} after {timeout:g} s"
+            ) from None
+        finally:
+            self._hooks.remove(look)
+        return found
+
+    # --- messages ----------------------------------------------------------------------------
+
+    async def send(
+        self, data: object, *, resolve: Words | None = None, resolver: Resolver | None = None,
+        services: Iterable[Service] | None = None, channel: int = 0,
+        protocols: Sequence[str] | None = None,
+    ) -> tuple[Service, ...]:  # fmt: skip
+        """Tells something to some members; their ``event`` hooks get it, in order, once.
+
+        Args:
+            data: None, bool, int, float, str, bytes, list, tuple, set, dict, datetime, inside each
+                other at will, or a dataclass or Struct; it arrives exactly as it is.
+            resolve: words a receiver must all have (one string is one word).
+            resolver: tests such as ``["-has", "web", "-not", "old"]``.
+            services: the receivers themselves; with the others: whoever any of them means.
+            channel: the number it travels on.
+            protocols: only these protocols, by a session of their own.
+
+        Returns:
+            The services it was queued for.
+
+        Raises:
+            NoServices: nobody matched, or none of the three was given.
+            NoRoute: a receiver offers none of ``protocols``.
+            EncodeError, MessageTooLarge: ``data`` cannot be sent as it is.
+            HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
+            Congested: a receiver has not taken what waits for it for 30 s.
+        """
+        parts = self._driver.sender.event(data, resolve, resolver, services, channel, protocols)
+        return await self._commit(parts)
+
+    async def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error."""
+        return await self._commit(self._driver.sender.event_to_all(data, channel))
+
+    async def _commit(self, parts: Sequence[Part]) -> tuple[Service, ...]:
+        driver = self._driver
+        if driver.sender.congested(parts):
+            await self._wait_for_room(driver, parts)
+        return driver.commit(parts)
+
+    async def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
+        seconds = driver.config.limits.send_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                while driver.joined and driver.sender.congested(parts):
+                    driver.full = True
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            raise driver.sender.too_slow(parts, seconds) from None
+
+    def query(
+        self, query: object = None, *, resolve: Words | None = None,
+        resolver: Resolver | None = None, services: Iterable[Service] | None = None,
+        timeout: float = 30.0, channel: int = 0, protocols: Sequence[str] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> AsyncQuery:  # fmt: skip
+        """Asks members and collects their answers; returns at once.
+
+        Args:
+            query: what is asked: anything ``send`` takes.
+            resolve, resolver, services: whom; without them everybody. See ``send``.
+            timeout: seconds until those who have not answered are given up.
+            channel, protocols: see ``send``.
+            on_event: called as ``on_event(name, query)`` with "start", "response", "error",
+                "timeout" and, last and always, "done"; may return ``STOP``.
+
+        Raises:
+            EncodeError, NoRoute, HookRejected, HookFailed: see ``send``. That nobody matches is
+            raised by ``wait`` and iteration; just after joining they first wait for members.
+        """
+        driver = self._driver
+        gathering = Gathering(driver.next_query_id(), timeout)
+        made = AsyncQuery(gathering, driver.cancel, on_event)
+        asked, again = self._questions(
+            gathering.id, query, resolve, resolver, services, channel, protocols
+        )
+        driver.ask(gathering, made, asked, again)
+        return made
+
+    def _questions(
+        self, query_id: int, query: object, resolve: Words | None, resolver: Resolver | None,
+        services: Iterable[Service] | None, channel: int, protocols: Sequence[str] | None,
+    ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
+        """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
+        sender = self._driver.sender
+        form, body = sender.encode(query, channel)
+        services = None if services is None else tuple(services)
+        find = partial(
+            sender.questions, query_id, form, body, resolve, resolver, services, channel, protocols
+        )
+        try:
+            return find(), find
+        except NoServices:
+            return None, find
+
+
+def _schemes(protocols: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(protocols, str):
+        raise ConfigError(f"protocols={protocols!r}: a sequence, such as [{protocols!r}]")
+    return tuple(dict.fromkeys(protocols))

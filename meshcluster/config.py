@@ -1,0 +1,148 @@
+"""Settings and limits of one member. Frozen; checked when made; nothing here reads the system."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ConfigError
+
+DEFAULT_ADDRESS = "239.255.77.67"
+"""The beacon group: administratively scoped IPv4 multicast (RFC 2365, organisation-local)."""
+
+DEFAULT_PORT = 27677
+"""The beacon port: outside the ephemeral range of Linux, macOS and Windows."""
+
+MAX_NAME_CHARACTERS = 64
+CHANNELS_ALWAYS = (0, 1, 2)
+"""Channel numbers every member listens to: 0 everybody, 1 this host, 2 this LAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bound of every table, queue and wait, and what happens there."""
+
+    message_bytes: int = 64 * 1024 * 1024
+    """A larger body is refused at the send with ``MessageTooLarge``."""
+    datagram_bytes: int = 1200
+    """No datagram is larger, so none is fragmented; larger details travel over a link."""
+    hello_bytes: int = 64 * 1024
+    """A longer frame before a link's hello ends the link before anything is allocated."""
+    candidates: int = 4096
+    """Strangers heard but not proven; further ones are dropped and counted."""
+    members: int = 16384
+    """Proven members; further ones are dropped and counted."""
+    lanes: int = 8
+    """Sessions one member may have with us (one for each set of protocols asked for)."""
+    pending_links: int = 64
+    """Links whose hello has not come; further ones are closed and counted."""
+    held_questions: int = 1024
+    """Questions held until a query hook is placed; further ones get no responder."""
+    open_questions: int = 4096
+    """Questions handed to responders and not answered yet; further ones are told to retry."""
+    waiting_messages: int = 16384
+    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``."""
+    event_window_bytes: int = 4 * 1024 * 1024
+    """Events a receiver's hooks have not taken; beyond, its senders keep theirs."""
+    unacked_bytes: int = 8 * 1024 * 1024
+    """Sent and not acknowledged; beyond, a session sends nothing new."""
+    hello_seconds: float = 5.0
+    """A link without a hello is closed."""
+    dial_seconds: float = 2.0
+    """An endpoint that does not open in time failed; the next is tried."""
+    send_seconds: float = 30.0
+    """How long a send waits for room before it raises ``Congested``."""
+    settle_seconds: float = 0.3
+    """After join: how long events and questions are held for hooks, and a query for members."""
+    leave_seconds: float = 1.0
+    """How long leave waits for messages under way to be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """Everything ``join`` was told. Durations are seconds.
+
+    Raises:
+        ConfigError: a value cannot work; the text says which and what would.
+    """
+
+    cluster: str = "default"
+    name: str = "member"
+    tags: tuple[str, ...] = ()
+    ttl: int = 0
+    address: str = DEFAULT_ADDRESS
+    port: int = DEFAULT_PORT
+    heartbeat_seconds: float = 1.0
+    expire_seconds: float = 30.0
+    channels: tuple[int, ...] = ()
+    protocols: tuple[str, ...] | None = None
+    protocol_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    interfaces: tuple[str, ...] | None = None
+    props: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        check_label("cluster", self.cluster)
+        check_label("name", self.name)
+        check_tags(self.tags)
+        _check(isinstance(self.ttl, int) and 0 <= self.ttl <= 255, "ttl", self.ttl, "0 to 255")
+        _check(_is_group(self.address), "address", self.address, "an IPv4 multicast address")
+        _check(
+            isinstance(self.port, int) and 0 < self.port < 65536, "port", self.port, "1 to 65535"
+        )
+        _check(
+            0.01 <= self.heartbeat_seconds <= 3600,
+            "heartbeat_seconds",
+            self.heartbeat_seconds,
+            "0.01 to 3600",
+        )
+        _check(
+            self.expire_seconds >= 2 * self.heartbeat_seconds,
+            "expire_seconds",
+            self.expire_seconds,
+            "at least twice heartbeat_seconds",
+        )
+        for channel in self.channels:
+            check_channel(channel)
+        _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
+
+    @property
+    def all_channels(self) -> frozenset[int]:
+        """The channel numbers this member listens to."""
+        return frozenset(self.channels).union(CHANNELS_ALWAYS)
+
+
+def check_label(setting: str, value: object) -> None:
+    """Refuses what is not a short printable text: it ends up in logs and on terminals."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS:
+        raise ConfigError(f"{setting}={value!r}: a text of 1 to {MAX_NAME_CHARACTERS} characters")
+    if not value.isprintable():
+        raise ConfigError(f"{setting}={value!r}: printable characters only")
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Refuses tags that are not short printable texts, and a bare string given for a sequence."""
+    if isinstance(tags, str):
+        raise ConfigError(f"tags={tags!r}: a sequence of texts, such as tags=[{tags!r}]")
+    for tag in tags:
+        check_label("tag", tag)
+
+
+def check_channel(channel: object) -> None:
+    """Refuses what is not a channel number."""
+    if not isinstance(channel, int) or isinstance(channel, bool) or not 0 <= channel < 2**32:
+        raise ConfigError(f"channel={channel!r}: a number from 0 to 4294967295")
+
+
+def _is_group(address: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(address).is_multicast
+    except ValueError:
+        return False
+
+
+def _check(good: bool, setting: str, value: object, wanted: str) -> None:
+    if not good:
+        raise ConfigError(f"{setting}={value!r}: {wanted}")

@@ -1,0 +1,155 @@
+"""Every exception of the package, in one tree. What the caller did wrong, what the other side
+did wrong and what the network did are told apart.
+
+    ClusterError
+    ├─ ConfigError (ValueError)         a setting that cannot work; the text names it
+    ├─ PluginError                      an unknown or doubly claimed protocol
+    ├─ NotJoined                        used before join or after leave
+    ├─ WireError
+    │  ├─ DecodeError                   they sent what nobody may send
+    │  └─ EncodeError (ValueError)      we were asked to send what cannot be sent
+    │     └─ MessageTooLarge
+    ├─ LinkError (OSError)
+    │  ├─ DialFailed                    one endpoint could not be opened
+    │  └─ NoRoute                       every endpoint was tried; ``attempts`` says why each failed
+    ├─ HookError
+    │  ├─ HookRejected                  a hook said no
+    │  └─ HookFailed                    a hook broke; its exception is the cause
+    ├─ NoServices (LookupError)         nobody matched
+    ├─ Congested (TimeoutError)         a receiver has not taken its messages in time
+    └─ QueryError
+       ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
+       ├─ RemoteError                   the responder of ``service`` raised
+       ├─ NoResponder                   the member has no query hook that answers
+       └─ ServiceLost                   the member left or died before it answered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model import Service
+
+
+class ClusterError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigError(ClusterError, ValueError):
+    """A setting that cannot work. The text names the setting and says what would work."""
+
+
+class PluginError(ClusterError):
+    """A protocol that is not known here, or that two packages claim."""
+
+
+class NotJoined(ClusterError):
+    """The cluster was used before ``join`` or after ``leave``."""
+
+
+class WireError(ClusterError):
+    """What should travel, or did travel, does not fit the wire format."""
+
+
+class DecodeError(WireError):
+    """Received bytes that no correct member sends."""
+
+
+class EncodeError(WireError, ValueError):
+    """A value that cannot be sent exactly as it is. The text names the place inside the value."""
+
+
+class MessageTooLarge(EncodeError):
+    """A message, or an own description, that is larger than its limit."""
+
+
+class LinkError(ClusterError, OSError):
+    """A path to another member failed."""
+
+
+class DialFailed(LinkError):
+    """One endpoint of a member could not be opened."""
+
+
+class NoRoute(LinkError):
+    """No endpoint of a member could be opened.
+
+    ``attempts`` is a tuple of (scheme, reason) in the order in which they were tried.
+    """
+
+    def __init__(self, text: str, attempts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.attempts = tuple(attempts)
+
+
+class HookError(ClusterError):
+    """A hook stood in the way."""
+
+
+class HookRejected(HookError):
+    """Raised by a hook to veto a message or a member; the sender's call raises it."""
+
+
+class HookFailed(HookError):
+    """A hook raised something unexpected; the message was not sent. See ``__cause__``."""
+
+
+class NoServices(ClusterError, LookupError):
+    """Nobody matched what was asked for."""
+
+
+class Congested(ClusterError, TimeoutError):
+    """A receiver has not taken its waiting messages within ``send_seconds``."""
+
+
+class QueryError(ClusterError):
+    """A question that was not answered."""
+
+
+class QueryTimeout(QueryError, TimeoutError):
+    """The deadline of a query passed.
+
+    ``results`` maps each service that answered to its answer, ``errors`` each that failed to its
+    exception, ``missing`` is the tuple of services that stayed silent.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        results: Mapping[Service, Any],
+        errors: Mapping[Service, Exception],
+        missing: Sequence[Service],
+    ) -> None:
+        super().__init__(text)
+        self.results = dict(results)
+        self.errors = dict(errors)
+        self.missing = tuple(missing)
+
+
+class RemoteError(QueryError):
+    """The responder raised. ``service`` answered with ``kind`` (the type's name) and ``text``."""
+
+    def __init__(self, service: Service, kind: str, text: str) -> None:
+        super().__init__(f"{service.name} raised {kind}: {text}")
+        self.service = service
+        self.kind = kind
+        self.text = text
+
+
+class NoResponder(QueryError):
+    """The member ``service`` has no query hook, or none that answers this question."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(f"{service.name} has no query hook that answers")
+        self.service = service
+
+
+class ServiceLost(QueryError):
+    """The member ``service`` left or died before it answered."""
+
+    def __init__(self, service: Service, reason: str) -> None:
+        super().__init__(f"{service.name} {reason}")
+        self.service = service
+        self.reason = reason

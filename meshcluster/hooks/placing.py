@@ -1,0 +1,76 @@
+"""``cluster.hook`` and ``unhook``, typed: a misspelled point or a wrong function is an error in the
+editor. Both faces of a cluster have them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, overload
+
+from ..model import Service
+from ..wire.message import Message
+
+Interceptor = TypeVar("Interceptor", bound=Callable[[Message], Message | None])
+Validator = TypeVar("Validator", bound=Callable[[Service], bool | None])
+Observer = TypeVar("Observer", bound=Callable[[Service], Any])
+Listener = TypeVar("Listener", bound=Callable[[Message], Any])
+
+ServicePoint = Literal["service.discovered", "service.changed", "service.lost"]
+
+
+class HookPlacing:
+    """Base of both faces. ``_place`` and ``_displace`` do the work in the right thread."""
+
+    @overload
+    def hook(
+        self, point: Literal["send", "receive"], *, channel: int | None = None,
+        protocol: str | None = None, order: int = 0,
+    ) -> Callable[[Interceptor], Interceptor]: ...  # fmt: skip
+    @overload
+    def hook(
+        self, point: Literal["service.validate"], *, order: int = 0
+    ) -> Callable[[Validator], Validator]: ...
+    @overload
+    def hook(
+        self, point: ServicePoint, *, order: int = 0
+    ) -> Callable[[Observer], Observer]: ...
+    @overload
+    def hook(
+        self, point: Literal["event", "query"], *, channel: int | None = None,
+        protocol: str | None = None, order: int = 0,
+    ) -> Callable[[Listener], Listener]: ...  # fmt: skip
+    def hook(
+        self, point: str, *, channel: int | None = None, protocol: str | None = None,
+        order: int = 0,
+    ) -> Callable[[Any], Any]:  # fmt: skip
+        """Decorator that places a function at a hook point, before or after joining.
+
+        Points: ``send``, ``receive`` (interceptors: return None to leave a message as it is, a
+        ``Message`` to replace it, raise ``HookRejected`` to veto it); ``service.validate`` (return
+        False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``;
+        ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``).
+
+        Args:
+            channel, protocol: only messages of this channel number, this protocol. A ``send`` hook
+                with a protocol sees only the receivers that are reached by it.
+            order: lower runs earlier; equal ones run in the order in which they were placed.
+
+        Raises:
+            ConfigError: no such point, a filter that does not apply, or an ``async def`` where
+                only plain functions can run.
+        """
+
+        def place(function: Any) -> Any:
+            self._place(point, function, channel=channel, protocol=protocol, order=order)
+            return function
+
+        return place
+
+    def unhook(self, function: Callable[..., Any]) -> int:
+        """Takes a function from every point it was placed at; returns from how many."""
+        return self._displace(function)
+
+    def _place(self, point: str, function: Any, **filters: Any) -> None:
+        raise NotImplementedError
+
+    def _displace(self, function: Any) -> int:
+        raise NotImplementedError

@@ -1,0 +1,120 @@
+"""The hooks of one cluster: made before joining, changed at any time, read from any thread.
+
+Readers see a chain as an immutable tuple that is replaced whole, so none takes a lock.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import check_channel
+from ..errors import ConfigError
+from .chain import Function, name_of
+from .points import POINTS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hook:
+    """One registered function with its filters. ``order``: lower runs earlier."""
+
+    point: str
+    function: Function
+    channel: int | None
+    protocol: str | None
+    order: int
+
+    @property
+    def is_async(self) -> bool:
+        return _is_async(self.function)
+
+    def applies(self, channel: int, protocol: str) -> bool:
+        """Whether a message on this channel over this protocol concerns it."""
+        return (self.channel is None or self.channel == channel) and (
+            self.protocol is None or self.protocol == protocol
+        )
+
+
+class HookRegistry:
+    """Adds, removes and looks up hooks. ``allow_async`` is False on the blocking cluster."""
+
+    def __init__(self, *, allow_async: bool) -> None:
+        self._allow_async = allow_async
+        self._hooks: dict[str, tuple[Hook, ...]] = dict.fromkeys(POINTS, ())
+        self._chains: dict[tuple[str, int, str], tuple[Function, ...]] = {}
+        self.added: Callable[[Hook], None] = lambda hook: None
+        """Called after a hook was added; whoever runs the hooks sets it."""
+
+    def add(self, point: str, function: Function, *, channel: int | None = None,
+            protocol: str | None = None, order: int = 0) -> Hook:  # fmt: skip
+        """Places a function at a point.
+
+        Raises:
+            ConfigError: an unknown point (with the known ones), a filter where none applies, or
+                an ``async def`` where only plain functions can run.
+        """
+        self._check(point, function, channel, protocol)
+        hook = Hook(point, function, channel, protocol, order)
+        ordered = sorted((*self._hooks[point], hook), key=lambda each: each.order)
+        self._replace(point, tuple(ordered))
+        self.added(hook)
+        return hook
+
+    def remove(self, function: Function) -> int:
+        """Takes a function from every point it stands at; returns from how many."""
+        count = 0
+        for point, hooks in list(self._hooks.items()):
+            kept = tuple(hook for hook in hooks if hook.function != function)
+            count += len(hooks) - len(kept)
+            if len(kept) != len(hooks):
+                self._replace(point, kept)
+        return count
+
+    def hooks(self, point: str) -> tuple[Hook, ...]:
+        """All hooks of a point, in order."""
+        return self._hooks[point]
+
+    def chain(self, point: str, channel: int = 0, protocol: str = "") -> tuple[Function, ...]:
+        """The functions that apply to a message, in order."""
+        if not self._hooks[point]:
+            return ()
+        chains = self._chains  # before the hooks are read: see _replace
+        key = (point, channel, protocol)
+        chain = chains.get(key)
+        if chain is None:
+            chain = tuple(h.function for h in self._hooks[point] if h.applies(channel, protocol))
+            if len(chains) > 4096:  # channel numbers are the senders' to choose
+                chains.clear()
+            chains[key] = chain
+        return chain
+
+    def _replace(self, point: str, hooks: tuple[Hook, ...]) -> None:
+        """Hooks first, then an empty cache: a reader that saw the old hooks fills the old cache."""
+        self._hooks[point] = hooks
+        self._chains = {}
+
+    def _check(
+        self, point: str, function: Function, channel: int | None, protocol: str | None
+    ) -> None:
+        known = POINTS.get(point)
+        if known is None:
+            raise ConfigError(f"no hook point {point!r}: there are {', '.join(POINTS)}")
+        if not callable(function):
+            raise ConfigError(f"the hook for {point!r} must be a function, not {function!r}")
+        if (channel is not None or protocol is not None) and not known.filtered:
+            raise ConfigError(f"{point!r} has no channel or protocol to filter by")
+        if channel is not None:
+            check_channel(channel)
+        if _is_async(function):
+            if known.inline:
+                raise ConfigError(f"{name_of(function)}: {point!r} takes plain functions only")
+            if not self._allow_async:
+                raise ConfigError(f"{name_of(function)} is async: that needs an AsyncCluster")
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )

@@ -1,0 +1,105 @@
+"""The values everybody speaks of: a member's identity, its endpoints, the member as we see it.
+
+All are immutable, so they cross threads and hooks without locks or copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+Address = tuple[str, int]
+"""An IP address as text and a port."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, array_like=True):
+    """One advertised way in: the protocol's scheme and what a dialler needs to know.
+
+    A member's endpoints stand in its order of preference, best first.
+    """
+
+    scheme: str
+    props: dict[str, str | int]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who a member is: a random id, the boot of this run of it, its label, its host."""
+
+    id: bytes
+    boot: int
+    name: str
+    host: str
+
+    @property
+    def key(self) -> bytes:
+        """Id and boot as one value: what tables of members are keyed by."""
+        return member_key(self.id, self.boot)
+
+
+def member_key(member_id: bytes, boot: int) -> bytes:
+    """Id and boot of a member as one byte string of 24 bytes."""
+    return member_id + boot.to_bytes(8, "big")
+
+
+class Service:
+    """A member as we see it: an immutable snapshot.
+
+    Two snapshots of one run of a member are equal and hash alike, whatever changed in between,
+    so a dictionary keyed by services survives a change of tags.
+
+    Attributes: ``id`` (32 hex digits), ``boot`` (a number, new at each start), ``name``, ``host``
+    (an opaque id of its machine), ``tags`` (tuple of str, in the member's order), ``address``
+    (IP address as text), ``local`` (bool: proven to be on this machine), ``endpoints`` (tuple of
+    ``Endpoint``, best first), ``props`` (dict), ``words`` (what ``resolve`` matches).
+    """
+
+    __slots__ = (
+        "address",
+        "boot",
+        "endpoints",
+        "host",
+        "id",
+        "key",
+        "local",
+        "name",
+        "props",
+        "tags",
+        "words",
+    )
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        tags: Iterable[str] = (),
+        address: str = "",
+        local: bool = False,
+        endpoints: Iterable[Endpoint] = (),
+        props: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.key = identity.key
+        self.id = identity.id.hex()
+        self.boot = identity.boot
+        self.name = identity.name
+        self.host = identity.host
+        self.tags = tuple(tags)
+        self.address = address
+        self.local = local
+        self.endpoints = tuple(endpoints)
+        self.props = dict(props or {})
+        words = {*self.tags, self.name, self.id, self.host, address}
+        if local:
+            words.add("localhost")
+        self.words = frozenset(words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Service) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        tags = f" tags={','.join(self.tags)}" if self.tags else ""
+        return f"<Service {self.name} {self.id[:8]} at {self.address}{tags}>"

@@ -1,0 +1,417 @@
+"""Links of a node: dialled endpoint after endpoint, begun with a preface and hellos, attached to
+the session they carry, replaced when they break.
+
+Of two links dialled at once for one session the one dialled by the lower id stays. Nothing is lost
+by that or by any other end of a link: sessions keep what is not acknowledged.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ..config import Limits
+from ..errors import DecodeError
+from ..model import Endpoint, Identity
+from ..wire import codec
+from ..wire.frames import (
+    BUSY, NOT_ME, OTHER_CLUSTER, REJECTED, YIELD, Details, Goodbye, Hello, LinkFrame, Refuse,
+)  # fmt: skip
+from . import negotiation
+from .counters import Counters
+from .effects import CancelDial, CloseLink, DialEndpoint, Effect
+from .membership import Peer
+from .schedule import Schedule
+from .session import Session
+
+REDIAL_SECONDS = (0.05, 5.0)
+"""Between rounds of dialling a member that is there but cannot be reached: doubled each time."""
+
+YIELD_SECONDS = 0.2
+"""After yielding to the other's dial: dial again when its link has not come by then."""
+
+REFUSALS = {
+    YIELD: "both dialled at once",
+    NOT_ME: "another member listens there now",
+    OTHER_CLUSTER: "it belongs to another cluster",
+    REJECTED: "a hook of the member refused us",
+    BUSY: "the member is busy",
+}
+REFUSED = "refused"
+"""The reason of a failed dial that proves that nobody listens there."""
+
+TAKE_BYTES = 256 * 1024
+
+
+class State(enum.Enum):
+    """How far a link has come."""
+
+    PREFACE = enum.auto()
+    HELLO = enum.auto()
+    OPEN = enum.auto()
+    CLOSED = enum.auto()
+
+
+@dataclass(eq=False, slots=True)
+class Dial:
+    """One round of dialling for a session: its endpoints, where it stands, why each failed."""
+
+    session: Session
+    endpoints: Sequence[Endpoint]
+    number: int = 0
+    index: int = 0
+    link: NodeLink | None = None
+    attempts: list[tuple[str, str]] | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.endpoints[self.index]
+
+
+class NodeLink:
+    """A link as the node sees it. ``local``: proven to end on this machine."""
+
+    __slots__ = ("dial", "local", "out", "proven", "remote", "scheme", "serial", "session", "state")
+
+    def __init__(
+        self, serial: int, scheme: str, remote: str, *, local: bool, dial: Dial | None
+    ) -> None:
+        self.serial = serial
+        self.scheme = scheme
+        self.remote = remote
+        self.local = local
+        self.dial = dial
+        self.state = State.PREFACE
+        self.session: Session | None = None
+        self.out: list[bytes] = []
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return ("hello", self.serial)
+
+
+Admit = Callable[[Hello, NodeLink, float], Peer | int]
+"""Takes in the sender of a hello; gives the member, or the reason to refuse it."""
+
+
+class Links:
+    """All links of a node, and the dialling of new ones."""
+
+    def __init__(
+        self, identity: Identity, cluster: str, limits: Limits, *, spoken: Mapping[str, bool],
+        random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
+        details: Callable[[], Details], admit: Admit,
+        unreachable: Callable[[Session, Sequence[tuple[str, str]], float], None],
+    ) -> None:  # fmt: skip
+        self._identity = identity
+        self._cluster = cluster
+        self._limits = limits
+        self._spoken = spoken
+        self._random = random
+        self._schedule = schedule
+        self._effects = effects
+        self._counters = counters
+        self._details = details
+        self._admit = admit
+        self._unreachable = unreachable
+        self._dials: dict[int, Dial] = {}
+        self._pending: dict[int, NodeLink] = {}
+        self._serial = 0
+        self.ready: dict[NodeLink, None] = {}
+        """Links with something to write, in the order in which it came."""
+
+    # --- dialling ----------------------------------------------------------------------------
+
+    def route(self, peer: Peer, only: Sequence[str] = ()) -> Sequence[Endpoint]:
+        """The endpoints of a peer worth dialling, best first (any thread)."""
+        return negotiation.order(peer.endpoints, spoken=self._spoken, local=peer.local, only=only)
+
+    def want(self, session: Session, now: float) -> None:
+        """Sees to it that a session has a link."""
+        if session.link is not None or session.dial is not None:
+            return
+        self._schedule.cancel(("redial", session))
+        dial = Dial(session, self.route(session.peer, tuple(session.schemes)), attempts=[])
+        if not dial.endpoints:
+            self._unreachable(session, (), now)
+            return
+        session.dial = dial
+        self._try(dial, now)
+
+    def _try(self, dial: Dial, now: float) -> None:
+        self._serial += 1
+        dial.number = self._serial
+        self._dials[dial.number] = dial
+        self._schedule.set(("dial", dial.number), now + self._limits.dial_seconds)
+        address = dial.session.peer.address[0]
+        self._effects.append(DialEndpoint(dial.number, address, dial.endpoint))
+
+    def dial_failed(self, number: int, reason: str, now: float) -> None:
+        """An endpoint could not be opened, or what answered there was not the member."""
+        dial = self._dials.pop(number, None)
+        if dial is None:
+            return
+        self._schedule.cancel(("dial", number))
+        self._next_endpoint(dial, reason, now)
+
+    def dial_timed_out(self, number: int, now: float) -> None:
+        """An endpoint did not open in time."""
+        self._effects.append(CancelDial(number))
+        self.dial_failed(number, f"no answer in {self._limits.dial_seconds:g} s", now)
+
+    def _next_endpoint(self, dial: Dial, reason: str, now: float) -> None:
+        assert dial.attempts is not None
+        dial.attempts.append((dial.endpoint.scheme, reason))
+        dial.link = None
+        dial.index += 1
+        if dial.index < len(dial.endpoints):
+            self._try(dial, now)
+            return
+        session = dial.session
+        session.dial = None
+        session.failures += 1
+        self._unreachable(session, dial.attempts, now)
+
+    def redial_later(self, session: Session, now: float, wait: float | None = None) -> None:
+        """Dials again after a pause that grows with each failure."""
+        if wait is None:
+            low, high = REDIAL_SECONDS
+            wait = min(high, low * 2.0 ** min(session.failures, 10))
+        wait *= 0.75 + 0.5 * self._random.random()
+        self._schedule.set(("redial", session), now + wait)
+
+    def _cancel_dial(self, session: Session) -> None:
+        dial, session.dial = session.dial, None
+        if dial is None:
+            return
+        if self._dials.pop(dial.number, None) is not None:
+            self._schedule.cancel(("dial", dial.number))
+            self._effects.append(CancelDial(dial.number))
+        if dial.link is not None:
+            self._end(dial.link, abort=True)
+
+    # --- opening -----------------------------------------------------------------------------
+
+    def opened(
+        self, scheme: str, remote: str, now: float, *, local: bool, number: int | None
+    ) -> NodeLink | None:
+        """A link is open: dialled as ``number``, or accepted when None; None: it is not wanted."""
+        dial = None
+        if number is not None:
+            dial = self._dials.pop(number, None)
+            self._schedule.cancel(("dial", number))
+            if dial is None:
+                return None
+        elif len(self._pending) >= self._limits.pending_links:
+            self._counters.count("links beyond pending_links")
+            return None
+        self._serial += 1
+        link = NodeLink(self._serial, scheme, remote, local=local, dial=dial)
+        self._pending[link.serial] = link
+        self._schedule.set(link.key, now + self._limits.hello_seconds)
+        if dial is not None:
+            dial.link = link
+            self._write(link, codec.preface(), self._hello(dial.session))
+        return link
+
+    def begin(self, link: NodeLink, frame: codec.Buffer, now: float) -> None:
+        """Takes a frame of a link that is not open yet.
+
+        Raises:
+            DecodeError: it does not begin as a link of ours.
+        """
+        if link.state is State.PREFACE:
+            codec.check_preface(frame)
+            link.state = State.HELLO
+            return
+        answer = codec.decode_frame(frame)
+        if isinstance(answer, Hello):
+            codec.check_identity(answer.id, answer.boot)
+            if link.dial is None:
+                self._accept(link, answer, now)
+            else:
+                self._confirmed(link, link.dial, answer, now)
+        elif isinstance(answer, Refuse) and link.dial is not None:
+            self._refused(link, link.dial, answer.reason, now)
+        else:
+            raise DecodeError("link frame before the hello")
+
+    def _hello(self, session: Session) -> bytes:
+        session.token = session.token or self._random.getrandbits(63) | 1
+        me = self._identity
+        return codec.encode_frame(
+            Hello(
+                self._cluster, me.id, me.boot, session.peer.key, session.lane, session.token,
+                session.peer_token, session.received, session.links, self._details(),
+            )
+        )  # fmt: skip
+
+    def _accept(self, link: NodeLink, hello: Hello, now: float) -> None:
+        """An accepted link said hello: answer with our own, or refuse."""
+        session = self._session_for(link, hello, now)
+        if isinstance(session, int):
+            self._counters.count(f"links refused: {REFUSALS[session]}")
+            self._write(link, codec.preface(), codec.encode_frame(Refuse(session)))
+            self._end(link, abort=False)
+            return
+        self._cancel_dial(session)
+        self._replace(session)
+        session.resume(hello.token, hello.peer_token, hello.received)
+        session.peer_links = hello.links
+        session.links += 1
+        self._write(link, codec.preface(), self._hello(session))
+        self._attach(session, link)
+
+    def _session_for(self, link: NodeLink, hello: Hello, now: float) -> Session | int:
+        if hello.cluster != self._cluster:
+            return OTHER_CLUSTER
+        if hello.to != self._identity.key:
+            return NOT_ME
+        peer = self._admit(hello, link, now)
+        if isinstance(peer, int):
+            return peer
+        session = peer.session(hello.lane, self._limits)
+        if session is None:
+            return BUSY
+        if session.dial is not None and self._identity.key < peer.key:
+            return YIELD  # both dialled; ours stays
+        if session.link is not None and hello.links < session.peer_links:
+            return YIELD  # dialled before it knew of the link that we have
+        return session
+
+    def _confirmed(self, link: NodeLink, dial: Dial, hello: Hello, now: float) -> None:
+        """The member we dialled answered with its hello."""
+        session = dial.session
+        if (hello.id, hello.boot) != (session.peer.id, session.peer.boot):
+            raise DecodeError("another member answered the dial")
+        peer = self._admit(hello, link, now)
+        session.dial = None
+        if isinstance(peer, int):
+            self._end(link, abort=True)
+            return
+        session.resume(hello.token, hello.peer_token, hello.received)
+        session.peer_links = hello.links
+        session.links += 1
+        self._attach(session, link)
+
+    def _refused(self, link: NodeLink, dial: Dial, reason: int, now: float) -> None:
+        text = REFUSALS.get(reason, f"refused for reason {reason}")
+        self._end(link, abort=True)
+        if reason == NOT_ME:
+            self._next_endpoint(dial, text, now)
+            return
+        dial.session.dial = None
+        if reason == YIELD:
+            self.redial_later(dial.session, now, YIELD_SECONDS)
+        else:
+            dial.session.failures += 1
+            self._unreachable(dial.session, [(link.scheme, text)], now)
+
+    def _attach(self, session: Session, link: NodeLink) -> None:
+        """From here the link carries the session; what was not acknowledged goes first."""
+        self._settled(link)
+        self._schedule.cancel(("redial", session))
+        link.state = State.OPEN
+        link.session = session
+        link.dial = None
+        session.link = link
+        session.failures = 0
+        session.broken = False
+        self._write(link, *session.unacked_frames())
+
+    def _replace(self, session: Session) -> None:
+        if session.link is not None:
+            self._end(session.link, abort=True)
+
+    # --- ending ------------------------------------------------------------------------------
+
+    def hello_timed_out(self, serial: int, now: float) -> None:
+        """A link said nothing useful in time."""
+        link = self._pending.get(serial)
+        if link is not None:
+            self._counters.count("links without a hello")
+            self.lost(link, "no hello in time", now, abort=True)
+
+    def lost(self, link: NodeLink, reason: str, now: float, *, abort: bool = False) -> None:
+        """A link ended by itself; or, with ``abort``, because of what came over it."""
+        if link.state is State.CLOSED:
+            return
+        session, dial = link.session, link.dial
+        self._end(link, abort=True)
+        if dial is not None and dial.session.dial is dial:
+            self._next_endpoint(dial, reason, now)
+        elif session is not None:
+            session.broken = True
+            # The lower id redials at once, the other waits, so that they seldom cross.
+            if self._identity.key < session.peer.key:
+                self.want(session, now)
+            else:
+                self.redial_later(session, now)
+
+    def drop(self, session: Session) -> None:
+        """Ends what a session has: its member is gone."""
+        self._schedule.cancel(("redial", session))
+        self._cancel_dial(session)
+        if session.link is not None:
+            self._end(session.link, abort=True)
+
+    def say_goodbye(self, session: Session) -> None:
+        """Tells the other end that we leave, then closes once that is written."""
+        if session.link is not None:
+            self._write(session.link, codec.encode_frame(Goodbye()))
+            self._end(session.link, abort=False)
+
+    def close_pending(self) -> None:
+        """Ends every link that has not come to its hello, and every dial."""
+        for dial in list(self._dials.values()):
+            self._cancel_dial(dial.session)
+        for link in list(self._pending.values()):
+            self._end(link, abort=True)
+
+    def _end(self, link: NodeLink, *, abort: bool) -> None:
+        self._settled(link)
+        link.state = State.CLOSED
+        if link.session is not None and link.session.link is link:
+            link.session.link = None
+        if abort:
+            self.ready.pop(link, None)
+        self._effects.append(CloseLink(link, abort))
+
+    def _settled(self, link: NodeLink) -> None:
+        self._pending.pop(link.serial, None)
+        self._schedule.cancel(link.key)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def _write(self, link: NodeLink, *frames: bytes) -> None:
+        link.out.extend(frames)
+        self.ready[link] = None
+
+    def send(self, session: Session, frame: LinkFrame) -> None:
+        """Sends a frame that is not a batch over a session's link, if it has one."""
+        if session.link is not None:
+            self._write(session.link, codec.encode_frame(frame))
+
+    def acknowledge(self, session: Session) -> None:
+        """Sends an acknowledgement by itself, if there is a link for it."""
+        if session.link is not None:
+            self._write(session.link, session.ack_frame())
+
+    def take_frames(self, link: NodeLink) -> list[bytes]:
+        """What a link should write next, about 256 KiB at most; empty when there is nothing."""
+        frames, link.out = link.out, []
+        session = link.session
+        if session is None or link.state is not State.OPEN:
+            return frames
+        size = 0
+        while size < TAKE_BYTES:
+            frame = session.next_frame()
+            if frame is None:
+                break
+            frames.append(frame)
+            size += len(frame)
+        if session.ack_urgent:
+            frames.append(session.ack_frame())
+        return frames

@@ -1,0 +1,576 @@
+"""The one door of a member's behaviour: what comes in, what time it is, what should happen.
+
+Each input method takes ``now`` and changes state; the driver then performs ``take_effects()``,
+writes what ``ready_links()`` have to write, and calls ``advance`` at ``deadline()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+
+from ..config import ClusterConfig
+from ..errors import ClusterError, DecodeError, HookError, MessageTooLarge, NoRoute, NoServices, ServiceLost
+from ..hooks import HookRegistry
+from ..hooks.chain import intercept, validate
+from ..model import Address, Endpoint, Identity, Service
+from ..wire import codec
+from ..wire.frames import (
+    BUSY, REJECTED, Ack, Answer, AnyMessage, Batch, Describe, Details, Event, Events,
+    Goodbye, Hello, Question,
+)  # fmt: skip
+from ..wire.message import ANSWER, EVENT, QUESTION, Message
+from . import queries
+from .counters import Counters
+from .discovery import BEACON_KEY, Discovery
+from .effects import (
+    Effect, EventsArrived, QueryProgress, QuestionArrived, Report, ServiceChanged,
+    ServiceDiscovered, ServiceGone,
+)  # fmt: skip
+from .links import REFUSED, Links, NodeLink, State
+from .membership import Membership, Peer
+from .proof import Prober
+from .queries import Gathering, Queries
+from .schedule import Schedule
+from .session import Session
+
+Asked = Sequence[tuple[Session, Service, Question]]
+"""Who is asked what, through which session."""
+
+ACK_DELAY_SECONDS = 0.02
+"""An acknowledgement waits this long for a batch that goes back."""
+
+ACK_KEY = ("ack", None)
+LINK_PROOF_SECONDS = 5.0
+"""How long a candidate whose details need a link has for it."""
+
+
+class Node:
+    """One member. ``endpoints`` are its own, best first; ``port`` its own UDP port.
+
+    ``spoken`` maps the schemes it can dial to whether they reach this machine only.
+    """
+
+    def __init__(
+        self, identity: Identity, config: ClusterConfig, hooks: HookRegistry, random: Random, *,
+        endpoints: Iterable[Endpoint] = (), port: int = 0,
+        spoken: Mapping[str, bool] | None = None, own_addresses: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        self.identity = identity
+        self.config = config
+        self.hooks = hooks
+        self.counters = Counters()
+        self.peers = Membership(config.limits)
+        self.changes = 0
+        """Grows with every change of the members known, for those who keep a snapshot."""
+        self._effects: list[Effect] = []
+        self._schedule = Schedule()
+        self._queries = Queries()
+        self._twins: dict[bytes, list[Peer]] = {}
+        self._owing: dict[Session, None] = {}
+        self._joined_at = 0.0
+        self._prober = Prober(self._schedule, random)
+        self.details = Details(
+            1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
+            port, config.heartbeat_seconds,
+        )  # fmt: skip
+        self._check_details(self.details)
+        self._links = Links(
+            identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+        )  # fmt: skip
+        self._discovery = Discovery(
+            identity, config, peers=self.peers, prober=self._prober, random=random,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            own_addresses=frozenset(own_addresses), details=lambda: self.details,
+            proved=self._proved, by_link=self._needs_link, alive=self._alive, gone=self.lose,
+        )  # fmt: skip
+        self._timers: dict[str, Callable[..., None]] = {
+            "beacon": lambda _, now: self._discovery.beacon(now),
+            "probe": self._discovery.probe_again,
+            "watch": self._discovery.watch,
+            "forget": lambda key, now: self._forget(key),
+            "dial": self._links.dial_timed_out,
+            "redial": self._links.want,
+            "hello": self._links.hello_timed_out,
+            "query": self._query_timed_out,
+            "settle": self._settle,
+            "ack": lambda _, now: self._send_acks(),
+        }
+
+    # --- the driver's side -------------------------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Begins to announce."""
+        self._joined_at = now
+        self._discovery.beacon(now)
+
+    def advance(self, now: float) -> None:
+        """Does all that is due."""
+        for kind, whose in self._schedule.pop_due(now):
+            self._timers[kind](whose, now)
+
+    def deadline(self) -> float | None:
+        """When ``advance`` has something to do, or None."""
+        return self._schedule.next()
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done, in order; the caller now owns it."""
+        if not self._effects:
+            return []
+        effects = self._effects.copy()
+        self._effects.clear()
+        return effects
+
+    def ready_links(self) -> list[NodeLink]:
+        """Links that may have something to write; asked for once."""
+        if not self._links.ready:
+            return []
+        links = list(self._links.ready)
+        self._links.ready.clear()
+        return links
+
+    def take_frames(self, link: NodeLink) -> list[bytes]:
+        """What a link should write next; empty when there is nothing (more)."""
+        return self._links.take_frames(link)
+
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+        """A datagram came, by multicast or to our own port."""
+        self._discovery.received(data, source, now)
+
+    def datagram_refused(self, address: Address, now: float) -> None:
+        """The host at ``address`` says that nobody listens on that port."""
+        self._discovery.refused(address, now)
+
+    def link_opened(
+        self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
+    ) -> NodeLink | None:
+        """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
+        return self._links.opened(scheme, remote, now, local=local, number=number)
+
+    def dial_failed(self, number: int, reason: str, now: float) -> None:
+        """An endpoint could not be opened."""
+        self._links.dial_failed(number, reason, now)
+
+    def link_lost(self, link: NodeLink, reason: str, now: float) -> None:
+        """A link ended. Its member is looked after at once: it may have died."""
+        session = link.session if link.state is State.OPEN else None
+        self._links.lost(link, reason, now)
+        if session is not None and session.peer.service is not None:
+            self._discovery.probe(session.peer, now, want=False)
+
+    # --- data --------------------------------------------------------------------------------
+
+    def frames_received(self, link: NodeLink, frames: Sequence[codec.Buffer], now: float) -> None:
+        """Frames came over a link, in order. They are not kept."""
+        try:
+            for frame in frames:
+                if link.state is State.OPEN:
+                    self._frame(link, frame, now)
+                elif link.state is not State.CLOSED:
+                    self._links.begin(link, frame, now)
+        except DecodeError as error:
+            if self.counters.count(f"links: {str(error).split(':')[0]}"):
+                text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {error}"
+                self._effects.append(Report(text))
+            self._links.lost(link, str(error), now, abort=True)
+
+    def _frame(self, link: NodeLink, data: codec.Buffer, now: float) -> None:
+        session = link.session
+        assert session is not None
+        frame = codec.decode_frame(data)
+        kind = type(frame)
+        session.peer.heard_at = now
+        if kind is Events or kind is Batch:
+            if session.acknowledged(frame.acked, frame.taken):  # type: ignore[union-attr]
+                self._links.ready[link] = None
+            if session.accept(frame, len(data)):  # type: ignore[arg-type]
+                if kind is Events:
+                    self._deliver(session, link, frame.messages, len(data))  # type: ignore[union-attr]
+                else:
+                    self._deliver_mixed(session, link, frame.messages, len(data))  # type: ignore[union-attr]
+            elif frame.number > session.received + 1:  # type: ignore[union-attr]
+                raise DecodeError("a batch is missing")
+            self._owe_ack(session, link, now)
+        elif kind is Ack:
+            if session.acknowledged(frame.acked, frame.taken):  # type: ignore[union-attr]
+                self._links.ready[link] = None
+        elif kind is Goodbye:
+            self.lose(session.peer, "left", now)
+        elif kind is Describe:
+            self._proved(session.peer, frame.details, now)  # type: ignore[union-attr]
+        else:
+            raise DecodeError("hello on an open link")
+
+    def _deliver(self, session: Session, link: NodeLink, events: list[Event], size: int) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self.hooks.hooks("receive"):
+            events = [e for e in (self._intercept_event(e, service, link) for e in events) if e]
+        self._effects.append(EventsArrived(session, service, link.scheme, events, size))
+
+    def _deliver_mixed(
+        self, session: Session, link: NodeLink, messages: list[AnyMessage], size: int
+    ) -> None:
+        """Runs of events go as one effect each; the whole batch counts as taken with the last."""
+        events: list[Event] = []
+        for message in messages:
+            if type(message) is Event:
+                events.append(message)
+                continue
+            if events:
+                self._deliver(session, link, events, 0)
+                events = []
+            if type(message) is Question:
+                self._deliver_question(session, link, message)
+            elif type(message) is Answer:
+                self._deliver_answer(session, link, message)
+        self._deliver(session, link, events, size)
+
+    def _deliver_question(self, session: Session, link: NodeLink, question: Question) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self.hooks.hooks("receive"):
+            message = self._intercepted(
+                Message(service, question.channel, question.form, question.body, link.scheme,
+                        QUESTION)
+            )  # fmt: skip
+            if message is None:
+                return
+            question = Question(question.id, message.channel, message.form, message.body)
+        self._effects.append(QuestionArrived(session, service, link.scheme, question))
+
+    def _deliver_answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
+        key = session.peer.key
+        gathering = self._queries.get(answer.id)
+        if gathering is None or key not in gathering.waiting:
+            self.counters.count("answers late, twice or not asked for")
+            return
+        message = Message(
+            session.peer.service, answer.channel, answer.form, answer.body, link.scheme, ANSWER
+        )
+        if self.hooks.hooks("receive"):
+            try:
+                message = self._run_receive(message)
+            except HookError as error:
+                self._query_failed(gathering, key, error)
+                return
+        name = gathering.answered(key, answer.outcome, message)
+        self._progress(gathering, name, gathering.expected[key])
+
+    def _intercept_event(self, event: Event, service: Service, link: NodeLink) -> Event | None:
+        message = self._intercepted(
+            Message(service, event.channel, event.form, event.body, link.scheme, EVENT)
+        )
+        if message is None:
+            return None
+        return Event(message.channel, message.form, message.body)
+
+    def _intercepted(self, message: Message) -> Message | None:
+        try:
+            return self._run_receive(message)
+        except HookError:
+            return None
+
+    def _run_receive(self, message: Message) -> Message:
+        """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""
+        try:
+            return intercept(self.hooks.chain("receive", message.channel, message.protocol), message)
+        except HookError as error:
+            self._hook_stopped("receive", error)
+            raise
+
+    def _hook_stopped(self, point: str, error: HookError) -> None:
+        if self.counters.count(f"{point}: {type(error).__name__}"):
+            self._effects.append(Report(f"{point}: {error} (further ones are only counted)"))
+
+    def _owe_ack(self, session: Session, link: NodeLink, now: float) -> None:
+        if session.ack_urgent:
+            self._links.ready[link] = None
+        elif session not in self._owing:
+            self._owing[session] = None
+            if ACK_KEY not in self._schedule:
+                self._schedule.set(ACK_KEY, now + ACK_DELAY_SECONDS)
+
+    def _send_acks(self) -> None:
+        for session in self._owing:
+            if session.ack_owed:
+                self._links.acknowledge(session)
+        self._owing.clear()
+
+    def took(self, session: Session, size: int) -> None:
+        """The hooks have taken ``size`` bytes of a session's batches."""
+        session.take(size)
+        if session.ack_urgent and session.link is not None:
+            self._links.ready[session.link] = None
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def route(self, peer: Peer, only: Sequence[str]) -> Sequence[Endpoint]:
+        """The endpoints of a member worth dialling (any thread)."""
+        return self._links.route(peer, only)
+
+    def wake(self, session: Session, now: float) -> None:
+        """Something was put into a session."""
+        session.awake = False
+        if session.link is not None:
+            self._links.ready[session.link] = None
+        elif session.peer.service is None:
+            self.counters.count("messages to a lost member", session.backlog)
+            session.waiting.clear()
+        else:
+            self._links.want(session, now)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def ask(
+        self, gathering: Gathering, now: float, asked: Asked | None, resolve: Callable[[], Asked]
+    ) -> None:
+        """Starts a query. ``asked`` is None when nobody matched: then, if we have just joined,
+        the query waits until the mesh has settled and asks whom ``resolve`` finds then.
+        """
+        self._queries.add(gathering)
+        self._schedule.set(("query", gathering.id), now + gathering.timeout)
+        settled = self._joined_at + self.config.limits.settle_seconds
+        if asked is not None:
+            self._ask(gathering, asked, now)
+        elif now < settled:
+            self._schedule.set(("settle", (gathering, resolve)), settled)
+        else:
+            self._settle((gathering, resolve), now)
+
+    def _settle(self, whose: tuple[Gathering, Callable[[], Asked]], now: float) -> None:
+        gathering, resolve = whose
+        if gathering.over:
+            return
+        try:
+            asked = resolve()
+        except ClusterError as error:
+            gathering.failure = error
+            self._progress(gathering, queries.ERROR, None)
+            self._end_query(gathering)
+        else:
+            self._ask(gathering, asked, now)
+
+    def _ask(self, gathering: Gathering, asked: Asked, now: float) -> None:
+        gathering.expect(service for _, service, _ in asked)
+        self._progress(gathering, queries.START, None)
+        for session, service, question in asked:
+            if session.peer.service is None:
+                self._query_failed(gathering, service.key, ServiceLost(service, "is gone"))
+            else:
+                session.put(question)
+                self.wake(session, now)
+
+    def cancel_query(self, gathering: Gathering) -> None:
+        """Ends a query; answers that still come are dropped."""
+        if not gathering.over:
+            self._end_query(gathering)
+
+    def _query_timed_out(self, query_id: int, now: float) -> None:
+        gathering = self._queries.get(query_id)
+        if gathering is not None:
+            gathering.time_out()
+            self._progress(gathering, queries.TIMEOUT, None)
+            self._end_query(gathering)
+
+    def _query_failed(self, gathering: Gathering, key: bytes, error: Exception) -> None:
+        name = gathering.failed(key, error)
+        self._progress(gathering, name, gathering.expected[key])
+
+    def _progress(self, gathering: Gathering, name: str, service: Service | None) -> None:
+        self._effects.append(QueryProgress(gathering, name, service))
+        if service is not None and not gathering.waiting:
+            self._end_query(gathering)
+
+    def _end_query(self, gathering: Gathering) -> None:
+        gathering.over = True
+        self._queries.remove(gathering.id)
+        self._schedule.cancel(("query", gathering.id))
+        self._effects.append(QueryProgress(gathering, queries.DONE, None))
+
+    # --- members -----------------------------------------------------------------------------
+
+    def _proved(self, peer: Peer, details: Details, now: float) -> None:
+        """A peer proved to be there, and these are its details."""
+        known = peer.details
+        if peer.service is not None and known is not None and details.version < known.version:
+            return
+        digest = codec.digest(details)
+        if peer.service is not None and digest == peer.digest:
+            return
+        peer.describe(details)
+        service = peer.as_service()
+        if not self._accepts(service):
+            peer.refused = digest
+            if peer.service is not None:
+                self.lose(peer, "was refused by a hook", now)
+            else:
+                self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
+            return
+        if peer.service is not None:
+            peer.service = service
+            self._effects.append(ServiceChanged(service))
+            self.changes += 1
+        elif not self._waits_for_twin(peer, details, now):
+            self._admit(peer, service, now)
+
+    def _accepts(self, service: Service) -> bool:
+        try:
+            return validate(self.hooks.chain("service.validate"), service)
+        except HookError as error:
+            self._hook_stopped("service.validate", error)
+            return False
+
+    def _waits_for_twin(self, peer: Peer, details: Details, now: float) -> bool:
+        """A member of the same name and host is known: see first whether that one still lives."""
+        twin = self.peers.twin(peer, details.name, details.host)
+        if twin is None:
+            return False
+        waiting = self._twins.setdefault(twin.key, [])
+        if peer not in waiting:
+            waiting.append(peer)
+        self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
+        self._discovery.probe(twin, now, want=False)
+        return True
+
+    def _alive(self, peer: Peer, now: float) -> None:
+        """A peer answered: those who share its name are members of their own."""
+        for other in self._twins.pop(peer.key, ()):
+            if other.service is None and other.details is not None:
+                self._admit(other, other.as_service(), now)
+
+    def _admit(self, peer: Peer, service: Service, now: float) -> None:
+        if not self.peers.admit(peer):
+            self.counters.count("members beyond the limit")
+            return
+        self._schedule.cancel(("forget", peer.key))
+        peer.service = service
+        peer.refused = b""
+        peer.heard_at = now
+        self.changes += 1
+        self._effects.append(ServiceDiscovered(service))
+        self._schedule.set(("watch", peer.key), now)
+
+    def lose(self, peer: Peer, reason: str, now: float) -> None:
+        """A peer left, died or expired."""
+        service = peer.service
+        self._prober.stop(peer)
+        self._schedule.cancel(("watch", peer.key))
+        self._schedule.cancel(("forget", peer.key))
+        self.peers.forget(peer)
+        for session in peer.sessions.values():
+            self._links.drop(session)
+            lost = session.discard()
+            if lost:
+                self.counters.count("messages to a lost member", lost)
+            self._owing.pop(session, None)
+        peer.service = None
+        if service is not None:
+            self.changes += 1
+            self._effects.append(ServiceGone(service, reason))
+            for gathering in self._queries.waiting_for(peer.key):
+                self._query_failed(gathering, peer.key, ServiceLost(service, reason))
+        self._alive(peer, now)
+
+    def _forget(self, key: bytes) -> None:
+        peer = self.peers.get(key)
+        if peer is not None and peer.service is None:
+            self._prober.stop(peer)
+            for session in peer.sessions.values():
+                self._links.drop(session)
+            self.peers.forget(peer)
+
+    def _needs_link(self, peer: Peer, now: float) -> None:
+        """The details of a peer are too large for a datagram: a link's hello brings them."""
+        if peer.service is None:
+            self._schedule.set(("forget", peer.key), now + LINK_PROOF_SECONDS)
+        session = peer.session("", self.config.limits)
+        if session is not None:
+            self._links.want(session, now)
+
+    def _greeted(self, hello: Hello, link: NodeLink, now: float) -> Peer | int:
+        """A hello proves its sender. Gives the member, or why it cannot be one."""
+        if not self._discovery.in_scope(link.remote, local=link.local):
+            return REJECTED
+        port = hello.details.port
+        address = (link.remote or "127.0.0.1", port)
+        peer = self.peers.hear(hello.id, hello.boot, address, now)
+        if peer is None:
+            return BUSY
+        if peer.service is None and link.dial is None:
+            peer.address = address
+        peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
+        self._proved(peer, hello.details, now)
+        if peer.service is not None:
+            return peer
+        if ("forget", peer.key) not in self._schedule:
+            self.peers.forget(peer)
+        return REJECTED if peer.refused else BUSY
+
+    def _unreachable(
+        self, session: Session, attempts: Sequence[tuple[str, str]], now: float
+    ) -> None:
+        """Every endpoint of a member was tried in vain."""
+        peer, service = session.peer, session.peer.service
+        if service is None:
+            return
+        if session.broken and attempts and all(reason == REFUSED for _, reason in attempts):
+            self.lose(peer, "its process is gone", now)
+            return
+        tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
+        text = f"no way to {service.name}: {tried or 'no protocol in common'}"
+        if self.counters.count("members that could not be reached"):
+            self._effects.append(Report(text))
+        for query_id in session.withdraw_questions():
+            gathering = self._queries.get(query_id)
+            if gathering is not None and peer.key in gathering.waiting:
+                self._query_failed(gathering, peer.key, NoRoute(text, attempts))
+        self._discovery.probe(peer, now, want=False)
+        if session.backlog or session.broken:
+            self._links.redial_later(session, now)
+
+    # --- ourselves ---------------------------------------------------------------------------
+
+    def describe(self, now: float, *, tags: Sequence[str] | None = None) -> None:
+        """Changes what we say of ourselves and announces it at once.
+
+        Raises:
+            MessageTooLarge: the details would not fit a hello; nothing was changed.
+        """
+        old = self.details
+        details = Details(
+            old.version + 1, old.name, old.host, old.tags if tags is None else tuple(tags),
+            old.endpoints, old.props, old.port, old.heartbeat_seconds,
+        )  # fmt: skip
+        self._check_details(details)
+        self.details = details
+        for peer in self.peers:
+            for session in peer.sessions.values():
+                self._links.send(session, Describe(details))
+        self._schedule.set(BEACON_KEY, now)
+
+    def _check_details(self, details: Details) -> None:
+        size = len(codec.encode_details(details))
+        room = self.config.limits.hello_bytes - 1024
+        if size > room:
+            raise MessageTooLarge(f"tags, props and endpoints take {size} bytes, over {room}")
+
+    @property
+    def idle(self) -> bool:
+        """All that was sent has been acknowledged."""
+        return all(s.idle for p in self.peers for s in p.sessions.values())
+
+    def leave(self, now: float) -> None:
+        """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
+        for gathering in self._queries.all():
+            gathering.failure = gathering.failure or NoServices("the cluster was left")
+            self._end_query(gathering)
+        self._discovery.say_goodbye()
+        for peer in self.peers:
+            for session in peer.sessions.values():
+                self._links.say_goodbye(session)
+        self._links.close_pending()
+        self._schedule.clear()
+

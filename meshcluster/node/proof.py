@@ -1,0 +1,95 @@
+"""Probe, reply, acknowledgement: the unicast round trip that proves a candidate is there.
+
+One probe at a time to a peer, sent again a few times, then given up. The same exchange asks a
+silent member whether it lives, and fetches details that changed.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from ..model import Address
+from .membership import Peer, Probing
+from .schedule import Schedule
+
+CANDIDATE_RETRY_SECONDS = (0.1, 0.3, 0.9)
+"""After each probe of a candidate, until it is forgotten; its next beacon starts again."""
+
+MEMBER_TRIES = 3
+MEMBER_RETRY_SECONDS = (0.25, 1.0)
+"""Between the probes of a silent member: its heartbeat interval, within these bounds."""
+
+CHALLENGE_SECONDS = 3.0
+"""How long a candidate that probed us has to prove itself."""
+
+
+class Prober:
+    """Keeps the probes under way. The node sends what this says is to be sent."""
+
+    def __init__(self, schedule: Schedule, random: Random) -> None:
+        self._schedule = schedule
+        self._random = random
+
+    def start(self, peer: Peer, address: Address, *, want: bool, now: float) -> bool:
+        """Begins to probe; False when a probe is under way already."""
+        if peer.probing is not None:
+            return False
+        peer.probing = Probing(self._random.getrandbits(63) | 1, address, want)
+        self._sent(peer, now)
+        return True
+
+    def again(self, peer: Peer, now: float) -> bool:
+        """A probe was not answered in time; True when it should be sent again, False at the end."""
+        probing = peer.probing
+        if probing is None:
+            return False
+        if probing.tries >= self._tries(peer):
+            peer.probing = None
+            return False
+        self._sent(peer, now)
+        return True
+
+    def answered(self, peer: Peer, nonce: int) -> Probing | None:
+        """The probe that this reply answers, now over; None when there is none."""
+        probing = peer.probing
+        if probing is None or probing.nonce != nonce:
+            return None
+        self.stop(peer)
+        return probing
+
+    def stop(self, peer: Peer) -> None:
+        """Ends the probe of a peer, if any."""
+        peer.probing = None
+        self._schedule.cancel(("probe", peer.key))
+
+    def challenge(self, peer: Peer, now: float) -> int:
+        """A number that a prober must send back; 0 while our own probe of it is under way."""
+        if peer.probing is not None:
+            return 0
+        if peer.challenge == 0:
+            peer.challenge = self._random.getrandbits(63) | 1
+        if peer.service is None:
+            self._schedule.set(("forget", peer.key), now + CHALLENGE_SECONDS)
+        return peer.challenge
+
+    def met(self, peer: Peer, challenge: int) -> bool:
+        """Whether an acknowledgement brings back the challenge; it is used up then."""
+        if challenge == 0 or peer.challenge != challenge:
+            return False
+        peer.challenge = 0
+        self._schedule.cancel(("forget", peer.key))
+        return True
+
+    def _tries(self, peer: Peer) -> int:
+        return MEMBER_TRIES if peer.service else len(CANDIDATE_RETRY_SECONDS)
+
+    def _sent(self, peer: Peer, now: float) -> None:
+        probing = peer.probing
+        assert probing is not None
+        if peer.service is None or peer.details is None:
+            wait = CANDIDATE_RETRY_SECONDS[min(probing.tries, len(CANDIDATE_RETRY_SECONDS) - 1)]
+        else:
+            low, high = MEMBER_RETRY_SECONDS
+            wait = min(max(peer.details.heartbeat_seconds, low), high)
+        probing.tries += 1
+        self._schedule.set(("probe", peer.key), now + wait)

@@ -1,0 +1,52 @@
+"""What is due when: one heap for all timers of a node, each under a key of its own."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+Key = tuple[str, object]
+"""What kind of timer, and whose."""
+
+
+class Schedule:
+    """Timers by key; setting one again moves it. Equal times come in the order they were set."""
+
+    __slots__ = ("_due", "_heap", "_serial")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Key]] = []
+        self._due: dict[Key, int] = {}
+        self._serial = 0
+
+    def set(self, key: Key, when: float) -> None:
+        """Makes ``key`` due at ``when`` and at no other time."""
+        self._serial += 1
+        self._due[key] = self._serial
+        heapq.heappush(self._heap, (when, self._serial, key))
+
+    def cancel(self, key: Key) -> None:
+        """Makes ``key`` due never. It may be unknown."""
+        self._due.pop(key, None)
+
+    def clear(self) -> None:
+        """Cancels everything."""
+        self._due.clear()
+        self._heap.clear()
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._due
+
+    def next(self) -> float | None:
+        """When the next timer is due, or None."""
+        heap, due = self._heap, self._due
+        while heap and due.get(heap[0][2]) != heap[0][1]:  # moved or cancelled since
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now: float) -> Iterator[Key]:
+        """Yields and removes what is due, earliest first; also what becomes due meanwhile."""
+        while (when := self.next()) is not None and when <= now:
+            _, _, key = heapq.heappop(self._heap)
+            del self._due[key]
+            yield key

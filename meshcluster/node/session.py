@@ -1,0 +1,270 @@
+"""A session: all that travels between two runs of two members, in order, above any link.
+
+Each half numbers its batches, keeps what is not acknowledged and takes only the next in order, so
+a link may break, be replaced or be dialled twice without a message lost, doubled or overtaken.
+
+Credit: a receiver tells how many bytes of batches its hooks have taken; events beyond the window
+wait at their sender. Questions and answers pass: they are bounded by who asks, and holding them
+back could deadlock two members that query each other from a hook.
+
+``put`` may be called from any thread (a deque's append is atomic). All else belongs to the node.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from ..config import Limits
+from ..wire.codec import encode_frame
+from ..wire.frames import Ack, AnyMessage, Batch, Event, Events, Question
+
+if TYPE_CHECKING:
+    from .links import Dial, NodeLink
+    from .membership import Peer
+
+BATCH_MESSAGES = 256
+BATCH_BYTES = 64 * 1024
+"""A batch ends at either bound. Larger ones gain nothing and make the first message wait."""
+
+LARGE_BODY_BYTES = 1024
+"""Sessions that carried a larger body measure their batches; others only count them."""
+
+ACK_BATCHES = 16
+ACK_BYTES = 256 * 1024
+"""Acknowledge at once from here; below, the acknowledgement waits for a batch that goes back."""
+
+_EVENT_ONLY = {Event}
+
+
+class Session:
+    """One half of the traffic with one run of a peer. ``lane`` is "" or the schemes asked for."""
+
+    __slots__ = (
+        "_acked",
+        "_event_bytes",
+        "_limits",
+        "_number",
+        "_owed_batches",
+        "_owed_bytes",
+        "_peer_taken",
+        "_stalled",
+        "_taken_told",
+        "_unacked",
+        "_unacked_bytes",
+        "awake",
+        "broken",
+        "dial",
+        "failures",
+        "lane",
+        "large",
+        "link",
+        "links",
+        "lost_messages",
+        "peer",
+        "peer_links",
+        "peer_token",
+        "received",
+        "taken",
+        "token",
+        "waiting",
+    )
+
+    def __init__(self, peer: Peer, lane: str, limits: Limits) -> None:
+        self.peer = peer
+        self.lane = lane
+        self._limits = limits
+        self.waiting: deque[AnyMessage] = deque()
+        self._stalled: deque[Event] = deque()
+        self.large = False
+        self.awake = False
+        """Set while the driver knows that something waits here (any thread)."""
+        self.link: NodeLink | None = None
+        self.dial: Dial | None = None
+        self.links = 0
+        self.peer_links = 0
+        self.failures = 0
+        self.broken = False
+        """Had a link that broke and has none again yet."""
+        self.token = 0
+        self.peer_token = 0
+        self.lost_messages = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._number = 0
+        self._unacked: deque[tuple[int, bytes, int]] = deque()
+        self._unacked_bytes = 0
+        self._acked = 0
+        self._event_bytes = 0
+        self._peer_taken = 0
+        self.received = 0
+        self.taken = 0
+        self._taken_told = 0
+        self._owed_batches = 0
+        self._owed_bytes = 0
+
+    @property
+    def schemes(self) -> Collection[str]:
+        """The schemes this session is restricted to; empty: any."""
+        return self.lane.split(",") if self.lane else ()
+
+    # --- out ---------------------------------------------------------------------------------
+
+    def put(self, message: AnyMessage) -> None:
+        """Queues a message, from any thread."""
+        if len(message.body) > LARGE_BODY_BYTES:
+            self.large = True  # before the append: the batch that takes it must measure
+        self.waiting.append(message)
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait here, from any thread."""
+        return len(self.waiting) + len(self._stalled)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and all that was sent is acknowledged."""
+        return not (self.waiting or self._stalled or self._unacked)
+
+    def next_frame(self) -> bytes | None:
+        """The next batch, numbered and kept until acknowledged; None when nothing may go."""
+        if self._unacked_bytes >= self._limits.unacked_bytes:
+            return None
+        messages = self._collect()
+        if not messages:
+            return None
+        self._number += 1
+        events_only = set(map(type, messages)) == _EVENT_ONLY
+        kind = Events if events_only else Batch
+        frame = encode_frame(kind(self._number, self.received, self.taken, messages))  # type: ignore[arg-type]
+        self._unacked.append((self._number, frame, len(messages)))
+        self._unacked_bytes += len(frame)
+        self._event_bytes += len(frame)
+        self._owed_batches = self._owed_bytes = 0
+        self._taken_told = self.taken
+        return frame
+
+    def _collect(self) -> list[AnyMessage]:
+        """Takes messages for one batch, in order; events only while the receiver gives credit."""
+        if self._event_bytes - self._peer_taken >= self._limits.event_window_bytes:
+            return self._collect_exempt()
+        if self._stalled:
+            return _measured(self._stalled)
+        if self.large:
+            return _measured(self.waiting)
+        pop = self.waiting.popleft
+        return [pop() for _ in range(min(len(self.waiting), BATCH_MESSAGES))]
+
+    def _collect_exempt(self) -> list[AnyMessage]:
+        """Without credit: questions and answers pass, events step aside and keep their order."""
+        messages: list[AnyMessage] = []
+        waiting = self.waiting
+        while waiting and len(messages) < BATCH_MESSAGES:
+            message = waiting.popleft()
+            if type(message) is Event:
+                self._stalled.append(message)
+            else:
+                messages.append(message)
+                if len(message.body) > LARGE_BODY_BYTES:
+                    break
+        return messages
+
+    def unacked_frames(self) -> list[bytes]:
+        """What was sent and not acknowledged, to be sent again on a new link."""
+        return [frame for _, frame, _ in self._unacked]
+
+    def withdraw_questions(self) -> list[int]:
+        """Takes back the questions that were never sent; returns their ids."""
+        kept, ids = [], []
+        while self.waiting:
+            message = self.waiting.popleft()
+            if isinstance(message, Question):
+                ids.append(message.id)
+            else:
+                kept.append(message)
+        self.waiting.extendleft(reversed(kept))
+        return ids
+
+    def discard(self) -> int:
+        """Gives up all that is not acknowledged; returns how many messages that were."""
+        count = self.backlog + sum(count for _, _, count in self._unacked)
+        self.waiting.clear()
+        self._stalled.clear()
+        self._begin()
+        return count
+
+    # --- in ----------------------------------------------------------------------------------
+
+    def accept(self, batch: Events | Batch, size: int) -> bool:
+        """Notes a batch of ``size`` bytes; True when it is the next in order."""
+        self._owed_batches += 1
+        self._owed_bytes += size
+        if batch.number != self.received + 1:
+            return False
+        self.received = batch.number
+        return True
+
+    def acknowledged(self, acked: int, taken: int) -> bool:
+        """Notes what the peer received and took; True when that makes room to send more."""
+        progress = taken > self._peer_taken or acked > self._acked
+        if taken > self._peer_taken:
+            self._peer_taken = min(taken, self._event_bytes)
+        if acked > self._acked:
+            self._acked = acked
+            unacked = self._unacked
+            while unacked and unacked[0][0] <= acked:
+                _, frame, _ = unacked.popleft()
+                self._unacked_bytes -= len(frame)
+        return progress
+
+    def take(self, size: int) -> bool:
+        """Notes that hooks took ``size`` bytes; True when the peer should be told soon."""
+        self.taken += size
+        return self.taken - self._taken_told >= self._limits.event_window_bytes // 4
+
+    @property
+    def ack_owed(self) -> bool:
+        """Something is to be acknowledged or taken and was not told."""
+        return self._owed_batches > 0 or self.taken != self._taken_told
+
+    @property
+    def ack_urgent(self) -> bool:
+        """So much is owed that it should not wait for a batch that goes back."""
+        return (
+            self._owed_batches >= ACK_BATCHES
+            or self._owed_bytes >= ACK_BYTES
+            or self.taken - self._taken_told >= self._limits.event_window_bytes // 4
+        )
+
+    def ack_frame(self) -> bytes:
+        """An acknowledgement by itself."""
+        self._owed_batches = self._owed_bytes = 0
+        self._taken_told = self.taken
+        return encode_frame(Ack(self.received, self.taken))
+
+    # --- a new link --------------------------------------------------------------------------
+
+    def resume(self, token: int, peer_token: int, received: int) -> None:
+        """Meets the other half, as its hello tells it.
+
+        A ``token`` other than the one known means that the peer lost its half: what it had not
+        acknowledged has an unknown fate, so it is counted as lost, not sent twice.
+        """
+        if self.peer_token and token != self.peer_token:
+            self.lost_messages += sum(count for _, _, count in self._unacked)
+            self._begin()
+        self.peer_token = token
+        if peer_token == self.token:
+            self.acknowledged(received, 0)
+
+
+def _measured(queue: deque[AnyMessage] | deque[Event]) -> list[AnyMessage]:
+    messages: list[AnyMessage] = []
+    size = 0
+    while queue and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:
+        message = queue.popleft()
+        messages.append(message)
+        size += len(message.body)
+    return messages

@@ -1,0 +1,106 @@
+"""What a protocol is: a handler opens links, a link keeps message boundaries and pushes frames.
+
+A handler needs ``scheme``, ``local_only``, ``listen``, ``dial`` and ``close``; nothing is inherited.
+Whoever has a stream transport uses ``StreamLink`` and writes about a dozen lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..model import Endpoint
+
+Buffer = bytes | bytearray | memoryview
+Props = dict[str, str | int]
+
+
+class LinkReceiver(Protocol):
+    """What a link pushes into. Made by us; a handler only calls it, in the event loop."""
+
+    @property
+    def limit_bytes(self) -> int:
+        """No frame may be longer; it grows once the other end has introduced itself."""
+
+    def frames_received(self, frames: Sequence[Buffer]) -> None:
+        """The complete frames of one read, in order. They may be reused after the call."""
+
+    def pause_sending(self) -> None:
+        """The link's own buffer is full; nothing more is sent until ``resume_sending``."""
+
+    def resume_sending(self) -> None:
+        """There is room again."""
+
+    def link_lost(self, reason: str) -> None:
+        """The link has ended; called once, also after ``close`` and ``abort``."""
+
+
+class Link(Protocol):
+    """One open two-way path. Frames arrive whole and in order, or the link ends."""
+
+    @property
+    def remote(self) -> str:
+        """The other end's IP address as text; empty when the link cannot leave this machine."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the link cannot leave this machine."""
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Queues frames. Never blocks; says ``pause_sending`` when it has enough."""
+
+    def close(self) -> None:
+        """Ends the link once all that was queued is written."""
+
+    def abort(self) -> None:
+        """Ends the link now."""
+
+
+Accept = Callable[[Link], LinkReceiver | None]
+"""Called by a handler, in the event loop, for each link that opens, before it delivers anything;
+None: the link is not wanted, abort it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler is made with."""
+
+    cluster: str
+    member_id: bytes
+    host_only: bool
+    """Whether nothing outside this host may connect: listen on loopback only."""
+    runtime_dir: Path
+    """A directory of this user's own, mode 0700."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The handler's part of ``protocol_options``."""
+
+
+class ProtocolHandler(Protocol):
+    """Opens links of one scheme. Called as ``Handler(context)`` when its member joins."""
+
+    @property
+    def scheme(self) -> str:
+        """The protocol's name, as it stands in endpoints and in ``protocols=``."""
+
+    @property
+    def local_only(self) -> bool:
+        """Whether its links cannot leave this machine."""
+
+    async def listen(self, accept: Accept) -> Props:
+        """Begins to accept links; returns what a dialler must know (advertised to everybody).
+
+        Raises:
+            OSError: the protocol cannot be used here.
+        """
+
+    async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
+        """Opens a link to a member's endpoint; ``accept`` was called for it when this returns.
+
+        Raises:
+            OSError: it cannot be opened; ``ConnectionRefusedError``: nobody listens there.
+        """
+
+    async def close(self) -> None:
+        """Stops to accept and removes what ``listen`` made. Links are closed by their user."""

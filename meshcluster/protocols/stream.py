@@ -1,0 +1,104 @@
+"""The adapter for everything that is a byte stream: frames behind a length, one reused buffer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+from ..errors import DecodeError
+from ..wire.splitter import HEADER, Splitter
+from .base import Accept, LinkReceiver
+
+WRITE_BUFFER_BYTES = 1024 * 1024
+"""A link with more unwritten bytes pauses its sender."""
+
+JOIN_BYTES = 64 * 1024
+"""Longer frames are written by themselves: copying them into one write costs more than it saves."""
+
+
+class StreamLink(asyncio.BufferedProtocol):
+    """A link over any asyncio stream transport; also the protocol object of that transport.
+
+    For ``loop.create_server(lambda: StreamLink(accept), ...)`` and
+    ``loop.create_connection(lambda: StreamLink(accept), ...)``. ``local`` says that the transport
+    cannot leave this machine.
+    """
+
+    def __init__(self, accept: Accept, *, local: bool = False) -> None:
+        self._accept = accept
+        self._splitter = Splitter(0)
+        self._receiver: LinkReceiver | None = None
+        self._fault = ""
+        self.local = local
+        self.remote = ""
+
+    # --- what a transport calls --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        peer = transport.get_extra_info("peername")
+        if not self.local and isinstance(peer, tuple):
+            self.remote = str(peer[0])
+        self._receiver = self._accept(self)
+        if self._receiver is None:
+            self._transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # type: ignore[override]
+        return self._splitter.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        splitter = self._splitter
+        splitter.limit_bytes = receiver.limit_bytes
+        try:
+            frames = splitter.advance(nbytes)
+        except DecodeError as error:
+            self._fault = str(error)
+            self._transport.abort()
+            return
+        if frames:
+            receiver.frames_received(frames)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.pause_sending()
+
+    def resume_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.resume_sending()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.link_lost(self._fault or (str(exc) if exc else "closed by the other end"))
+
+    # --- what a link offers ------------------------------------------------------------------
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Queues frames, joined into as few writes as is cheap."""
+        parts: list[bytes] = []
+        for frame in frames:
+            parts.append(HEADER.pack(len(frame)))
+            if len(frame) > JOIN_BYTES:
+                self._transport.write(b"".join(parts))
+                self._transport.write(frame)
+                parts = []
+            else:
+                parts.append(frame)
+        if parts:
+            self._transport.write(b"".join(parts))
+
+    def close(self) -> None:
+        """Ends the link once all that was queued is written."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Ends the link now."""
+        self._transport.abort()

@@ -1,0 +1,54 @@
+"""Links over TCP: between hosts, and on one host for those who cannot use UNIX sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import ConfigError
+from ..model import Endpoint
+from .base import Accept, Context, Props
+from .stream import StreamLink
+
+
+class TcpHandler:
+    """Options: ``port`` (0: any free one), ``host`` (the address to bind).
+
+    With ``ttl=0`` it binds 127.0.0.1 whatever ``host`` says, so nothing outside can connect.
+    """
+
+    scheme = "tcp"
+    local_only = False
+
+    def __init__(self, context: Context) -> None:
+        options = dict(context.options)
+        self._port = options.pop("port", 0)
+        self._host = "127.0.0.1" if context.host_only else options.pop("host", "0.0.0.0")  # noqa: S104
+        options.pop("host", None)
+        if options:
+            raise ConfigError(f"protocol 'tcp' has no option {', '.join(options)}: port, host")
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, accept: Accept) -> Props:
+        """Binds; a port that is taken is an error that names it."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: StreamLink(accept), self._host, self._port, backlog=512
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"protocol_options={{'tcp': {{'port': {self._port}}}}}: {error.strerror or error}; "
+                "choose another port, or 0 for any free one"
+            ) from error
+        return {"port": self._server.sockets[0].getsockname()[1]}
+
+    async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
+        """Connects to the port at the address the member was heard from."""
+        loop = asyncio.get_running_loop()
+        port = int(endpoint.props.get("port", 0))
+        await loop.create_connection(lambda: StreamLink(accept), address, port)
+
+    async def close(self) -> None:
+        """Closes the port."""
+        if self._server is not None:
+            self._server.close()

@@ -1,0 +1,412 @@
+"""Runs one node: feeds it what comes in and what time it is, performs its effects.
+
+Everything here happens in the event loop, except what says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from ..announcers import Announcer
+from ..config import ClusterConfig
+from ..errors import ClusterError, EncodeError, HookError, NotJoined
+from ..hooks import HookRegistry
+from ..model import Address, Service
+from ..node import effects as fx
+from ..node.links import REFUSED, NodeLink
+from ..node.node import Asked, Node
+from ..node.queries import Gathering
+from ..node.session import Session
+from ..protocols.base import Buffer, Link, ProtocolHandler
+from ..wire.frames import ANSWERED, RAISED, Answer, AnyMessage, Event
+from ..wire.message import ANSWER
+from .links import LinkEnd
+from .observers import Observers
+from .runners import HookCalls, Runner
+from .sending import Part, Sender
+
+logger = logging.getLogger("meshcluster")
+
+MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], int], Runner]
+
+
+class QuerySink(Protocol):
+    """A query object of the facade, told in the loop what happens to its gathering."""
+
+    def progress(self, name: str, service: Service | None) -> None: ...
+
+
+class Driver:
+    """One joined member. Made by the facade with everything it drives."""
+
+    def __init__(
+        self, node: Node, hooks: HookRegistry, *, announcers: Sequence[Announcer],
+        handlers: Mapping[str, ProtocolHandler], make_runner: MakeRunner,
+    ) -> None:  # fmt: skip
+        config = node.config
+        self.node = node
+        self.config: ClusterConfig = config
+        self.sender = Sender(node, config, hooks)
+        self.room: Callable[[], None] = lambda: None
+        """Called when a session that was full has room; whoever waits sets it."""
+        self.full = False
+        """Somebody waits for room."""
+        self._room_at = config.limits.waiting_messages // 2
+        self._announcers = announcers
+        self._handlers = handlers
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._ends: dict[NodeLink, LinkEnd] = {}
+        self._dials: dict[int, asyncio.Task[None]] = {}
+        self._queries: dict[int, QuerySink] = {}
+        self._query_ids = itertools.count(1)
+        self._timer: asyncio.TimerHandle | None = None
+        self._woken: deque[Session] = deque()
+        self._waking = False
+        self._stepping = False
+        self._changes = 0
+        self._idle: asyncio.Event | None = None
+        self.joined = True
+        calls = HookCalls(hooks, config.all_channels, node.counters, self.answer)
+        self.runner = make_runner(calls, self.took, config.limits.open_questions)
+        self._observers = Observers(
+            hooks, self.runner, calls.answer, limit=config.limits.held_questions,
+            known=lambda: self.sender.services,
+        )  # fmt: skip
+        self._performers: dict[type, Callable[[Any], None]] = {
+            fx.Announce: self._announce,
+            fx.SendDatagram: self._send_datagram,
+            fx.DialEndpoint: self._dial,
+            fx.CancelDial: self._cancel_dial,
+            fx.CloseLink: self._close_link,
+            fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
+            fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
+            fx.ServiceGone: self._gone,
+            fx.EventsArrived: self._observers.events,
+            fx.QuestionArrived: self._observers.question,
+            fx.QueryProgress: self._query_progress,
+            fx.Report: lambda e: logger.warning("%s", e.text),
+        }
+        settle = config.limits.settle_seconds
+        self._settling = self._loop.call_later(settle, self._settled)
+        hooks.added = self._observers.hook_added
+
+    def start(self) -> None:
+        """Begins to announce; handlers and announcers are open."""
+        self.node.start(self._loop.time())
+        self.step()
+
+    # --- stepping ----------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Performs what the node wants done, writes what is ready, sets the timer.
+
+        Called after every input. A hook that runs inside may cause another input; the outermost
+        call then does its work.
+        """
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._perform() or self._write_ready():
+                pass
+        finally:
+            self._stepping = False
+        self._arm()
+        if self._idle is not None and self.node.idle:
+            self._idle.set()
+
+    def _perform(self) -> bool:
+        effects = self.node.take_effects()
+        if self.node.changes != self._changes:
+            self._changes = self.node.changes
+            self.sender.refresh()
+        for effect in effects:
+            self._performers[type(effect)](effect)
+        return bool(effects)
+
+    def _write_ready(self) -> bool:
+        links = self.node.ready_links()
+        for link in links:
+            end = self._ends.get(link)
+            if end is not None:
+                self._write(end)
+        return bool(links)
+
+    def _write(self, end: LinkEnd) -> None:
+        while end.writable:
+            frames = self.node.take_frames(end.node_link)
+            if not frames:
+                break
+            end.link.send(frames)
+        session = end.node_link.session
+        if self.full and session is not None and session.backlog <= self._room_at:
+            self.full = False
+            self.room()
+
+    def pump(self, end: LinkEnd) -> None:
+        """A link has room again."""
+        self._write(end)
+        self.step()
+
+    def _arm(self) -> None:
+        """Sets the timer if the node has something to do earlier than it is set."""
+        deadline = self.node.deadline()
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.node.advance(self._loop.time())
+        self.step()
+
+    # --- input -------------------------------------------------------------------------------
+
+    def datagram_received(self, data: bytes, source: Address) -> None:
+        """From an announcer."""
+        self.node.datagram_received(data, source, self._loop.time())
+        self.step()
+
+    def datagram_refused(self, address: Address) -> None:
+        """From an announcer."""
+        self.node.datagram_refused(address, self._loop.time())
+        self.step()
+
+    def accept(self, scheme: str, number: int | None, link: Link) -> LinkEnd | None:
+        """From a handler: a link is open, dialled as ``number`` or by somebody else."""
+        node_link = self.node.link_opened(
+            scheme, link.remote, self._loop.time(), local=link.local, number=number
+        )
+        if node_link is None:
+            return None
+        end = LinkEnd(self, link, node_link, self.config.limits)
+        self._ends[node_link] = end
+        self._loop.call_soon(self.step)
+        return end
+
+    def frames_received(self, end: LinkEnd, frames: Sequence[Buffer]) -> None:
+        """From a link."""
+        self.node.frames_received(end.node_link, frames, self._loop.time())
+        self.step()
+
+    def link_lost(self, end: LinkEnd, reason: str) -> None:
+        """From a link."""
+        if self._ends.pop(end.node_link, None) is not None:
+            self.node.link_lost(end.node_link, reason, self._loop.time())
+            self.step()
+
+    # --- input from any thread ---------------------------------------------------------------
+
+    def put(self, session: Session, message: AnyMessage) -> None:
+        """Queues a message and sees to it that the loop looks (any thread)."""
+        session.put(message)
+        if not session.awake:
+            session.awake = True
+            self._woken.append(session)
+            self._wake()
+
+    def commit(self, parts: Sequence[Part]) -> tuple[Service, ...]:
+        """Queues prepared events; returns who gets them (any thread)."""
+        for channel, form, body, receivers in parts:
+            event = Event(channel, form, body)
+            for _, session in receivers:
+                self.put(session, event)
+        if len(parts) == 1:
+            return tuple([service for service, _ in parts[0][3]])
+        return tuple(service for part in parts for service, _ in part[3])
+
+    def took(self, session: Session, size: int) -> None:
+        """Hooks took ``size`` bytes of a session (any thread)."""
+        if threading.get_ident() == self._thread:
+            self.node.took(session, size)
+            self._wake()
+        elif self.joined:
+            self.call_soon(lambda: self.node.took(session, size))
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Runs a function in the loop, then steps (any thread).
+
+        Raises:
+            NotJoined: the loop is closed.
+        """
+
+        def run() -> None:
+            function()
+            self.step()
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            raise NotJoined("the cluster was left") from None
+
+    def _wake(self) -> None:
+        """Coalesced: one wake for all that is put until the loop gets to it."""
+        if self._waking:
+            return
+        self._waking = True
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._drain)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            raise NotJoined("the cluster was left") from None
+
+    def _drain(self) -> None:
+        self._waking = False  # first: what is put from here on wakes again
+        now = self._loop.time()
+        woken = self._woken
+        while woken:
+            self.node.wake(woken.popleft(), now)
+        self.step()
+
+    def answer(self, arrived: fx.QuestionArrived, outcome: int, value: object) -> None:
+        """Sends what came of a question (any thread)."""
+        asked = arrived.question
+        receivers = ((arrived.service, arrived.session),)
+        try:
+            form, body = self.sender.encode(value, 0)
+            parts = self.sender.prepare(ANSWER, form, body, asked.channel, receivers)
+        except (EncodeError, HookError) as error:
+            self.node.counters.count(f"answers not sent: {type(error).__name__}")
+            if outcome == ANSWERED:
+                self.answer(arrived, RAISED, [type(error).__name__, str(error)])
+            return
+        for channel, form, body, _ in parts:
+            self.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def next_query_id(self) -> int:
+        """A number no open query has (any thread)."""
+        return next(self._query_ids)
+
+    def ask(
+        self, gathering: Gathering, sink: QuerySink, asked: Asked | None, resolve: Callable[[], Asked]
+    ) -> None:
+        """Starts a query; see ``Node.ask``."""
+        self._queries[gathering.id] = sink
+        self.node.ask(gathering, self._loop.time(), asked, resolve)
+        self.step()
+
+    def cancel(self, gathering: Gathering) -> None:
+        """Ends a query."""
+        self.node.cancel_query(gathering)
+        self.step()
+
+    def _query_progress(self, effect: fx.QueryProgress) -> None:
+        sink = self._queries.get(effect.gathering.id)
+        if sink is not None:
+            if effect.gathering.over and effect.name == "done":
+                del self._queries[effect.gathering.id]
+            try:
+                sink.progress(effect.name, effect.service)
+            except Exception:  # on_event is a user's function
+                self.node.counters.count("hooks that raised")
+                logger.exception("on_event of a query raised")
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def _announce(self, effect: fx.Announce) -> None:
+        for announcer in self._announcers:
+            announcer.announce(effect.data)
+
+    def _send_datagram(self, effect: fx.SendDatagram) -> None:
+        self._announcers[0].send(effect.data, effect.address)
+
+    def _dial(self, effect: fx.DialEndpoint) -> None:
+        task = self._loop.create_task(self._dial_endpoint(effect))
+        self._dials[effect.number] = task
+        task.add_done_callback(lambda _: self._dials.pop(effect.number, None))
+
+    async def _dial_endpoint(self, effect: fx.DialEndpoint) -> None:
+        scheme = effect.endpoint.scheme
+        accept = partial(self.accept, scheme, effect.number)
+        try:
+            await self._handlers[scheme].dial(effect.address, effect.endpoint, accept)
+            return
+        except ConnectionRefusedError:
+            reason = REFUSED
+        except (OSError, ClusterError) as error:
+            reason = str(error)
+        except Exception as error:  # a third party's handler
+            logger.exception("protocol %s broke while dialling", scheme)
+            reason = repr(error)
+        self.node.dial_failed(effect.number, reason, self._loop.time())
+        self.step()
+
+    def _cancel_dial(self, effect: fx.CancelDial) -> None:
+        task = self._dials.pop(effect.number, None)
+        if task is not None:
+            task.cancel()
+
+    def _close_link(self, effect: fx.CloseLink) -> None:
+        end = self._ends.pop(effect.link, None)
+        if end is None:
+            return
+        if effect.abort:
+            end.link.abort()
+        else:
+            frames = self.node.take_frames(effect.link)
+            if frames:
+                end.link.send(frames)
+            end.link.close()
+
+    def _observe(self, point: str, service: Service) -> None:
+        self._observers.service(point, service)
+
+    def _gone(self, effect: fx.ServiceGone) -> None:
+        logger.info("%s %s", effect.service.name, effect.reason)
+        self._observe("service.lost", effect.service)
+        if self.full:
+            self.full = False
+            self.room()
+
+    def _settled(self) -> None:
+        self._observers.release_events()
+        self._observers.release_questions()
+
+    # --- leaving -----------------------------------------------------------------------------
+
+    async def leave(self) -> None:
+        """Waits for what is under way, says goodbye, closes everything. Idempotent."""
+        if not self.joined:
+            return
+        self.joined = False
+        self._settling.cancel()
+        self._settled()
+        self._idle = asyncio.Event()
+        self.step()
+        try:
+            async with asyncio.timeout(self.config.limits.leave_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("left with messages that nobody acknowledged")
+        self._idle = None
+        self.node.leave(self._loop.time())
+        self.step()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for announcer in self._announcers:
+            announcer.close()
+        dials = list(self._dials.values())
+        for dial in dials:
+            dial.cancel()
+        await asyncio.gather(*dials, return_exceptions=True)
+        for handler in self._handlers.values():
+            await handler.close()
+        await self.runner.close()
+        self.room()

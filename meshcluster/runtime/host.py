@@ -1,0 +1,92 @@
+"""What a member needs to know of its machine: its runtime directory, its host's id, its addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from ..errors import ConfigError
+
+RUNTIME_DIR_VARIABLE = "MESHCLUSTER_RUNTIME_DIR"
+
+
+def runtime_dir() -> Path:
+    """The directory where the members of this user meet; made with mode 0700.
+
+    Its path depends on the uid alone, so that a login session, cron and a service of one user
+    find each other and nothing is lost at logout. ``MESHCLUSTER_RUNTIME_DIR`` overrides it.
+
+    Raises:
+        ConfigError: it is not a directory of our own that only we can enter.
+    """
+    given = os.environ.get(RUNTIME_DIR_VARIABLE)
+    if given:
+        path = Path(given).absolute()
+    elif sys.platform == "win32":
+        path = Path(tempfile.gettempdir()) / "meshcluster"
+    else:
+        path = Path("/tmp") / f"meshcluster-{os.getuid()}"  # noqa: S108
+    try:
+        path.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise ConfigError(_advice(path, error.strerror or str(error))) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(_advice(path, "is not a directory"))
+    if sys.platform != "win32":
+        if found.st_uid != os.getuid():
+            raise ConfigError(_advice(path, f"belongs to user {found.st_uid}"))
+        if found.st_mode & 0o077:
+            raise ConfigError(_advice(path, "can be entered by others (needs mode 0700)"))
+    return path
+
+
+def host_id() -> str:
+    """An opaque id of this machine, the same for all its processes, new at each boot of it."""
+    try:
+        seed = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    except OSError:
+        seed = _kept_seed()
+    return hashlib.blake2b(b"meshcluster host" + seed.strip(), digest_size=8).hexdigest()
+
+
+def default_name() -> str:
+    """What a member is called that was not named: its program and its process."""
+    program = Path(sys.argv[0] or "python").stem if sys.argv else "python"
+    if program in ("", "-", "-c", "-m", "__main__"):
+        program = "python"
+    safe = "".join(c if c.isprintable() else "?" for c in program)
+    return f"{safe[:40]}-{os.getpid()}"
+
+
+def own_addresses() -> frozenset[str]:
+    """The IP addresses of this machine's interfaces, as text."""
+    import ifaddr
+
+    found = set()
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            found.add(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+    return frozenset(found)
+
+
+def _kept_seed() -> bytes:
+    """Where the system has no boot id: a random number kept in the runtime directory."""
+    path = runtime_dir() / "host-id"
+    try:
+        with open(path, "xb") as file:
+            file.write(os.urandom(16).hex().encode())
+    except FileExistsError:
+        pass
+    return path.read_bytes() + socket.gethostname().encode()
+
+
+def _advice(path: Path, trouble: str) -> str:
+    return (
+        f"runtime directory {path} {trouble}: set {RUNTIME_DIR_VARIABLE} to a directory of your own"
+    )

@@ -1,0 +1,76 @@
+"""Between the node's effects and the users' hooks: holds what comes before hooks are placed.
+
+Nothing is missed by who places hooks after joining: a ``service.discovered`` hook is first called
+for every member already known, and events and questions are held until the first hook for them is
+placed, or until the mesh had time to settle. What is held is bounded: events by their senders'
+credit, questions by a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..hooks import Hook, HookRegistry
+from ..model import Service
+from ..node.effects import EventsArrived, QuestionArrived
+from ..wire.frames import NO_RESPONDER
+from .runners import Answer, Runner
+
+
+class Observers:
+    """Hands discoveries, events and questions to a runner, in order."""
+
+    def __init__(
+        self, hooks: HookRegistry, runner: Runner, answer: Answer, *, limit: int,
+        known: Callable[[], Sequence[Service]],
+    ) -> None:  # fmt: skip
+        self._hooks = hooks
+        self._runner = runner
+        self._answer = answer
+        self._limit = limit
+        self._known = known
+        self._events: list[EventsArrived] | None = [] if not hooks.hooks("event") else None
+        self._questions: list[QuestionArrived] | None = [] if not hooks.hooks("query") else None
+
+    def service(self, point: str, service: Service) -> None:
+        """Something happened to a member."""
+        for hook in self._hooks.hooks(point):
+            self._runner.observe(hook, service)
+
+    def events(self, arrived: EventsArrived) -> None:
+        """A batch of events came."""
+        if self._events is None:
+            self._runner.events(arrived)
+        else:
+            self._events.append(arrived)
+
+    def question(self, arrived: QuestionArrived) -> None:
+        """A question came."""
+        if self._questions is None:
+            self._runner.question(arrived)
+        elif len(self._questions) < self._limit:
+            self._questions.append(arrived)
+        else:
+            self._answer(arrived, NO_RESPONDER, None)
+
+    def hook_added(self, hook: Hook) -> None:
+        """A hook was placed while we are joined."""
+        if hook.point == "service.discovered":
+            for service in self._known():
+                self._runner.observe(hook, service)
+        elif hook.point == "event":
+            self.release_events()
+        elif hook.point == "query":
+            self.release_questions()
+
+    def release_events(self) -> None:
+        """Holds events no longer."""
+        held, self._events = self._events, None
+        for arrived in held or ():
+            self._runner.events(arrived)
+
+    def release_questions(self) -> None:
+        """Holds questions no longer."""
+        held, self._questions = self._questions, None
+        for arrived in held or ():
+            self._runner.question(arrived)

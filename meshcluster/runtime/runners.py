@@ -1,0 +1,298 @@
+"""Where users' observers and responders run.
+
+``LoopRunner`` is for ``AsyncCluster``: plain functions run in the loop, an ``async def`` observer in
+one task of its own that takes its items in order. ``ThreadRunner`` is for the blocking ``Cluster``:
+observers and ``event`` hooks run in order on one thread, responders on a few others, so that hooks
+may wait for queries, and neither the loop nor liveness waits for hooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from ..errors import NotJoined
+from ..hooks import PASS, Hook, HookRegistry
+from ..hooks.chain import Function, name_of
+from ..model import Service
+from ..node.counters import Counters
+from ..node.effects import EventsArrived, QuestionArrived
+from ..node.session import Session
+from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, RAISED, Event
+from ..wire.message import QUESTION, Message
+from .workers import Workers
+
+RESPONDER_THREADS = 8
+TAKEN_BYTES = 256 * 1024
+"""How much the hooks take before the loop hears of it: a wake for each batch would cost more."""
+
+logger = logging.getLogger("meshcluster.hooks")
+
+Answer = Callable[[QuestionArrived, int, object], None]
+"""Sends the outcome of a question and its value; from any thread."""
+
+Took = Callable[[Session, int], None]
+"""Tells that hooks have taken bytes of a session; from any thread."""
+
+
+class Runner(Protocol):
+    """What the driver needs of either."""
+
+    def observe(self, hook: Hook, service: Service) -> None:
+        """Calls one observer."""
+
+    def events(self, arrived: EventsArrived) -> None:
+        """Calls the ``event`` hooks for a batch."""
+
+    def question(self, arrived: QuestionArrived) -> None:
+        """Has a question answered."""
+
+    async def close(self) -> None:
+        """Nothing more will come."""
+
+
+class HookCalls:
+    """Calls hooks and contains what they raise: logged with its traceback, and counted."""
+
+    def __init__(
+        self, hooks: HookRegistry, channels: frozenset[int], counters: Counters, answer: Answer
+    ) -> None:
+        self.hooks = hooks
+        self.counters = counters
+        self._channels = channels
+        self._answer = answer
+        self.open_questions = 0
+
+    def call(self, function: Function, argument: object) -> None:
+        """Calls one observer."""
+        try:
+            function(argument)
+        except Exception:
+            self.broken(function)
+
+    def broken(self, function: Function) -> None:
+        """Reports the exception being handled."""
+        self.counters.count("hooks that raised")
+        logger.exception("%s raised", name_of(function))
+
+    def chain(self, point: str, channel: int, protocol: str) -> Sequence[Function]:
+        """The functions for a message; none for a channel that we have not joined."""
+        if channel not in self._channels:
+            self.counters.count("messages on channels not joined")
+            return ()
+        return self.hooks.chain(point, channel, protocol)
+
+    def run_events(
+        self, arrived: EventsArrived, choose: Callable[[Sequence[Function]], Sequence[Function]]
+    ) -> None:
+        """Calls the chosen ``event`` hooks for each event: the hot loop of receiving."""
+        service, protocol = arrived.service, arrived.protocol
+        channel = -1
+        chain: Sequence[Function] = ()
+        for event in arrived.events:
+            if event.channel != channel:
+                channel = event.channel
+                chain = choose(self.chain("event", channel, protocol))
+            message = Message(service, channel, event.form, event.body, protocol)
+            for function in chain:
+                try:
+                    function(message)
+                except Exception:
+                    self.broken(function)
+
+    def message_of(self, arrived: QuestionArrived) -> Message:
+        """The question as responders see it."""
+        asked = arrived.question
+        return Message(
+            arrived.service, asked.channel, asked.form, asked.body, arrived.protocol, QUESTION
+        )
+
+    def run_question(self, arrived: QuestionArrived) -> None:
+        """Asks the responders in order; the first answer wins."""
+        try:
+            message = self.message_of(arrived)
+            for function in self.chain("query", message.channel, message.protocol):
+                answer = function(message)
+                if answer is not PASS:
+                    self.answer(arrived, ANSWERED, answer)
+                    return
+        except Exception as error:
+            self.raised(arrived, error)
+            return
+        self.answer(arrived, NO_RESPONDER, None)
+
+    def raised(self, arrived: QuestionArrived, error: Exception) -> None:
+        """Sends what a responder raised; its traceback stays in our log."""
+        self.counters.count("responders that raised")
+        logger.info("a responder raised for %s", arrived.service.name, exc_info=error)
+        self.answer(arrived, RAISED, [type(error).__name__, str(error)])
+
+    def answer(self, arrived: QuestionArrived, outcome: int, value: object) -> None:
+        """Sends an answer; that we have left meanwhile is no error of the responder."""
+        try:
+            self._answer(arrived, outcome, value)
+        except NotJoined:
+            self.counters.count("answers after leaving")
+
+
+def _all(chain: Sequence[Function]) -> Sequence[Function]:
+    return chain
+
+
+class ThreadRunner:
+    """One thread for observers and events, a few for responders."""
+
+    def __init__(self, calls: HookCalls, took: Took, limit: int) -> None:
+        self._calls = calls
+        self._took = took
+        self._limit = limit
+        self._taken: dict[Session, int] = {}
+        self.observers = Workers("meshcluster-observers", 1)
+        self.responders = Workers("meshcluster-responders", RESPONDER_THREADS)
+        self._asked = 0
+        self._answered = 0
+
+    def observe(self, hook: Hook, service: Service) -> None:
+        self.observers.put(self._calls.call, hook.function, service)
+
+    def events(self, arrived: EventsArrived) -> None:
+        self.observers.put(self._run_events, arrived)
+
+    def _run_events(self, arrived: EventsArrived) -> None:
+        self._calls.run_events(arrived, _all)
+        session = arrived.session
+        taken = self._taken.pop(session, 0) + arrived.size
+        if taken >= TAKEN_BYTES:
+            self._took(session, taken)
+        else:
+            self._taken[session] = taken
+
+    def question(self, arrived: QuestionArrived) -> None:
+        if self._asked - self._answered >= self._limit:
+            self._calls.answer(arrived, OVERLOADED, None)
+            return
+        self._asked += 1
+        self.responders.put(self._run_question, arrived)
+
+    def _run_question(self, arrived: QuestionArrived) -> None:
+        try:
+            self._calls.run_question(arrived)
+        finally:
+            with self._calls.counters.lock:
+                self._answered += 1
+
+    @property
+    def workers(self) -> tuple[Workers, ...]:
+        """The threads, to be ended by the caller of ``leave``, who may be one of them."""
+        return (self.responders, self.observers)
+
+    async def close(self) -> None:
+        """See ``workers``."""
+
+
+class LoopRunner:
+    """Plain functions in the loop; ``async def`` observers in one task each."""
+
+    def __init__(self, calls: HookCalls, took: Took, limit: int) -> None:
+        self._calls = calls
+        self._took = took
+        self._limit = limit
+        self._consumers: dict[Function, asyncio.Queue[Callable[[], Awaitable[None]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._questions = 0
+
+    def observe(self, hook: Hook, service: Service) -> None:
+        if hook.is_async:
+            self._enqueue(hook.function, lambda: self._await(hook.function, service))
+        else:
+            self._calls.call(hook.function, service)
+
+    def events(self, arrived: EventsArrived) -> None:
+        hooks = self._calls.hooks.hooks("event")
+        asynchronous = [hook for hook in hooks if hook.is_async]
+        if not asynchronous:
+            self._calls.run_events(arrived, _all)
+            self._took(arrived.session, arrived.size)
+            return
+        functions = {hook.function for hook in asynchronous}
+        self._calls.run_events(arrived, lambda chain: [f for f in chain if f not in functions])
+        waiting = len(asynchronous)
+
+        def done() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if waiting == 0:
+                self._took(arrived.session, arrived.size)
+
+        for hook in asynchronous:
+            self._enqueue(hook.function, lambda hook=hook: self._consume(hook, arrived, done))  # type: ignore[misc]
+
+    async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
+        try:
+            for event in arrived.events:
+                if hook.applies(event.channel, arrived.protocol):
+                    await self._await(hook.function, self._event(arrived, event))
+        finally:
+            done()
+
+    def _event(self, arrived: EventsArrived, event: Event) -> Message:
+        return Message(arrived.service, event.channel, event.form, event.body, arrived.protocol)
+
+    async def _await(self, function: Function, argument: Any) -> None:
+        try:
+            await function(argument)
+        except Exception:
+            self._calls.broken(function)
+
+    def _enqueue(self, function: Function, job: Callable[[], Awaitable[None]]) -> None:
+        queue = self._consumers.get(function)
+        if queue is None:
+            queue = self._consumers[function] = asyncio.Queue()
+            self._spawn(self._consumer(queue))
+        queue.put_nowait(job)
+
+    async def _consumer(self, queue: asyncio.Queue[Callable[[], Awaitable[None]]]) -> None:
+        while True:
+            await (await queue.get())()
+
+    def question(self, arrived: QuestionArrived) -> None:
+        calls = self._calls
+        if not any(hook.is_async for hook in calls.hooks.hooks("query")):
+            calls.run_question(arrived)
+        elif self._questions >= self._limit:
+            calls.answer(arrived, OVERLOADED, None)
+        else:
+            self._questions += 1
+            self._spawn(self._respond(arrived))
+
+    async def _respond(self, arrived: QuestionArrived) -> None:
+        calls = self._calls
+        try:
+            message = calls.message_of(arrived)
+            for function in calls.chain("query", message.channel, message.protocol):
+                answer = function(message)
+                if asyncio.iscoroutine(answer):
+                    answer = await answer
+                if answer is not PASS:
+                    calls.answer(arrived, ANSWERED, answer)
+                    return
+            calls.answer(arrived, NO_RESPONDER, None)
+        except Exception as error:
+            calls.raised(arrived, error)
+        finally:
+            self._questions -= 1
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Cancels what still runs, the caller's own task excepted."""
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,258 @@
+"""Everything a send does before it is queued, in the caller's own thread.
+
+It resolves on a snapshot, runs the ``send`` hooks, encodes once for all receivers and checks the
+limits, and whatever is wrong is raised there. Then only an append to a deque crosses threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..config import ClusterConfig, check_channel
+from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
+from ..hooks import HookRegistry
+from ..hooks.chain import intercept
+from ..model import Service
+from ..node import resolver as resolving
+from ..node.node import Asked, Node
+from ..node.resolver import Resolver, Words
+from ..node.session import Session
+from ..wire import body as bodies
+from ..wire.frames import Question
+from ..wire.message import EVENT, QUESTION, Message
+
+Receivers = tuple[tuple[Service, Session], ...]
+Part = tuple[int, int, bytes, Receivers]
+"""Channel, form, body and those who get it. One call makes several parts only where hooks treat
+protocols apart."""
+
+
+class Sender:
+    """Prepares what goes out. Reads the node's tables only where that is safe from any thread."""
+
+    def __init__(self, node: Node, config: ClusterConfig, hooks: HookRegistry) -> None:
+        self._node = node
+        self._config = config
+        self._limits = config.limits
+        self._hooks = hooks
+        self._snapshot: tuple[Service, ...] = ()
+        self._resolved: dict[tuple[str, ...], tuple[Service, ...]] = {}
+
+    def refresh(self) -> None:
+        """Takes a new snapshot of the members; in the loop only."""
+        self._snapshot = tuple(p.service for p in self._node.peers if p.service is not None)
+        self._resolved = {}
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The members known, in the order of their discovery, without ourselves."""
+        return self._snapshot
+
+    # --- whom --------------------------------------------------------------------------------
+
+    def resolve(self, words: Words | None) -> tuple[Service, ...]:
+        """The members that have every word."""
+        key = resolving.words_of(words)
+        resolved = self._resolved  # before the snapshot: see refresh
+        found = resolved.get(key)
+        if found is None:
+            found = resolving.resolve(self._snapshot, key)
+            if len(resolved) < 1024:
+                resolved[key] = found
+        return found
+
+    def select(
+        self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None
+    ) -> tuple[Service, ...]:
+        """Everybody meant by any of the three, once.
+
+        Raises:
+            NoServices: nobody.
+        """
+        if resolve is None and resolver is None:
+            chosen = tuple(services) if services is not None else ()
+        else:
+            union = dict.fromkeys(services or ())
+            if resolve is not None:
+                union.update(dict.fromkeys(self.resolve(resolve)))
+            if resolver is not None:
+                union.update(dict.fromkeys(resolving.filter_by(self._snapshot, resolver)))
+            chosen = tuple(union)
+        if not chosen:
+            raise NoServices(self._nobody(resolve, resolver))
+        return chosen
+
+    def _nobody(self, resolve: Words | None, resolver: Resolver | None) -> str:
+        asked = [f"resolve={resolve!r}"] if resolve is not None else []
+        asked += [f"resolver={resolver!r}"] if resolver is not None else []
+        known = len(self._snapshot)
+        return f"nobody matches {' or '.join(asked) or 'services=()'}; {known} members are known"
+
+    def sessions(
+        self, services: Sequence[Service], protocols: Sequence[str] | None
+    ) -> Receivers:
+        """The session to each service.
+
+        Raises:
+            NoServices: one of them is gone.
+            NoRoute: one of them offers none of ``protocols``.
+        """
+        member = self._node.peers.member
+        found = []
+        for service in services:
+            peer = member(service.key)
+            if peer is None:
+                raise NoServices(f"{service.name} is not a member any more")
+            session = peer.sessions.get("")
+            if session is None or protocols is not None:
+                session = self._lane(service, protocols)
+            found.append((service, session))
+        return tuple(found)
+
+    def _lane(self, service: Service, protocols: Sequence[str] | None) -> Session:
+        """The session restricted to ``protocols``: the common one where its link is one of them."""
+        peer = self._node.peers.member(service.key)
+        if peer is None:
+            raise NoServices(f"{service.name} is not a member any more")
+        lane = ""
+        if protocols is not None:
+            if isinstance(protocols, str):
+                raise ConfigError(f"protocols={protocols!r}: a sequence, such as [{protocols!r}]")
+            if not self._node.route(peer, protocols):
+                offers = ", ".join(e.scheme for e in self._node.route(peer, ())) or "nothing"
+                raise NoRoute(f"{service.name} cannot be reached by {list(protocols)}: {offers} can")
+            if self.scheme(peer.session("", self._limits)) not in protocols:
+                lane = ",".join(sorted(set(protocols)))
+        session = peer.session(lane, self._limits)
+        if session is None:
+            raise NoRoute(f"{service.name} has {self._limits.lanes} sessions with us already")
+        return session
+
+    def scheme(self, session: Session | None) -> str:
+        """The protocol of a session's link, or the one that would be dialled first."""
+        if session is None:
+            return ""
+        link = session.link
+        if link is not None:
+            return link.scheme
+        route = self._node.route(session.peer, tuple(session.schemes))
+        return route[0].scheme if route else ""
+
+    def event(
+        self, data: object, resolve: Words | None, resolver: Resolver | None,
+        services: Iterable[Service] | None, channel: int, protocols: Sequence[str] | None,
+    ) -> Sequence[Part]:  # fmt: skip
+        """What a ``send`` puts into which sessions.
+
+        Raises:
+            NoServices, NoRoute, EncodeError, HookError, ConfigError: see each step.
+        """
+        if resolve is None and resolver is None and services is None:
+            raise NoServices("send() needs resolve=, resolver= or services=; broadcast() tells all")
+        receivers = self.sessions(self.select(resolve, resolver, services), protocols)
+        form, body = self.encode(data, channel)
+        return self.prepare(EVENT, form, body, channel, receivers)
+
+    def event_to_all(self, data: object, channel: int) -> Sequence[Part]:
+        """What a ``broadcast`` puts into which sessions; nobody there is no error."""
+        form, body = self.encode(data, channel)
+        receivers = self.sessions(self._snapshot, None)
+        return self.prepare(EVENT, form, body, channel, receivers) if receivers else ()
+
+    def questions(
+        self, query_id: int, form: int, body: bytes, resolve: Words | None,
+        resolver: Resolver | None, services: Iterable[Service] | None, channel: int,
+        protocols: Sequence[str] | None,
+    ) -> Asked:  # fmt: skip
+        """What a ``query`` asks whom; everybody when nobody is named.
+
+        Raises:
+            NoServices, NoRoute, HookError: see each step.
+        """
+        if resolve is None and resolver is None and services is None:
+            resolve = ()
+        receivers = self.sessions(self.select(resolve, resolver, services), protocols)
+        return [
+            (session, service, Question(query_id, channel, form, body))
+            for channel, form, body, group in self.prepare(QUESTION, form, body, channel, receivers)
+            for service, session in group
+        ]
+
+    # --- what --------------------------------------------------------------------------------
+
+    def encode(self, data: object, channel: int) -> tuple[int, bytes]:
+        """A value as form and body.
+
+        Raises:
+            EncodeError, MessageTooLarge, ConfigError (the channel).
+        """
+        if channel:
+            check_channel(channel)
+        form, body = (bodies.BYTES, data) if type(data) is bytes else bodies.encode(data)
+        if len(body) > self._limits.message_bytes:
+            raise MessageTooLarge(
+                f"a message of {len(body)} bytes; the limit is {self._limits.message_bytes}"
+            )
+        return form, body
+
+    def prepare(
+        self, kind: str, form: int, body: bytes, channel: int, receivers: Receivers
+    ) -> Sequence[Part]:
+        """Runs the ``send`` hooks; gives what goes to whom.
+
+        Raises:
+            HookRejected, HookFailed: see ``hooks.chain``.
+        """
+        hooks = self._hooks.hooks("send")
+        if not hooks:
+            return ((channel, form, body, receivers),)
+        services = tuple(service for service, _ in receivers)
+        message = Message(None, channel, form, body, "", kind, services)
+        if any(hook.protocol is not None for hook in hooks):
+            return [self._intercepted(*part) for part in self._by_protocol(message, receivers)]
+        return (self._intercepted(message, receivers),)
+
+    def _by_protocol(
+        self, message: Message, receivers: Receivers
+    ) -> Iterable[tuple[Message, Receivers]]:
+        """Splits a message where a hook wants one protocol only, so that it sees just that part."""
+        groups: dict[str, list[tuple[Service, Session]]] = {}
+        for service, session in receivers:
+            groups.setdefault(self.scheme(session), []).append((service, session))
+        for scheme, group in groups.items():
+            part = Message(
+                None, message.channel, message.form, message.body, scheme, message.kind,
+                tuple(service for service, _ in group),
+            )  # fmt: skip
+            yield part, tuple(group)
+
+    def _intercepted(self, message: Message, receivers: Receivers) -> Part:
+        chain = self._hooks.chain("send", message.channel, message.protocol)
+        changed = intercept(chain, message)
+        if len(changed.body) > self._limits.message_bytes:
+            raise MessageTooLarge(f"a send hook made a message of {len(changed.body)} bytes")
+        if changed.receivers != message.receivers:
+            kept = {service.key for service in changed.receivers}
+            receivers = tuple(pair for pair in receivers if pair[0].key in kept)
+            if not receivers:
+                raise HookRejected("a send hook left no receivers")
+        return changed.channel, changed.form, changed.body, receivers
+
+    def congested(self, parts: Sequence[Part]) -> tuple[Service, ...]:
+        """The receivers that have too much waiting."""
+        limit = self._limits.waiting_messages
+        if len(parts) == 1 and len(parts[0][3]) == 1 and parts[0][3][0][1].backlog < limit:
+            return ()
+        return tuple(
+            service
+            for _, _, _, receivers in parts
+            for service, session in receivers
+            if session.backlog >= limit
+        )
+
+    def too_slow(self, parts: Sequence[Part], seconds: float) -> Congested:
+        """What a send raises that waited in vain."""
+        names = ", ".join(service.name for service in self.congested(parts))
+        return Congested(
+            f"{names} did not take what waits for it for {seconds:g} s; nothing was sent"
+        )

@@ -1,0 +1,70 @@
+"""Threads for users' functions on the blocking cluster: started when needed, bounded, daemonic.
+
+Daemonic because a hook that never returns must not keep its program from ending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+Job = tuple[Callable[..., None], tuple[Any, ...]]
+
+
+class Workers:
+    """Up to ``count`` threads that run jobs in the order in which they were put.
+
+    With one thread they also end in that order.
+    """
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._count = count
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._lock = threading.Lock()
+
+    def put(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Runs ``function(*arguments)`` on a thread; it must not raise."""
+        self._jobs.put((function, arguments))
+        if self._idle == 0 and len(self._threads) < self._count:
+            self._start()
+
+    @property
+    def empty(self) -> bool:
+        """No job waits (one may be running)."""
+        return self._jobs.empty()
+
+    def close(self, timeout_seconds: float) -> None:
+        """Ends the threads after the jobs that wait; called from one of them, that one goes on."""
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout_seconds)
+
+    def _start(self) -> None:
+        with self._lock:
+            number = len(self._threads) + 1
+            if number <= self._count:
+                name = f"{self._name}-{number}"
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+            if job is None:
+                return
+            function, arguments = job
+            function(*arguments)
+            del job, function, arguments  # or an idle thread keeps the last message alive

@@ -1,0 +1,3 @@
+"""The blocking face: one loop in one thread, and the same methods."""
+
+__all__ = ()

@@ -1,0 +1,302 @@
+"""``Cluster``: a member of the mesh for blocking code, with a loop in a thread of its own.
+
+The methods are those of ``AsyncCluster``. Sending does not wait for the loop: everything but the
+queueing happens in the caller's thread (see ``runtime/sending.py``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from ..cluster import AsyncCluster
+from ..config import DEFAULT_ADDRESS, DEFAULT_PORT
+from ..errors import ClusterError, NotJoined
+from ..hooks.placing import HookPlacing
+from ..model import Service
+from ..node.queries import Gathering
+from ..node.resolver import Resolver, Words
+from ..query import OnEvent
+from ..runtime.driver import Driver
+from ..runtime.runners import HookCalls, ThreadRunner
+from ..runtime.sending import Part
+from ..runtime.workers import Workers
+from ..tags import Change, Tags
+from .portal import Portal
+from .query import Query
+
+THREAD_END_SECONDS = 1.0
+"""How long leave waits for each thread that runs hooks; a hook that blocks longer is left alone."""
+
+logger = logging.getLogger("meshcluster")
+
+
+class _Threaded(AsyncCluster):
+    """The async cluster inside, with hooks that run on threads."""
+
+    _allow_async = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner: ThreadRunner | None = None
+
+    def _make_runner(self, calls: HookCalls, took: Any, limit: int) -> ThreadRunner:  # type: ignore[override]
+        self.runner = ThreadRunner(calls, took, limit)
+        return self.runner
+
+
+class Cluster(HookPlacing):
+    """Our handle on the mesh. ``meshcluster.join(...)`` makes one and joins; or::
+
+        cluster = Cluster()
+
+        @cluster.hook("service.discovered")
+        def discovered(service): ...
+
+        cluster.join(tags=["web"])
+
+    A context manager that leaves. Safe to use from any thread. Observers and ``event`` hooks run in
+    order on one thread, ``query`` hooks on a few others; blocking calls are allowed in all of them.
+    """
+
+    def __init__(self) -> None:
+        self._cluster = _Threaded()
+        self._portal: Portal | None = None
+        self._callbacks: Workers | None = None
+        self._room = threading.Condition()
+        self._left = threading.Event()
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
+
+    # --- joining -----------------------------------------------------------------------------
+
+    def join(
+        self, tags: Iterable[str] = (), *, cluster: str = "default", name: str | None = None,
+        ttl: int = 0, address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT,
+        heartbeat_seconds: float = 1.0, expire_seconds: float = 30.0,
+        channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
+        protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
+        interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+    ) -> Self:  # fmt: skip
+        """Becomes a member and returns itself. Arguments and errors as ``AsyncCluster.join``."""
+        joining = self._cluster.join(
+            tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
+            heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
+            protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
+            props=props,
+        )  # fmt: skip
+
+        async def start() -> None:
+            await joining
+            self._driver.room = self._has_room
+
+        with self._lock:
+            if self._portal is not None:
+                raise ClusterError("joined already: leave() first, or make another cluster")
+            portal = Portal("meshcluster")
+            try:
+                portal.call(start())
+            except BaseException:
+                portal.close()
+                raise
+            self._portal = portal
+            self._callbacks = Workers("meshcluster-callbacks", 1)
+            self._left.clear()
+        atexit.register(self.leave)
+        return self
+
+    def leave(self) -> None:
+        """Delivers what is under way (for at most a second), says goodbye, closes everything.
+
+        Idempotent; may be called from a hook.
+        """
+        if os.getpid() != self._process:
+            return  # a forked child is not the member
+        with self._lock:
+            portal, self._portal = self._portal, None
+            callbacks, runner = self._callbacks, self._cluster.runner
+        if portal is None:
+            return
+        atexit.unregister(self.leave)
+        try:
+            portal.call(self._cluster.leave())
+        finally:
+            for workers in (callbacks, *(runner.workers if runner else ())):
+                if workers is not None:
+                    workers.close(THREAD_END_SECONDS)
+            portal.close()
+            self._left.set()
+
+    def run_forever(self) -> None:
+        """Returns when the cluster is left, or leaves at Ctrl-C."""
+        if self._portal is None:
+            return
+        try:
+            self._left.wait()
+        except KeyboardInterrupt:
+            self.leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.leave()
+
+    @property
+    def _driver(self) -> Driver:
+        return self._cluster._driver
+
+    @property
+    def _loop(self) -> Portal:
+        if self._portal is None:
+            raise NotJoined("not joined: call join() first")
+        return self._portal
+
+    # --- hooks and members -------------------------------------------------------------------
+
+    def _place(self, point: str, function: Any, **filters: Any) -> None:
+        portal = self._portal
+        if portal is None:
+            self._cluster._place(point, function, **filters)
+        else:
+            portal.run(lambda: self._cluster._place(point, function, **filters))
+
+    def _displace(self, function: Any) -> int:
+        return self._cluster._displace(function)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The members known, in the order of their discovery, without ourselves."""
+        return self._driver.sender.services
+
+    @property
+    def tags(self) -> Tags:
+        """Our own tags: a sequence, with ``append``, ``remove`` and ``replace``."""
+        return self._tags
+
+    def _change_tags(self, change: Change) -> None:
+        self._loop.run(lambda: self._cluster._change_tags(change))
+
+    def resolve(self, *words: str) -> tuple[Service, ...]:
+        """The members that have every word; see ``AsyncCluster.resolve``."""
+        return self._driver.sender.resolve(words)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How much was dropped since joining, by reason. A copy."""
+        return self._driver.node.counters.as_dict()
+
+    def wait_for_services(
+        self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
+    ) -> tuple[Service, ...]:
+        """The members that match, once there are at least ``count``.
+
+        Raises:
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many.
+        """
+        return self._loop.call(
+            self._cluster.wait_for_services(count, resolve=resolve, timeout=timeout)
+        )
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def send(
+        self, data: object, *, resolve: Words | None = None, resolver: Resolver | None = None,
+        services: Iterable[Service] | None = None, channel: int = 0,
+        protocols: Sequence[str] | None = None,
+    ) -> tuple[Service, ...]:  # fmt: skip
+        """Tells something to some members; see ``AsyncCluster.send``.
+
+        Waits only while a receiver has too much waiting (then ``Congested`` after 30 s).
+        """
+        driver = self._driver
+        parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
+        if driver.sender.congested(parts):
+            self._wait_for_room(driver, parts)
+        return driver.commit(parts)
+
+    def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error."""
+        driver = self._driver
+        parts = driver.sender.event_to_all(data, channel)
+        if driver.sender.congested(parts):
+            self._wait_for_room(driver, parts)
+        return driver.commit(parts)
+
+    def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
+        seconds = driver.config.limits.send_seconds
+        deadline = time.monotonic() + seconds
+        with self._room:
+            while driver.joined:
+                driver.full = True  # before looking: room made from here on is told
+                if not driver.sender.congested(parts):
+                    return
+                left = deadline - time.monotonic()
+                if left <= 0 or self._loop.inside:  # in the loop nobody could make room
+                    raise driver.sender.too_slow(parts, seconds)
+                self._room.wait(left)
+
+    def _has_room(self) -> None:
+        with self._room:
+            self._room.notify_all()
+
+    def query(
+        self, query: object = None, *, resolve: Words | None = None,
+        resolver: Resolver | None = None, services: Iterable[Service] | None = None,
+        timeout: float = 30.0, channel: int = 0, protocols: Sequence[str] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> Query:  # fmt: skip
+        """Asks members and collects their answers; returns at once. See ``AsyncCluster.query``.
+
+        ``on_event`` is called on a thread of its own, in order.
+        """
+        driver = self._driver
+        gathering = Gathering(driver.next_query_id(), timeout)
+        made = Query(gathering, self._cancel_query, on_event, self._call_back)
+        asked, again = self._cluster._questions(
+            gathering.id, query, resolve, resolver, services, channel, protocols
+        )
+        driver.call_soon(lambda: driver.ask(gathering, made, asked, again))
+        return made
+
+    def _cancel_query(self, gathering: Gathering) -> None:
+        driver = self._driver
+        self._loop.run(lambda: driver.cancel(gathering))
+
+    def _call_back(self, function: Callable[..., None], *arguments: Any) -> None:
+        callbacks = self._callbacks
+        if callbacks is not None:
+            callbacks.put(_contained, function, *arguments)
+
+
+def _contained(function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except Exception:
+        logger.exception("on_event of a query raised")
+
+
+def join(
+    tags: Iterable[str] = (), *, cluster: str = "default", name: str | None = None, ttl: int = 0,
+    address: str = DEFAULT_ADDRESS, port: int = DEFAULT_PORT, heartbeat_seconds: float = 1.0,
+    expire_seconds: float = 30.0, channels: Iterable[int] = (),
+    protocols: Iterable[str] | None = None,
+    protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
+    interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+) -> Cluster:  # fmt: skip
+    """A ``Cluster`` that has joined. Arguments and errors as ``AsyncCluster.join``."""
+    return Cluster().join(
+        tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
+        heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
+        protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
+    )  # fmt: skip

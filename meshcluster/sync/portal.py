@@ -1,0 +1,88 @@
+"""One event loop in one daemon thread, and the ways from blocking code into it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from ..errors import ClusterError
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Started when made; ``close`` ends the thread."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = _new_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)  # this thread's own
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            self._loop.close()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine in the loop and waits for it.
+
+        Raises:
+            ClusterError: called in the loop's own thread, where it would wait for itself.
+        """
+        if self.inside:
+            coroutine.close()
+            raise ClusterError(
+                "a blocking call from an interceptor or a service.validate hook would wait for "
+                "itself: make it from an event, query or service hook"
+            )
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Runs a function in the loop and waits for it; in the loop's own thread at once."""
+        if self.inside:
+            return function()
+        result: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(function())
+            except BaseException as error:
+                result.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return result.result()
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is in the loop's thread."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """Ends the loop and its thread, unless called from it."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        if not self.inside:
+            self._thread.join()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """The fastest loop there is; on Windows one that can watch sockets (Proactor cannot)."""
+    if sys.platform == "win32":
+        try:
+            import winloop
+        except ImportError:
+            return asyncio.SelectorEventLoop()
+        return winloop.new_event_loop()
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.SelectorEventLoop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,92 @@
+"""``Query``: a query of the blocking ``Cluster``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from ..model import Service
+from ..node.queries import DONE, Gathering
+from ..query import STOP, OnEvent, QueryView
+
+Later = Callable[..., None]
+"""Runs a function on the thread for callbacks, in order."""
+
+
+class Query(QueryView):
+    """Answers as they come. ``for service, answer in query``, or ``query.wait()``."""
+
+    def __init__(
+        self, gathering: Gathering, cancel: Callable[[Gathering], None],
+        on_event: OnEvent | None, later: Later,
+    ) -> None:  # fmt: skip
+        super().__init__(gathering)
+        self._cancel = cancel
+        self._on_event = on_event
+        self._later = later
+        self._changed = threading.Condition()
+
+    def progress(self, name: str, service: Service | None) -> None:
+        """Told by the driver, in the loop; ``on_event`` runs on the thread for callbacks."""
+        with self._changed:
+            self._changed.notify_all()
+        if self._on_event is not None:
+            self._later(self._tell, self._on_event, name, service)
+
+    def _tell(self, on_event: OnEvent, name: str, service: Service | None) -> None:
+        self.service = service
+        if on_event(name, self) is STOP and name != DONE:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Ends the query; iteration and ``wait`` end with what there is."""
+        if not self._gathering.over:
+            self._cancel(self._gathering)
+
+    def wait(self, timeout: float | None = None) -> dict[Service, Any]:
+        """The results, once everybody expected has answered, left or died.
+
+        Raises:
+            QueryTimeout: the query's deadline passed; it holds what arrived.
+            NoServices: nobody matched.
+            TimeoutError: ``timeout`` seconds passed first; the query goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while not self._gathering.over:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    waiting = len(self._gathering.waiting)
+                    raise TimeoutError(f"{waiting} have not answered after {timeout:g} s")
+                self._changed.wait(left)
+        self._raise()
+        return self.results
+
+    def __iter__(self) -> Iterator[tuple[Service, Any]]:
+        order = self._gathering.order
+        seen = 0
+        while True:
+            with self._changed:
+                while seen == len(order) and not self._gathering.over:
+                    self._changed.wait()
+            if seen == len(order):
+                break
+            yield order[seen]
+            seen += 1
+        self._raise()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.cancel()
+
+    def _raise(self) -> None:
+        if self._gathering.failure is not None:
+            raise self._gathering.failure

@@ -1,0 +1,252 @@
+"""Users' values as a body and a form number, and back exactly as they were.
+
+Forms (append-only): 1 bytes as they are; 2 text as UTF-8; 3 MessagePack of values that it keeps
+exactly; 4 the same plus tagged extensions for tuples, sets, large integers, datetimes and
+dictionaries with other keys; 5 a dataclass or Struct as the map of its fields.
+
+MessagePack alone would turn a tuple into a list and a set into a list without a word, so every
+container is checked on its way out: what cannot come back as it was is refused at the send.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from types import NoneType
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec.msgpack import Ext
+
+from ..errors import DecodeError, EncodeError
+
+BYTES, TEXT, PLAIN, EXTENDED, TYPED = 1, 2, 3, 4, 5
+
+MAX_DEPTH = 64
+"""Containers inside containers; deeper ones, and cycles, are refused at the send."""
+
+_TUPLE, _SET, _INTEGER, _DATETIME, _PAIRS = 1, 2, 3, 4, 5
+_LEAVES = frozenset({NoneType, bool, int, float, str, bytes})
+_WIRE_ERRORS = (
+    msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError, TypeError, OverflowError
+)  # fmt: skip
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def encode(value: object) -> tuple[int, bytes]:
+    """Any sendable value as (form, body).
+
+    Raises:
+        EncodeError: the value holds something that would not come back as it was; the text names
+            the place.
+    """
+    kind = type(value)
+    if kind is bytes:
+        return BYTES, value  # type: ignore[return-value]
+    try:
+        if kind is str:
+            return TEXT, value.encode()  # type: ignore[attr-defined]
+        if kind in _LEAVES or (kind is dict or kind is list) and _is_plain(value, MAX_DEPTH):
+            try:
+                return PLAIN, _encode(value)
+            except OverflowError:  # an integer beyond 64 bits
+                pass
+        elif _is_typed(value):
+            return TYPED, _encode(value)
+        return EXTENDED, _encode(_extended(value, "data", MAX_DEPTH))
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"text with a lone surrogate cannot be sent: {error}") from None
+    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
+        raise EncodeError(f"a {kind.__name__} cannot be sent: {error}") from error
+
+
+def decode(form: int, body: bytes) -> Any:
+    """The value a body holds. A dataclass or Struct comes as the dict of its fields.
+
+    Raises:
+        DecodeError: not a body of that form.
+    """
+    if form == BYTES:
+        return body
+    try:
+        if form == TEXT:
+            return body.decode()
+        if form == PLAIN or form == TYPED:
+            return _plain_decoder.decode(body)
+        if form == EXTENDED:
+            return _extended_decoder.decode(body)
+    except _WIRE_ERRORS as error:
+        raise DecodeError(f"body of form {form}: {error}") from None
+    raise DecodeError(f"form {form} of a body is not known here")
+
+
+def read(form: int, body: bytes, wanted: type[T]) -> T:
+    """The value a body holds as a ``wanted`` (a dataclass, a Struct, ``list[Point]``, ...).
+
+    Raises:
+        DecodeError: the body does not fit; the text names the field.
+    """
+    try:
+        if form == PLAIN or form == TYPED:
+            return _decoder_for(wanted).decode(body)  # type: ignore[no-any-return]
+        return msgspec.convert(decode(form, body), wanted)
+    except _WIRE_ERRORS as error:
+        raise DecodeError(f"not a {getattr(wanted, '__name__', wanted)}: {error}") from None
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether MessagePack keeps a list or dict exactly. Leaves are checked in bulk, in C."""
+    if depth == 0:
+        return False
+    if type(value) is dict:
+        if not _LEAVES.issuperset(map(type, value)):
+            return False
+        items: Iterable[Any] = value.values()
+    else:
+        items = value
+    if _LEAVES.issuperset(map(type, items)):
+        return True
+    for item in items:
+        kind = type(item)
+        if kind in _LEAVES:
+            continue
+        if not (kind is dict or kind is list) or not _is_plain(item, depth - 1):
+            return False
+    return True
+
+
+def _is_typed(value: object) -> bool:
+    return isinstance(value, msgspec.Struct) or (
+        dataclasses.is_dataclass(value) and not isinstance(value, type)
+    )
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _extended(value: Any, place: str, depth: int) -> Any:
+    """The value with everything MessagePack would change wrapped in an extension."""
+    kind = type(value)
+    if kind is int:
+        return value if -(2**63) <= value < 2**64 else Ext(_INTEGER, _integer_bytes(value))
+    if kind in _LEAVES:
+        return value
+    if depth == 0:
+        raise EncodeError(f"{place} is nested deeper than {MAX_DEPTH}, or holds itself")
+    convert = _CONVERTERS.get(kind)
+    if convert is not None:
+        return convert(value, place, depth - 1)
+    if _is_typed(value):
+        return _from_dict(_fields_of(value), place, depth - 1)
+    hint = _HINTS.get(kind.__name__, "convert it first, or send a dataclass")
+    raise EncodeError(f"{place} is a {kind.__name__}, which would not arrive as one: {hint}")
+
+
+def _from_list(value: Iterable[Any], place: str, depth: int) -> list[Any]:
+    return [_extended(item, f"{place}[{i}]", depth) for i, item in enumerate(value)]
+
+
+def _from_tuple(value: tuple[Any, ...], place: str, depth: int) -> Ext:
+    return Ext(_TUPLE, _encode(_from_list(value, place, depth)))
+
+
+def _from_set(value: set[Any], place: str, depth: int) -> Ext:
+    return Ext(_SET, _encode(_from_list(value, place, depth)))
+
+
+def _from_dict(value: dict[Any, Any], place: str, depth: int) -> Any:
+    if _LEAVES.issuperset(map(type, value)) and not _has_large_integer(value):
+        return {k: _extended(v, f"{place}[{k!r}]", depth) for k, v in value.items()}
+    pairs = [
+        [_extended(k, f"key {k!r} of {place}", depth), _extended(v, f"{place}[{k!r}]", depth)]
+        for k, v in value.items()
+    ]
+    return Ext(_PAIRS, _encode(pairs))
+
+
+def _from_datetime(value: datetime, place: str, _depth: int) -> Ext:
+    zone = value.tzinfo
+    if zone is None or type(zone) is timezone:
+        key = ""
+    elif isinstance(zone, ZoneInfo) and zone.key:
+        key = zone.key
+    else:
+        raise EncodeError(f"{place} has a {type(zone).__name__} as tzinfo: use timezone or ZoneInfo")
+    clock = value.replace(tzinfo=None, fold=0).isoformat()
+    offset = "" if zone is None or key else repr(_microseconds(zone.utcoffset(value)))
+    return Ext(_DATETIME, _encode([clock, value.fold, offset, key]))
+
+
+_CONVERTERS: dict[type, Callable[[Any, str, int], Any]] = {
+    list: _from_list,
+    tuple: _from_tuple,
+    set: _from_set,
+    dict: _from_dict,
+    datetime: _from_datetime,
+}
+_HINTS = {
+    "bytearray": "use bytes(...)",
+    "memoryview": "use bytes(...)",
+    "frozenset": "use set(...)",
+    "date": "use a datetime or isoformat()",
+    "Decimal": "use str(...) or a field of a dataclass",
+    "UUID": "use str(...) or a field of a dataclass",
+}
+
+
+def _restore(code: int, data: memoryview) -> Any:
+    """The value of an extension; msgspec calls it for each, innermost first."""
+    if code == _INTEGER:
+        return int.from_bytes(data, "big", signed=True)
+    if code == _DATETIME:
+        return _to_datetime(*msgspec.msgpack.decode(data, type=tuple[str, int, str, str]))
+    items = _extended_decoder.decode(data)
+    if code == _TUPLE:
+        return tuple(items)
+    if code == _SET:
+        return set(items)
+    if code == _PAIRS:
+        return dict(items)
+    raise DecodeError(f"extension {code} of a body is not known here")
+
+
+def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
+    zone: timezone | ZoneInfo | None = None
+    if key:
+        try:
+            zone = ZoneInfo(key)
+        except (ZoneInfoNotFoundError, OSError):
+            raise DecodeError(f"time zone {key!r} is not known on this machine") from None
+    elif offset:
+        zone = timezone(timedelta(microseconds=int(offset)))
+    return datetime.fromisoformat(clock).replace(tzinfo=zone, fold=fold)
+
+
+def _microseconds(delta: timedelta | None) -> int:
+    return 0 if delta is None else delta // timedelta(microseconds=1)
+
+
+def _integer_bytes(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _has_large_integer(keys: Iterable[Any]) -> bool:
+    return any(type(k) is int and not -(2**63) <= k < 2**64 for k in keys)
+
+
+_plain_decoder = msgspec.msgpack.Decoder()
+_extended_decoder = msgspec.msgpack.Decoder(ext_hook=_restore)
+
+
+@lru_cache(maxsize=256)
+def _decoder_for(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(wanted)

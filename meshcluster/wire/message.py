@@ -1,0 +1,65 @@
+"""The message as hooks see it: what interceptors may replace and ``event`` and ``query`` get."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..model import Service
+from . import body as bodies
+
+T = TypeVar("T")
+
+EVENT, QUESTION, ANSWER = "event", "query", "answer"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message, immutable.
+
+    Attributes: ``kind`` ("event", "query" or "answer"); ``service``, the sender (None for one on
+    its way out); ``receivers``, tuple of services (empty for one that came in); ``channel``, its
+    number; ``form`` and ``body``, the value as it travels; ``protocol``, the scheme it came by
+    (empty when going out, unless the hook asked for one protocol).
+    """
+
+    service: Service | None
+    channel: int
+    form: int
+    body: bytes
+    protocol: str = ""
+    kind: str = EVENT
+    receivers: tuple[Service, ...] = ()
+
+    @property
+    def data(self) -> Any:
+        """The value that was sent, decoded anew at each access (changing it changes no message).
+
+        Raises:
+            DecodeError: the body is not what its form says.
+        """
+        if self.form == bodies.BYTES:
+            return self.body
+        return bodies.decode(self.form, self.body)
+
+    def read(self, wanted: type[T]) -> T:
+        """The value as a ``wanted``: a dataclass, a Struct, or a type such as ``list[Point]``.
+
+        Raises:
+            DecodeError: it does not fit; the text names the field.
+        """
+        return bodies.read(self.form, self.body, wanted)
+
+    def replace(self, **changes: Any) -> Message:
+        """A copy with other ``data`` (or ``body``, ``form``), ``channel`` or ``receivers``.
+
+        Raises:
+            EncodeError: the new ``data`` cannot be sent.
+            TypeError: there is no such field, or it is not the hook's to change.
+        """
+        if "data" in changes:
+            changes["form"], changes["body"] = bodies.encode(changes.pop("data"))
+        unknown = changes.keys() - {"form", "body", "channel", "receivers"}
+        if unknown:
+            raise TypeError(f"a message has no {', '.join(sorted(unknown))} to replace")
+        return msgspec.structs.replace(self, **changes)

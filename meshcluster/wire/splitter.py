@@ -1,0 +1,77 @@
+"""Cuts a byte stream into frames: four bytes of length (big-endian), then the frame.
+
+One buffer a stream, reused. A length over the limit is refused before anything is allocated, and
+a long frame's buffer grows only as its bytes really arrive.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ..errors import DecodeError
+
+HEADER = struct.Struct(">I")
+BUFFER_BYTES = 64 * 1024
+
+
+class Splitter:
+    """Write into ``buffer()``, then ``advance()``; its frames are valid until the next ``buffer()``.
+
+    ``limit_bytes`` may be raised while in use (after a link's hello).
+    """
+
+    __slots__ = ("_begin", "_bytes", "_end", "_view", "limit_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self._allocate(BUFFER_BYTES)
+        self._begin = 0
+        self._end = 0
+
+    def _allocate(self, size: int) -> None:
+        self._bytes = bytearray(size)
+        self._view = memoryview(self._bytes)
+
+    def buffer(self) -> memoryview:
+        """Free room to receive into, never empty."""
+        self._compact()
+        return self._view[self._end :]
+
+    def advance(self, count: int) -> list[memoryview]:
+        """Takes ``count`` bytes written into the buffer; returns the frames now complete.
+
+        Raises:
+            DecodeError: a length over ``limit_bytes``; the stream is useless from here.
+        """
+        view, begin, end = self._view, self._begin, self._end + count
+        frames = []
+        while end - begin >= HEADER.size:
+            (length,) = HEADER.unpack_from(view, begin)
+            if length > self.limit_bytes:
+                raise DecodeError(f"frame of {length} bytes is over {self.limit_bytes}")
+            stop = begin + HEADER.size + length
+            if stop > end:
+                break
+            frames.append(view[begin + HEADER.size : stop])
+            begin = stop
+        self._begin, self._end = begin, end
+        return frames
+
+    def _compact(self) -> None:
+        """Moves what is not consumed to the front; grows or shrinks the buffer where needed."""
+        begin, left = self._begin, self._end - self._begin
+        size = self._room_for(left)
+        if size != len(self._bytes):
+            kept = bytes(self._view[begin : begin + left])
+            self._allocate(size)
+            self._view[:left] = kept
+        elif begin:
+            self._view[:left] = self._view[begin : begin + left]
+        self._begin, self._end = 0, left
+
+    def _room_for(self, left: int) -> int:
+        """Twice what has arrived, up to the frame's own size: a lie costs what the liar sends."""
+        if left < BUFFER_BYTES:
+            return BUFFER_BYTES
+        (length,) = HEADER.unpack_from(self._view, self._begin)
+        return min(HEADER.size + int(length), 2 * left)

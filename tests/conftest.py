@@ -1,0 +1,119 @@
+"""What every test gets: nothing may outlive it, and it meets nobody by accident.
+
+Warnings are errors by `filterwarnings` in pyproject.toml.
+"""
+
+import asyncio
+import gc
+import itertools
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+GRACE_SECONDS = 2.0
+FIRST_PORT, PORTS = 20_000, 10_000  # below the range that systems give out by themselves
+
+_failed = pytest.StashKey[bool]()
+_numbers = itertools.count()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        item.stash[_failed] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request) -> Iterator[None]:
+    """No thread and no open file or socket survives a test."""
+    before = _held()
+    yield
+    # A failed test's traceback keeps its objects alive: one failure is enough.
+    if not request.node.stash.get(_failed, False) and (left := _left_since(before)):
+        pytest.fail(f"left behind: {', '.join(left)}", pytrace=False)
+
+
+def _left_since(before: Counter[str]) -> list[str]:
+    """Names what is held now and was not before; garbage and what is just closing do not count."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while left := sorted((_held() - before).elements()):
+        if time.monotonic() > deadline:
+            break
+        gc.collect()
+        time.sleep(0.01)
+    return left
+
+
+def _held() -> Counter[str]:
+    return Counter([f"thread {thread.name}" for thread in threading.enumerate()] + _open_files())
+
+
+def _open_files() -> list[str]:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return []
+    targets = []
+    for name in os.listdir(folder):
+        try:
+            targets.append(os.readlink(folder / name))
+        except OSError:  # the listing's own descriptor, closed by now
+            continue
+    return targets
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(request, nothing_left) -> None:
+    """Looks for tasks from inside the test's own loop, so it is there for async tests only."""
+    if pytest_asyncio.is_async_test(request.node):
+        request.getfixturevalue("_no_task_left")
+
+
+@pytest.fixture
+async def _no_task_left(request) -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(10):  # cancelled tasks need a few turns of the loop to end
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left and not request.node.stash.get(_failed, False):
+        pytest.fail(f"left behind: {sorted(map(repr, left))}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def runtime_dir(nothing_left) -> Iterator[Path]:
+    """A folder of its own for host keys and sockets; short, for socket paths have a limit."""
+    base = None if sys.platform == "win32" else "/tmp"
+    folder = tempfile.mkdtemp(prefix="mc-", dir=base)
+    old = os.environ.get("MESHCLUSTER_RUNTIME_DIR")
+    os.environ["MESHCLUSTER_RUNTIME_DIR"] = folder
+    yield Path(folder)
+    if old is None:
+        del os.environ["MESHCLUSTER_RUNTIME_DIR"]
+    else:
+        os.environ["MESHCLUSTER_RUNTIME_DIR"] = old
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def beacon_port() -> int:
+    """A UDP port that no other test of this or another run uses now."""
+    while True:
+        port = FIRST_PORT + (os.getpid() * 97 + next(_numbers)) % PORTS
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        return port

@@ -1,0 +1,27 @@
+"""Who looks for the promises of a module finds them in the same place under tests/."""
+
+LIMIT_LINES = 30
+WITHOUT_TEST = {
+    # "meshcluster/folder/module.py": "where it is tested instead, and why",
+}
+
+
+def mirror_of(source, root):
+    folder = source.path.parent.relative_to(root / "meshcluster")
+    return root / "tests" / folder / f"test_{source.path.name}"
+
+
+def test_each_module_has_its_test_file(package, root):
+    missing = [
+        f"{source.name} wants {mirror_of(source, root).relative_to(root)}"
+        for source in package
+        if source.path.name != "__init__.py"
+        and len(source.code_lines) > LIMIT_LINES
+        and source.name not in WITHOUT_TEST
+        and not mirror_of(source, root).is_file()
+    ]
+    assert not missing
+
+
+def test_no_exception_outlives_its_module(root):
+    assert [name for name in WITHOUT_TEST if not (root / name).is_file()] == []
