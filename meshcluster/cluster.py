@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .announcers import MulticastAnnouncer
-from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig
+from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_tags
 from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
@@ -107,10 +108,10 @@ class AsyncCluster(HookPlacing):
             PluginError: a protocol that is not known here.
             MessageTooLarge: tags and props of more than 63 KiB.
         """
-        given = tags if isinstance(tags, str) else tuple(dict.fromkeys(tags))
+        check_tags(tags := tuple(dict.fromkeys(tags)) if not isinstance(tags, str) else tags)
         config = partial(
-            ClusterConfig, cluster=cluster, name=name or host.default_name(), tags=given, ttl=ttl,
-            address=address, port=port, heartbeat_seconds=heartbeat_seconds,
+            ClusterConfig, cluster=cluster, name=name or host.default_name(), tags=tuple(tags),
+            ttl=ttl, address=address, port=port, heartbeat_seconds=heartbeat_seconds,
             expire_seconds=expire_seconds, channels=tuple(channels),
             protocols=None if protocols is None else _schemes(protocols),
             protocol_options=protocol_options or {}, props=props or {},
@@ -135,7 +136,7 @@ class AsyncCluster(HookPlacing):
             ]
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
-                port=announcer.port, own_addresses=host.own_addresses(),
+                port=announcer.port, own_addresses=host.own_addresses(), lock=threading.Lock(),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
             )  # fmt: skip
         except BaseException:
@@ -240,7 +241,7 @@ class AsyncCluster(HookPlacing):
         return self._driver.node.counters.as_dict()
 
     async def wait_for_services(
-        self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0  # noqa: ASYNC109
+        self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
     ) -> tuple[Service, ...]:
         """The members that match, once there are at least ``count``.
 

@@ -69,7 +69,7 @@ OnEvent = Callable[[str, Any], Any]
 
 
 class AsyncQuery(QueryView):
-    """A query of an ``AsyncCluster``. ``async for service, answer in query``, or ``await query``."""
+    """A query of an ``AsyncCluster``: ``async for service, answer in query`` or ``await query``."""
 
     def __init__(
         self, gathering: Gathering, cancel: Callable[[Gathering], None], on_event: OnEvent | None
@@ -92,7 +92,7 @@ class AsyncQuery(QueryView):
         """Ends the query; iteration and ``wait`` end with what there is."""
         self._cancel(self._gathering)
 
-    async def wait(self, timeout: float | None = None) -> dict[Service, Any]:  # noqa: ASYNC109
+    async def wait(self, timeout: float | None = None) -> dict[Service, Any]:
         """The results, once everybody expected has answered, left or died.
 
         Raises:

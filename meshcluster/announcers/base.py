@@ -18,7 +18,7 @@ class AnnouncerReceiver(Protocol):
 
 
 class Announcer(Protocol):
-    """Opened once, closed once; never raises once open: what cannot be sent is lost, as on a wire."""
+    """Opened once, closed once. Once open it never raises: what cannot be sent is lost."""
 
     @property
     def port(self) -> int:

@@ -64,7 +64,8 @@ class MulticastAnnouncer:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         for each in (self._own_socket, self._group_socket):
-            self._loop.add_reader(each, self._read, each)
+            if each is not None:
+                self._loop.add_reader(each, self._read, each)
 
     def announce(self, data: bytes) -> None:
         """Sends a datagram to the group."""
@@ -123,7 +124,7 @@ class MulticastAnnouncer:
             if _LINUX:
                 group.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
             group.bind(self._group if sys.platform != "win32" else ("", self._group[1]))
-            interface = socket.inet_aton(LOOPBACK if self._ttl == 0 else "0.0.0.0")  # noqa: S104
+            interface = socket.inet_aton(LOOPBACK if self._ttl == 0 else "0.0.0.0")
             member = struct.pack("4s4s", socket.inet_aton(self._group[0]), interface)
             group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         except BaseException:

@@ -30,9 +30,7 @@ class HookPlacing:
         self, point: Literal["service.validate"], *, order: int = 0
     ) -> Callable[[Validator], Validator]: ...
     @overload
-    def hook(
-        self, point: ServicePoint, *, order: int = 0
-    ) -> Callable[[Observer], Observer]: ...
+    def hook(self, point: ServicePoint, *, order: int = 0) -> Callable[[Observer], Observer]: ...
     @overload
     def hook(
         self, point: Literal["event", "query"], *, channel: int | None = None,

@@ -28,6 +28,7 @@ class Hook:
 
     @property
     def is_async(self) -> bool:
+        """Whether it is an ``async def``."""
         return _is_async(self.function)
 
     def applies(self, channel: int, protocol: str) -> bool:

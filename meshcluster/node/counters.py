@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import AbstractContextManager, nullcontext
 
 
 class Counters:
-    """Numbers by reason. Counting is rare and may come from any thread, hence the lock."""
+    """Numbers by reason. Counting is rare and may come from any thread: the driver hands a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: AbstractContextManager[object] | None = None) -> None:
         self._counts: dict[str, int] = {}
-        self.lock = threading.Lock()
+        self._lock = lock or nullcontext()
 
     def count(self, reason: str, amount: int = 1) -> bool:
         """Adds to a reason; True the first time it is counted."""
-        with self.lock:
+        with self._lock:
             before = self._counts.get(reason, 0)
             self._counts[reason] = before + amount
         return before == 0
 
     def as_dict(self) -> dict[str, int]:
         """A copy, sorted by reason."""
-        with self.lock:
+        with self._lock:
             return dict(sorted(self._counts.items()))

@@ -17,7 +17,16 @@ from ..errors import DecodeError
 from ..model import Endpoint, Identity
 from ..wire import codec
 from ..wire.frames import (
-    BUSY, NOT_ME, OTHER_CLUSTER, REJECTED, YIELD, Details, Goodbye, Hello, LinkFrame, Refuse,
+    BUSY,
+    NOT_ME,
+    OTHER_CLUSTER,
+    REJECTED,
+    YIELD,
+    Details,
+    Goodbye,
+    Hello,
+    LinkFrame,
+    Refuse,
 )  # fmt: skip
 from . import negotiation
 from .counters import Counters

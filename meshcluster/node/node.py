@@ -7,25 +7,51 @@ writes what ``ready_links()`` have to write, and calls ``advance`` at ``deadline
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from random import Random
 
 from ..config import ClusterConfig
-from ..errors import ClusterError, DecodeError, HookError, MessageTooLarge, NoRoute, NoServices, ServiceLost
+from ..errors import (
+    ClusterError,
+    DecodeError,
+    HookError,
+    MessageTooLarge,
+    NoRoute,
+    NoServices,
+    ServiceLost,
+)
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept, validate
 from ..model import Address, Endpoint, Identity, Service
 from ..wire import codec
 from ..wire.frames import (
-    BUSY, REJECTED, Ack, Answer, AnyMessage, Batch, Describe, Details, Event, Events,
-    Goodbye, Hello, Question,
+    BUSY,
+    REJECTED,
+    Ack,
+    Answer,
+    AnyMessage,
+    Batch,
+    Describe,
+    Details,
+    Event,
+    Events,
+    Goodbye,
+    Hello,
+    Question,
 )  # fmt: skip
 from ..wire.message import ANSWER, EVENT, QUESTION, Message
 from . import queries
 from .counters import Counters
 from .discovery import BEACON_KEY, Discovery
 from .effects import (
-    Effect, EventsArrived, QueryProgress, QuestionArrived, Report, ServiceChanged,
-    ServiceDiscovered, ServiceGone,
+    Effect,
+    EventsArrived,
+    QueryProgress,
+    QuestionArrived,
+    Report,
+    ServiceChanged,
+    ServiceDiscovered,
+    ServiceGone,
 )  # fmt: skip
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
@@ -48,18 +74,20 @@ LINK_PROOF_SECONDS = 5.0
 class Node:
     """One member. ``endpoints`` are its own, best first; ``port`` its own UDP port.
 
-    ``spoken`` maps the schemes it can dial to whether they reach this machine only.
+    ``spoken`` maps the schemes it can dial to whether they reach this machine only. ``lock`` guards
+    the counters where several threads count.
     """
 
     def __init__(
         self, identity: Identity, config: ClusterConfig, hooks: HookRegistry, random: Random, *,
         endpoints: Iterable[Endpoint] = (), port: int = 0,
         spoken: Mapping[str, bool] | None = None, own_addresses: Iterable[str] = (),
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:  # fmt: skip
         self.identity = identity
         self.config = config
         self.hooks = hooks
-        self.counters = Counters()
+        self.counters = Counters(lock)
         self.peers = Membership(config.limits)
         self.changes = 0
         """Grows with every change of the members known, for those who keep a snapshot."""
@@ -180,28 +208,28 @@ class Node:
         session = link.session
         assert session is not None
         frame = codec.decode_frame(data)
-        kind = type(frame)
         session.peer.heard_at = now
-        if kind is Events or kind is Batch:
-            if session.acknowledged(frame.acked, frame.taken):  # type: ignore[union-attr]
+        if isinstance(frame, Events | Batch | Ack):
+            if session.acknowledged(frame.acked, frame.taken):
                 self._links.ready[link] = None
-            if session.accept(frame, len(data)):  # type: ignore[arg-type]
-                if kind is Events:
-                    self._deliver(session, link, frame.messages, len(data))  # type: ignore[union-attr]
-                else:
-                    self._deliver_mixed(session, link, frame.messages, len(data))  # type: ignore[union-attr]
-            elif frame.number > session.received + 1:  # type: ignore[union-attr]
-                raise DecodeError("a batch is missing")
-            self._owe_ack(session, link, now)
-        elif kind is Ack:
-            if session.acknowledged(frame.acked, frame.taken):  # type: ignore[union-attr]
-                self._links.ready[link] = None
-        elif kind is Goodbye:
+            if not isinstance(frame, Ack):
+                self._batch(session, link, frame, len(data))
+                self._owe_ack(session, link, now)
+        elif isinstance(frame, Goodbye):
             self.lose(session.peer, "left", now)
-        elif kind is Describe:
-            self._proved(session.peer, frame.details, now)  # type: ignore[union-attr]
+        elif isinstance(frame, Describe):
+            self._proved(session.peer, frame.details, now)
         else:
             raise DecodeError("hello on an open link")
+
+    def _batch(self, session: Session, link: NodeLink, batch: Events | Batch, size: int) -> None:
+        if not session.accept(batch, size):
+            if batch.number > session.received + 1:
+                raise DecodeError("a batch is missing")
+        elif isinstance(batch, Events):
+            self._deliver(session, link, batch.messages, size)
+        else:
+            self._deliver_mixed(session, link, batch.messages, size)
 
     def _deliver(self, session: Session, link: NodeLink, events: list[Event], size: int) -> None:
         service = session.peer.service
@@ -276,7 +304,9 @@ class Node:
     def _run_receive(self, message: Message) -> Message:
         """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""
         try:
-            return intercept(self.hooks.chain("receive", message.channel, message.protocol), message)
+            return intercept(
+                self.hooks.chain("receive", message.channel, message.protocol), message
+            )
         except HookError as error:
             self._hook_stopped("receive", error)
             raise
@@ -573,4 +603,3 @@ class Node:
                 self._links.say_goodbye(session)
         self._links.close_pending()
         self._schedule.clear()
-

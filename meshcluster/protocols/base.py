@@ -1,7 +1,7 @@
 """What a protocol is: a handler opens links, a link keeps message boundaries and pushes frames.
 
-A handler needs ``scheme``, ``local_only``, ``listen``, ``dial`` and ``close``; nothing is inherited.
-Whoever has a stream transport uses ``StreamLink`` and writes about a dozen lines.
+A handler needs ``scheme``, ``local_only``, ``listen``, ``dial`` and ``close``; it inherits
+nothing. Whoever has a stream transport uses ``StreamLink`` and writes about a dozen lines.
 """
 
 from __future__ import annotations

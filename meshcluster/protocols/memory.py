@@ -31,7 +31,9 @@ class MemoryLink:
         self._peer: MemoryLink | None = None
 
     @classmethod
-    def pair(cls, one: AbstractEventLoop, other: AbstractEventLoop) -> tuple[MemoryLink, MemoryLink]:
+    def pair(
+        cls, one: AbstractEventLoop, other: AbstractEventLoop
+    ) -> tuple[MemoryLink, MemoryLink]:
         """Two ends, connected."""
         near, far = cls(one), cls(other)
         near._peer, far._peer = far, near

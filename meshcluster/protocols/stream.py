@@ -45,7 +45,7 @@ class StreamLink(asyncio.BufferedProtocol):
         if self._receiver is None:
             self._transport.abort()
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # type: ignore[override]
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._splitter.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -22,7 +22,7 @@ class TcpHandler:
     def __init__(self, context: Context) -> None:
         options = dict(context.options)
         self._port = options.pop("port", 0)
-        self._host = "127.0.0.1" if context.host_only else options.pop("host", "0.0.0.0")  # noqa: S104
+        self._host = "127.0.0.1" if context.host_only else options.pop("host", "0.0.0.0")
         options.pop("host", None)
         if options:
             raise ConfigError(f"protocol 'tcp' has no option {', '.join(options)}: port, host")

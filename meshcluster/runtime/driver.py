@@ -292,7 +292,11 @@ class Driver:
         return next(self._query_ids)
 
     def ask(
-        self, gathering: Gathering, sink: QuerySink, asked: Asked | None, resolve: Callable[[], Asked]
+        self,
+        gathering: Gathering,
+        sink: QuerySink,
+        asked: Asked | None,
+        resolve: Callable[[], Asked],
     ) -> None:
         """Starts a query; see ``Node.ask``."""
         self._queries[gathering.id] = sink

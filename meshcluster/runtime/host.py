@@ -1,4 +1,4 @@
-"""What a member needs to know of its machine: its runtime directory, its host's id, its addresses."""
+"""What a member needs to know of its machine: runtime directory, host id, addresses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def runtime_dir() -> Path:
     elif sys.platform == "win32":
         path = Path(tempfile.gettempdir()) / "meshcluster"
     else:
-        path = Path("/tmp") / f"meshcluster-{os.getuid()}"  # noqa: S108
+        path = Path("/tmp") / f"meshcluster-{os.getuid()}"
     try:
         path.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
         found = path.lstat()

@@ -1,15 +1,16 @@
 """Where users' observers and responders run.
 
-``LoopRunner`` is for ``AsyncCluster``: plain functions run in the loop, an ``async def`` observer in
-one task of its own that takes its items in order. ``ThreadRunner`` is for the blocking ``Cluster``:
-observers and ``event`` hooks run in order on one thread, responders on a few others, so that hooks
-may wait for queries, and neither the loop nor liveness waits for hooks.
+``LoopRunner`` is for ``AsyncCluster``: plain functions run in the loop, an ``async def`` observer
+in one task of its own that takes its items in order. ``ThreadRunner`` is for the blocking
+``Cluster``: observers and ``event`` hooks run in order on one thread, responders on a few others,
+so that hooks may wait for queries, and neither the loop nor liveness waits for hooks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -153,6 +154,7 @@ class ThreadRunner:
         self.responders = Workers("meshcluster-responders", RESPONDER_THREADS)
         self._asked = 0
         self._answered = 0
+        self._lock = threading.Lock()
 
     def observe(self, hook: Hook, service: Service) -> None:
         self.observers.put(self._calls.call, hook.function, service)
@@ -180,7 +182,7 @@ class ThreadRunner:
         try:
             self._calls.run_question(arrived)
         finally:
-            with self._calls.counters.lock:
+            with self._lock:
                 self._answered += 1
 
     @property

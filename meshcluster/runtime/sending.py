@@ -88,9 +88,7 @@ class Sender:
         known = len(self._snapshot)
         return f"nobody matches {' or '.join(asked) or 'services=()'}; {known} members are known"
 
-    def sessions(
-        self, services: Sequence[Service], protocols: Sequence[str] | None
-    ) -> Receivers:
+    def sessions(self, services: Sequence[Service], protocols: Sequence[str] | None) -> Receivers:
         """The session to each service.
 
         Raises:
@@ -120,7 +118,9 @@ class Sender:
                 raise ConfigError(f"protocols={protocols!r}: a sequence, such as [{protocols!r}]")
             if not self._node.route(peer, protocols):
                 offers = ", ".join(e.scheme for e in self._node.route(peer, ())) or "nothing"
-                raise NoRoute(f"{service.name} cannot be reached by {list(protocols)}: {offers} can")
+                raise NoRoute(
+                    f"{service.name} cannot be reached by {list(protocols)}: {offers} can"
+                )
             if self.scheme(peer.session("", self._limits)) not in protocols:
                 lane = ",".join(sorted(set(protocols)))
         session = peer.session(lane, self._limits)

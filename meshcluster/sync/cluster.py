@@ -46,7 +46,7 @@ class _Threaded(AsyncCluster):
         super().__init__()
         self.runner: ThreadRunner | None = None
 
-    def _make_runner(self, calls: HookCalls, took: Any, limit: int) -> ThreadRunner:  # type: ignore[override]
+    def _make_runner(self, calls: HookCalls, took: Any, limit: int) -> ThreadRunner:
         self.runner = ThreadRunner(calls, took, limit)
         return self.runner
 

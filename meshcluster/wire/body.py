@@ -11,11 +11,11 @@ container is checked on its way out: what cannot come back as it was is refused 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -52,7 +52,7 @@ def encode(value: object) -> tuple[int, bytes]:
     try:
         if kind is str:
             return TEXT, value.encode()  # type: ignore[attr-defined]
-        if kind in _LEAVES or (kind is dict or kind is list) and _is_plain(value, MAX_DEPTH):
+        if kind in _LEAVES or ((kind is dict or kind is list) and _is_plain(value, MAX_DEPTH)):
             try:
                 return PLAIN, _encode(value)
             except OverflowError:  # an integer beyond 64 bits
@@ -94,7 +94,7 @@ def read(form: int, body: bytes, wanted: type[T]) -> T:
     """
     try:
         if form == PLAIN or form == TYPED:
-            return _decoder_for(wanted).decode(body)  # type: ignore[no-any-return]
+            return cast(T, _decoder_for(cast(Hashable, wanted)).decode(body))
         return msgspec.convert(decode(form, body), wanted)
     except _WIRE_ERRORS as error:
         raise DecodeError(f"not a {getattr(wanted, '__name__', wanted)}: {error}") from None
@@ -180,7 +180,8 @@ def _from_datetime(value: datetime, place: str, _depth: int) -> Ext:
     elif isinstance(zone, ZoneInfo) and zone.key:
         key = zone.key
     else:
-        raise EncodeError(f"{place} has a {type(zone).__name__} as tzinfo: use timezone or ZoneInfo")
+        kind = type(zone).__name__
+        raise EncodeError(f"{place} has a {kind} as tzinfo: use timezone or ZoneInfo")
     clock = value.replace(tzinfo=None, fold=0).isoformat()
     offset = "" if zone is None or key else repr(_microseconds(zone.utcoffset(value)))
     return Ext(_DATETIME, _encode([clock, value.fold, offset, key]))
@@ -248,5 +249,5 @@ _extended_decoder = msgspec.msgpack.Decoder(ext_hook=_restore)
 
 
 @lru_cache(maxsize=256)
-def _decoder_for(wanted: Any) -> msgspec.msgpack.Decoder[Any]:
+def _decoder_for(wanted: Hashable) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(wanted)

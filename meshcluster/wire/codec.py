@@ -34,9 +34,10 @@ def decode_frame(data: Buffer) -> LinkFrame:
         DecodeError: not a link frame of version 1.
     """
     try:
-        return _link_frames.decode(data)
+        frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None
+    return frame
 
 
 def encode_details(details: Details) -> bytes:
@@ -61,7 +62,7 @@ def decode_datagram(data: Buffer) -> Datagram:
     if bytes(data[2:3]) != DATAGRAM_MAGIC[2:]:
         raise DecodeError("version of the datagram is not known here")
     try:
-        datagram = _datagrams.decode(memoryview(data)[3:])
+        datagram: Datagram = _datagrams.decode(memoryview(data)[3:])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"malformed datagram: {error}") from None
     check_identity(datagram.id, datagram.boot)

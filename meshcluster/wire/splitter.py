@@ -15,7 +15,7 @@ BUFFER_BYTES = 64 * 1024
 
 
 class Splitter:
-    """Write into ``buffer()``, then ``advance()``; its frames are valid until the next ``buffer()``.
+    """Write into ``buffer()``, then ``advance()``; frames are valid until the next ``buffer()``.
 
     ``limit_bytes`` may be raised while in use (after a link's hello).
     """
