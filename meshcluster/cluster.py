@@ -69,7 +69,8 @@ class AsyncCluster(HookPlacing):
         self._hooks = HookRegistry(allow_async=self._allow_async)
         self._id = os.urandom(16)
         self._boot = 0
-        self._joined: Driver | None = None
+        self.joined: Driver | None = None
+        """The running member; the blocking face reads it."""
         self._left = asyncio.Event()
         self._room = asyncio.Event()
         self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
@@ -120,7 +121,7 @@ class AsyncCluster(HookPlacing):
         return Joining(lambda: self._start(config()), self)
 
     async def _start(self, config: ClusterConfig) -> AsyncCluster:
-        if self._joined is not None:
+        if self.joined is not None:
             raise ConfigError("joined already: leave() first, or make another cluster")
         if config.interfaces is not None:
             raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
@@ -150,7 +151,7 @@ class AsyncCluster(HookPlacing):
             make_runner=self._make_runner,
         )  # fmt: skip
         driver.room = self._room.set
-        self._joined = driver
+        self.joined = driver
         announcer.start(driver)
         driver.start()
         return self
@@ -166,33 +167,33 @@ class AsyncCluster(HookPlacing):
         handler = handlers[scheme] = load(scheme, context)
 
         def accept(link: Link) -> LinkReceiver | None:
-            return self._joined.accept(scheme, None, link) if self._joined else None
+            return self.joined.accept(scheme, None, link) if self.joined else None
 
         return await handler.listen(accept)
 
     @property
     def _driver(self) -> Driver:
-        if self._joined is None:
+        if self.joined is None:
             raise NotJoined("not joined: call join() first")
-        return self._joined
+        return self.joined
 
     async def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
 
         Idempotent; may be called from a hook.
         """
-        driver = self._joined
+        driver = self.joined
         if driver is None:
             return
         await driver.leave()
-        if self._joined is driver:
-            self._joined = None
+        if self.joined is driver:
+            self.joined = None
             self._hooks.added = lambda hook: None
             self._left.set()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance)."""
-        if self._joined is not None:
+        if self.joined is not None:
             await self._left.wait()
 
     async def __aenter__(self) -> Self:

@@ -44,6 +44,8 @@ class HookRegistry:
     def __init__(self, *, allow_async: bool) -> None:
         self._allow_async = allow_async
         self._hooks: dict[str, tuple[Hook, ...]] = dict.fromkeys(POINTS, ())
+        self.send_hooks: tuple[Hook, ...] = ()
+        """``hooks("send")`` without a call: every message looks here."""
         self._chains: dict[tuple[str, int, str], tuple[Function, ...]] = {}
         self.added: Callable[[Hook], None] = lambda hook: None
         """Called after a hook was added; whoever runs the hooks sets it."""
@@ -95,6 +97,7 @@ class HookRegistry:
         """Hooks first, then an empty cache: a reader that saw the old hooks fills the old cache."""
         self._hooks[point] = hooks
         self._chains = {}
+        self.send_hooks = self._hooks["send"]
 
     def _check(
         self, point: str, function: Function, channel: int | None, protocol: str | None

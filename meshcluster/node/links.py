@@ -418,7 +418,9 @@ class Links:
         while size < TAKE_BYTES:
             frame = session.next_frame()
             if frame is None:
-                break
+                if session.rest():
+                    break
+                continue
             frames.append(frame)
             size += len(frame)
         if session.ack_urgent:

@@ -343,12 +343,10 @@ class Node:
 
     def wake(self, session: Session, now: float) -> None:
         """Something was put into a session."""
-        session.awake = False
         if session.link is not None:
             self._links.ready[session.link] = None
         elif session.peer.service is None:
-            self.counters.count("messages to a lost member", session.backlog)
-            session.waiting.clear()
+            self.counters.count("messages to a lost member", session.discard())
         else:
             self._links.want(session, now)
 

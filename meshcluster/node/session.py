@@ -49,7 +49,6 @@ class Session:
         "_owed_batches",
         "_owed_bytes",
         "_peer_taken",
-        "_stalled",
         "_taken_told",
         "_unacked",
         "_unacked_bytes",
@@ -66,6 +65,7 @@ class Session:
         "peer_links",
         "peer_token",
         "received",
+        "stalled",
         "taken",
         "token",
         "waiting",
@@ -76,10 +76,13 @@ class Session:
         self.lane = lane
         self._limits = limits
         self.waiting: deque[AnyMessage] = deque()
-        self._stalled: deque[Event] = deque()
+        self.stalled: deque[Event] = deque()
+        """Events without credit that questions and answers overtook."""
         self.large = False
         self.awake = False
-        """Set while the driver knows that something waits here (any thread)."""
+        """Set while the node looks here without being told again (any thread sets it). It is
+        cleared only when nothing waits, so that a busy sender causes no wake for each message.
+        """
         self.link: NodeLink | None = None
         self.dial: Dial | None = None
         self.links = 0
@@ -121,12 +124,12 @@ class Session:
     @property
     def backlog(self) -> int:
         """Messages that wait here, from any thread."""
-        return len(self.waiting) + len(self._stalled)
+        return len(self.waiting) + len(self.stalled)
 
     @property
     def idle(self) -> bool:
         """Nothing waits and all that was sent is acknowledged."""
-        return not (self.waiting or self._stalled or self._unacked)
+        return not (self.waiting or self.stalled or self._unacked)
 
     def next_frame(self) -> bytes | None:
         """The next batch, numbered and kept until acknowledged; None when nothing may go."""
@@ -150,8 +153,8 @@ class Session:
         """Takes messages for one batch, in order; events only while the receiver gives credit."""
         if self._event_bytes - self._peer_taken >= self._limits.event_window_bytes:
             return self._collect_exempt()
-        if self._stalled:
-            return _measured(self._stalled)
+        if self.stalled:
+            return _measured(self.stalled)
         if self.large:
             return _measured(self.waiting)
         pop = self.waiting.popleft
@@ -164,7 +167,7 @@ class Session:
         while waiting and len(messages) < BATCH_MESSAGES:
             message = waiting.popleft()
             if type(message) is Event:
-                self._stalled.append(message)
+                self.stalled.append(message)
             else:
                 messages.append(message)
                 if len(message.body) > LARGE_BODY_BYTES:
@@ -174,6 +177,16 @@ class Session:
     def unacked_frames(self) -> list[bytes]:
         """What was sent and not acknowledged, to be sent again on a new link."""
         return [frame for _, frame, _ in self._unacked]
+
+    def rest(self) -> bool:
+        """Called when ``next_frame`` gave None; False when something was put meanwhile."""
+        if self.waiting:
+            return True  # credit, an acknowledgement or a new link brings us back
+        self.awake = False
+        if not self.waiting:
+            return True
+        self.awake = True
+        return False
 
     def withdraw_questions(self) -> list[int]:
         """Takes back the questions that were never sent; returns their ids."""
@@ -185,13 +198,15 @@ class Session:
             else:
                 kept.append(message)
         self.waiting.extendleft(reversed(kept))
+        self.rest()
         return ids
 
     def discard(self) -> int:
         """Gives up all that is not acknowledged; returns how many messages that were."""
         count = self.backlog + sum(count for _, _, count in self._unacked)
         self.waiting.clear()
-        self._stalled.clear()
+        self.stalled.clear()
+        self.awake = False
         self._begin()
         return count
 

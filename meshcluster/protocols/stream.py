@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import cast
 
@@ -12,6 +13,8 @@ from .base import Accept, LinkReceiver
 
 WRITE_BUFFER_BYTES = 1024 * 1024
 """A link with more unwritten bytes pauses its sender."""
+
+LOCAL_BUFFER_BYTES = 1024 * 1024
 
 JOIN_BYTES = 64 * 1024
 """Longer frames are written by themselves: copying them into one write costs more than it saves."""
@@ -38,6 +41,11 @@ class StreamLink(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        if self.local:
+            # The system sizes TCP's buffers by itself, but not those of UNIX sockets: the default
+            # holds less than a sender makes while it has the interpreter.
+            connected = transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
         if not self.local and isinstance(peer, tuple):
             self.remote = str(peer[0])

@@ -10,7 +10,7 @@ import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,8 +23,10 @@ from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Asked, Node
 from ..node.queries import Gathering
-from ..node.session import Session
+from ..node.resolver import Words
+from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
+from ..wire.body import BYTES, encode
 from ..wire.frames import ANSWERED, RAISED, Answer, AnyMessage, Event
 from ..wire.message import ANSWER
 from .links import LinkEnd
@@ -33,6 +35,9 @@ from .runners import HookCalls, Runner
 from .sending import Part, Sender
 
 logger = logging.getLogger("meshcluster")
+
+WRITES_A_TURN = 4
+"""Of about 256 KiB each, before other links and timers get their turn."""
 
 MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], int], Runner]
 
@@ -58,7 +63,8 @@ class Driver:
         """Called when a session that was full has room; whoever waits sets it."""
         self.full = False
         """Somebody waits for room."""
-        self._room_at = config.limits.waiting_messages // 2
+        self._hooks = hooks
+        self._limit = config.limits.waiting_messages
         self._announcers = announcers
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
@@ -68,6 +74,7 @@ class Driver:
         self._queries: dict[int, QuerySink] = {}
         self._query_ids = itertools.count(1)
         self._timer: asyncio.TimerHandle | None = None
+        self._armed = 0.0
         self._woken: deque[Session] = deque()
         self._waking = False
         self._stepping = False
@@ -141,13 +148,15 @@ class Driver:
         return bool(links)
 
     def _write(self, end: LinkEnd) -> None:
-        while end.writable:
-            frames = self.node.take_frames(end.node_link)
+        for _ in range(WRITES_A_TURN):
+            frames = self.node.take_frames(end.node_link) if end.writable else ()
             if not frames:
                 break
             end.link.send(frames)
+        else:
+            self._loop.call_soon(self.pump, end)  # let others have their turn
         session = end.node_link.session
-        if self.full and session is not None and session.backlog <= self._room_at:
+        if self.full and session is not None and session.backlog <= self._limit // 2:
             self.full = False
             self.room()
 
@@ -159,10 +168,11 @@ class Driver:
     def _arm(self) -> None:
         """Sets the timer if the node has something to do earlier than it is set."""
         deadline = self.node.deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._armed <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._armed = deadline
         self._timer = self._loop.call_at(deadline, self._due)
 
     def _due(self) -> None:
@@ -211,9 +221,38 @@ class Driver:
         """Queues a message and sees to it that the loop looks (any thread)."""
         session.put(message)
         if not session.awake:
-            session.awake = True
-            self._woken.append(session)
-            self._wake()
+            self._notice(session)
+
+    def _notice(self, session: Session) -> None:
+        session.awake = True
+        self._woken.append(session)
+        self._wake()
+
+    def tell(
+        self, data: object, resolve: Words | None, services: Iterable[Service] | None, channel: int
+    ) -> tuple[Service, ...] | None:
+        """The hot path of sending: the commonest case of ``Sender.event`` in a third of its time.
+
+        That is: one receiver, given or resolved before, with room; a body that is not large; no
+        ``send`` hooks. Otherwise None: look closer (any thread).
+        """
+        sender = self.sender
+        if services is None:
+            services = sender.resolved.get(resolve) if type(resolve) is str else None
+        elif resolve is not None:
+            return None
+        if type(services) is not tuple or len(services) != 1 or self._hooks.send_hooks or channel:
+            return None
+        session = sender.common.get(services[0].key)
+        if session is None or len(session.waiting) >= self._limit or session.stalled:
+            return None
+        form, body = (BYTES, data) if type(data) is bytes else encode(data)
+        if len(body) > LARGE_BODY_BYTES:
+            return None
+        session.waiting.append(Event(0, form, body))
+        if not session.awake:
+            self._notice(session)
+        return services
 
     def commit(self, parts: Sequence[Part]) -> tuple[Service, ...]:
         """Queues prepared events; returns who gets them (any thread)."""

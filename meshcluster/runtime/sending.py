@@ -36,12 +36,16 @@ class Sender:
         self._limits = config.limits
         self._hooks = hooks
         self._snapshot: tuple[Service, ...] = ()
-        self._resolved: dict[tuple[str, ...], tuple[Service, ...]] = {}
+        self.resolved: dict[str | tuple[str, ...], tuple[Service, ...]] = {}
+        """What ``resolve`` found since the last change of the members."""
+        self.common: dict[bytes, Session] = {}
+        """The session of each member that carries what names no protocol."""
 
     def refresh(self) -> None:
         """Takes a new snapshot of the members; in the loop only."""
         self._snapshot = tuple(p.service for p in self._node.peers if p.service is not None)
-        self._resolved = {}
+        self.resolved = {}
+        self.common = {p.key: s for p in self._node.peers if (s := p.session("", self._limits))}
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -52,8 +56,8 @@ class Sender:
 
     def resolve(self, words: Words | None) -> tuple[Service, ...]:
         """The members that have every word."""
-        key = resolving.words_of(words)
-        resolved = self._resolved  # before the snapshot: see refresh
+        key = words if isinstance(words, str) else resolving.words_of(words)
+        resolved = self.resolved  # before the snapshot: see refresh
         found = resolved.get(key)
         if found is None:
             found = resolving.resolve(self._snapshot, key)

@@ -219,7 +219,11 @@ class Cluster(HookPlacing):
 
         Waits only while a receiver has too much waiting (then ``Congested`` after 30 s).
         """
-        driver = self._driver
+        driver = self._cluster.joined or self._driver
+        if resolver is None and protocols is None:
+            sent = driver.tell(data, resolve, services, channel)
+            if sent is not None:
+                return sent
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
         if driver.sender.congested(parts):
             self._wait_for_room(driver, parts)

@@ -80,9 +80,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
             import winloop
         except ImportError:
             return asyncio.SelectorEventLoop()
-        return winloop.new_event_loop()
+        made_here: asyncio.AbstractEventLoop = winloop.new_event_loop()
+        return made_here
     try:
         import uvloop
     except ImportError:
         return asyncio.SelectorEventLoop()
-    return uvloop.new_event_loop()
+    made: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return made

@@ -92,10 +92,11 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag=5):
 Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave
 
 
-# --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). ---
+# --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). They hold no
+# --- containers, so the garbage collector need not track them (``gc=False``). ---
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """Something told."""
 
     channel: int
@@ -103,7 +104,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, tag=1):
     body: bytes
 
 
-class Question(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Question(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
     """Something asked. ``id`` is the asker's."""
 
     id: int
@@ -112,7 +113,7 @@ class Question(msgspec.Struct, frozen=True, array_like=True, tag=2):
     body: bytes
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
     """What came of question ``id``: see the outcomes below."""
 
     id: int

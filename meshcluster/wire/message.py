@@ -14,7 +14,7 @@ T = TypeVar("T")
 EVENT, QUESTION, ANSWER = "event", "query", "answer"
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message, immutable.
 
     Attributes: ``kind`` ("event", "query" or "answer"); ``service``, the sender (None for one on
