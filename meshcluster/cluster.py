@@ -18,8 +18,8 @@ from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
 from .model import Endpoint, Identity, Service
-from .node.node import Asked, Node
-from .node.queries import Gathering
+from .node.node import Node
+from .node.queries import Asked, Gathering
 from .node.resolver import Resolver, Words
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT

@@ -195,7 +195,7 @@ class Discovery:
         if peer.service is None:
             peer.address, peer.endpoints = source, beacon.endpoints
             peer.local = peer.local or self.is_own(source[0])
-            if peer.refused != beacon.digest and peer.challenge == 0:
+            if peer.refused != beacon.digest and not self._prober.expects_proof(peer, now):
                 self.probe(peer, now, want=True)
         elif source != peer.address:
             self.probe(peer, now, want=True, address=source)

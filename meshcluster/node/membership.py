@@ -29,6 +29,7 @@ class Peer:
         "address",
         "boot",
         "challenge",
+        "challenged_at",
         "details",
         "digest",
         "endpoints",
@@ -57,6 +58,7 @@ class Peer:
         self.service: Service | None = None
         self.probing: Probing | None = None
         self.challenge = 0
+        self.challenged_at = 0.0
         self.refused = b""
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}

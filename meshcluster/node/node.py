@@ -12,42 +12,32 @@ from random import Random
 
 from ..config import ClusterConfig
 from ..errors import (
-    ClusterError,
     DecodeError,
     HookError,
     MessageTooLarge,
     NoRoute,
-    NoServices,
-    ServiceLost,
+    NotJoined,
 )
 from ..hooks import HookRegistry
-from ..hooks.chain import intercept, validate
+from ..hooks.chain import validate
 from ..model import Address, Endpoint, Identity, Service
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
     REJECTED,
     Ack,
-    Answer,
-    AnyMessage,
     Batch,
     Describe,
     Details,
-    Event,
     Events,
     Goodbye,
     Hello,
-    Question,
 )  # fmt: skip
-from ..wire.message import ANSWER, EVENT, QUESTION, Message
-from . import queries
 from .counters import Counters
+from .delivery import Delivery
 from .discovery import BEACON_KEY, Discovery
 from .effects import (
     Effect,
-    EventsArrived,
-    QueryProgress,
-    QuestionArrived,
     Report,
     ServiceChanged,
     ServiceDiscovered,
@@ -56,17 +46,10 @@ from .effects import (
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
 from .proof import Prober
-from .queries import Gathering, Queries
+from .queries import Asked, Gathering, Queries, Resolve
 from .schedule import Schedule
 from .session import Session
 
-Asked = Sequence[tuple[Session, Service, Question]]
-"""Who is asked what, through which session."""
-
-ACK_DELAY_SECONDS = 0.02
-"""An acknowledgement waits this long for a batch that goes back."""
-
-ACK_KEY = ("ack", None)
 LINK_PROOF_SECONDS = 5.0
 """How long a candidate whose details need a link has for it."""
 
@@ -93,9 +76,8 @@ class Node:
         """Grows with every change of the members known, for those who keep a snapshot."""
         self._effects: list[Effect] = []
         self._schedule = Schedule()
-        self._queries = Queries()
+        self._queries = Queries(self._schedule, self._effects, self.wake)
         self._twins: dict[bytes, list[Peer]] = {}
-        self._owing: dict[Session, None] = {}
         self._joined_at = 0.0
         self._prober = Prober(self._schedule, random)
         self.details = Details(
@@ -114,6 +96,10 @@ class Node:
             own_addresses=frozenset(own_addresses), details=lambda: self.details,
             proved=self._proved, by_link=self._needs_link, alive=self._alive, gone=self.lose,
         )  # fmt: skip
+        self._delivery = Delivery(
+            hooks, links=self._links, queries=self._queries, schedule=self._schedule,
+            effects=self._effects, counters=self.counters,
+        )  # fmt: skip
         self._timers: dict[str, Callable[..., None]] = {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
@@ -122,9 +108,9 @@ class Node:
             "dial": self._links.dial_timed_out,
             "redial": self._links.want,
             "hello": self._links.hello_timed_out,
-            "query": self._query_timed_out,
-            "settle": self._settle,
-            "ack": lambda _, now: self._send_acks(),
+            "query": self._queries.timed_out,
+            "settle": self._queries.settle,
+            "ack": lambda _, now: self._delivery.send_acks(),
         }
 
     # --- the driver's side -------------------------------------------------------------------
@@ -210,11 +196,7 @@ class Node:
         frame = codec.decode_frame(data)
         session.peer.heard_at = now
         if isinstance(frame, Events | Batch | Ack):
-            if session.acknowledged(frame.acked, frame.taken):
-                self._links.ready[link] = None
-            if not isinstance(frame, Ack):
-                self._batch(session, link, frame, len(data))
-                self._owe_ack(session, link, now)
+            self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
             self.lose(session.peer, "left", now)
         elif isinstance(frame, Describe):
@@ -222,118 +204,9 @@ class Node:
         else:
             raise DecodeError("hello on an open link")
 
-    def _batch(self, session: Session, link: NodeLink, batch: Events | Batch, size: int) -> None:
-        if not session.accept(batch, size):
-            if batch.number > session.received + 1:
-                raise DecodeError("a batch is missing")
-        elif isinstance(batch, Events):
-            self._deliver(session, link, batch.messages, size)
-        else:
-            self._deliver_mixed(session, link, batch.messages, size)
-
-    def _deliver(self, session: Session, link: NodeLink, events: list[Event], size: int) -> None:
-        service = session.peer.service
-        assert service is not None
-        if self.hooks.hooks("receive"):
-            events = [e for e in (self._intercept_event(e, service, link) for e in events) if e]
-        self._effects.append(EventsArrived(session, service, link.scheme, events, size))
-
-    def _deliver_mixed(
-        self, session: Session, link: NodeLink, messages: list[AnyMessage], size: int
-    ) -> None:
-        """Runs of events go as one effect each; the whole batch counts as taken with the last."""
-        events: list[Event] = []
-        for message in messages:
-            if type(message) is Event:
-                events.append(message)
-                continue
-            if events:
-                self._deliver(session, link, events, 0)
-                events = []
-            if type(message) is Question:
-                self._deliver_question(session, link, message)
-            elif type(message) is Answer:
-                self._deliver_answer(session, link, message)
-        self._deliver(session, link, events, size)
-
-    def _deliver_question(self, session: Session, link: NodeLink, question: Question) -> None:
-        service = session.peer.service
-        assert service is not None
-        if self.hooks.hooks("receive"):
-            message = self._intercepted(
-                Message(service, question.channel, question.form, question.body, link.scheme,
-                        QUESTION)
-            )  # fmt: skip
-            if message is None:
-                return
-            question = Question(question.id, message.channel, message.form, message.body)
-        self._effects.append(QuestionArrived(session, service, link.scheme, question))
-
-    def _deliver_answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
-        key = session.peer.key
-        gathering = self._queries.get(answer.id)
-        if gathering is None or key not in gathering.waiting:
-            self.counters.count("answers late, twice or not asked for")
-            return
-        message = Message(
-            session.peer.service, answer.channel, answer.form, answer.body, link.scheme, ANSWER
-        )
-        if self.hooks.hooks("receive"):
-            try:
-                message = self._run_receive(message)
-            except HookError as error:
-                self._query_failed(gathering, key, error)
-                return
-        name = gathering.answered(key, answer.outcome, message)
-        self._progress(gathering, name, gathering.expected[key])
-
-    def _intercept_event(self, event: Event, service: Service, link: NodeLink) -> Event | None:
-        message = self._intercepted(
-            Message(service, event.channel, event.form, event.body, link.scheme, EVENT)
-        )
-        if message is None:
-            return None
-        return Event(message.channel, message.form, message.body)
-
-    def _intercepted(self, message: Message) -> Message | None:
-        try:
-            return self._run_receive(message)
-        except HookError:
-            return None
-
-    def _run_receive(self, message: Message) -> Message:
-        """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""
-        try:
-            return intercept(
-                self.hooks.chain("receive", message.channel, message.protocol), message
-            )
-        except HookError as error:
-            self._hook_stopped("receive", error)
-            raise
-
-    def _hook_stopped(self, point: str, error: HookError) -> None:
-        if self.counters.count(f"{point}: {type(error).__name__}"):
-            self._effects.append(Report(f"{point}: {error} (further ones are only counted)"))
-
-    def _owe_ack(self, session: Session, link: NodeLink, now: float) -> None:
-        if session.ack_urgent:
-            self._links.ready[link] = None
-        elif session not in self._owing:
-            self._owing[session] = None
-            if ACK_KEY not in self._schedule:
-                self._schedule.set(ACK_KEY, now + ACK_DELAY_SECONDS)
-
-    def _send_acks(self) -> None:
-        for session in self._owing:
-            if session.ack_owed:
-                self._links.acknowledge(session)
-        self._owing.clear()
-
     def took(self, session: Session, size: int) -> None:
         """The hooks have taken ``size`` bytes of a session's batches."""
-        session.take(size)
-        if session.ack_urgent and session.link is not None:
-            self._links.ready[session.link] = None
+        self._delivery.took(session, size)
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -352,71 +225,16 @@ class Node:
 
     # --- queries -----------------------------------------------------------------------------
 
-    def ask(
-        self, gathering: Gathering, now: float, asked: Asked | None, resolve: Callable[[], Asked]
-    ) -> None:
+    def ask(self, gathering: Gathering, now: float, asked: Asked | None, resolve: Resolve) -> None:
         """Starts a query. ``asked`` is None when nobody matched: then, if we have just joined,
         the query waits until the mesh has settled and asks whom ``resolve`` finds then.
         """
-        self._queries.add(gathering)
-        self._schedule.set(("query", gathering.id), now + gathering.timeout)
-        settled = self._joined_at + self.config.limits.settle_seconds
-        if asked is not None:
-            self._ask(gathering, asked, now)
-        elif now < settled:
-            self._schedule.set(("settle", (gathering, resolve)), settled)
-        else:
-            self._settle((gathering, resolve), now)
-
-    def _settle(self, whose: tuple[Gathering, Callable[[], Asked]], now: float) -> None:
-        gathering, resolve = whose
-        if gathering.over:
-            return
-        try:
-            asked = resolve()
-        except ClusterError as error:
-            gathering.failure = error
-            self._progress(gathering, queries.ERROR, None)
-            self._end_query(gathering)
-        else:
-            self._ask(gathering, asked, now)
-
-    def _ask(self, gathering: Gathering, asked: Asked, now: float) -> None:
-        gathering.expect(service for _, service, _ in asked)
-        self._progress(gathering, queries.START, None)
-        for session, service, question in asked:
-            if session.peer.service is None:
-                self._query_failed(gathering, service.key, ServiceLost(service, "is gone"))
-            else:
-                session.put(question)
-                self.wake(session, now)
+        settled_at = self._joined_at + self.config.limits.settle_seconds
+        self._queries.start(gathering, now, asked, resolve, settled_at)
 
     def cancel_query(self, gathering: Gathering) -> None:
         """Ends a query; answers that still come are dropped."""
-        if not gathering.over:
-            self._end_query(gathering)
-
-    def _query_timed_out(self, query_id: int, now: float) -> None:
-        gathering = self._queries.get(query_id)
-        if gathering is not None:
-            gathering.time_out()
-            self._progress(gathering, queries.TIMEOUT, None)
-            self._end_query(gathering)
-
-    def _query_failed(self, gathering: Gathering, key: bytes, error: Exception) -> None:
-        name = gathering.failed(key, error)
-        self._progress(gathering, name, gathering.expected[key])
-
-    def _progress(self, gathering: Gathering, name: str, service: Service | None) -> None:
-        self._effects.append(QueryProgress(gathering, name, service))
-        if service is not None and not gathering.waiting:
-            self._end_query(gathering)
-
-    def _end_query(self, gathering: Gathering) -> None:
-        gathering.over = True
-        self._queries.remove(gathering.id)
-        self._schedule.cancel(("query", gathering.id))
-        self._effects.append(QueryProgress(gathering, queries.DONE, None))
+        self._queries.cancel(gathering)
 
     # --- members -----------------------------------------------------------------------------
 
@@ -448,7 +266,7 @@ class Node:
         try:
             return validate(self.hooks.chain("service.validate"), service)
         except HookError as error:
-            self._hook_stopped("service.validate", error)
+            self._delivery.hook_stopped("service.validate", error)
             return False
 
     def _waits_for_twin(self, peer: Peer, details: Details, now: float) -> bool:
@@ -493,13 +311,11 @@ class Node:
             lost = session.discard()
             if lost:
                 self.counters.count("messages to a lost member", lost)
-            self._owing.pop(session, None)
         peer.service = None
         if service is not None:
             self.changes += 1
             self._effects.append(ServiceGone(service, reason))
-            for gathering in self._queries.waiting_for(peer.key):
-                self._query_failed(gathering, peer.key, ServiceLost(service, reason))
+            self._queries.member_gone(service, reason)
         self._alive(peer, now)
 
     def _forget(self, key: bytes) -> None:
@@ -552,9 +368,9 @@ class Node:
         if self.counters.count("members that could not be reached"):
             self._effects.append(Report(text))
         for query_id in session.withdraw_questions():
-            gathering = self._queries.get(query_id)
-            if gathering is not None and peer.key in gathering.waiting:
-                self._query_failed(gathering, peer.key, NoRoute(text, attempts))
+            gathering = self._queries.expecting(query_id, peer.key)
+            if gathering is not None:
+                self._queries.failed(gathering, peer.key, NoRoute(text, attempts))
         self._discovery.probe(peer, now, want=False)
         if session.backlog or session.broken:
             self._links.redial_later(session, now)
@@ -592,9 +408,7 @@ class Node:
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
-        for gathering in self._queries.all():
-            gathering.failure = gathering.failure or NoServices("the cluster was left")
-            self._end_query(gathering)
+        self._queries.close(NotJoined("the cluster was left before the query ended"))
         self._discovery.say_goodbye()
         for peer in self.peers:
             for session in peer.sessions.values():

@@ -19,6 +19,9 @@ MEMBER_TRIES = 3
 MEMBER_RETRY_SECONDS = (0.25, 1.0)
 """Between the probes of a silent member: its heartbeat interval, within these bounds."""
 
+PATIENCE_SECONDS = 0.05
+"""A beacon this soon after a challenge is no reason to probe as well: the proof is on its way."""
+
 CHALLENGE_SECONDS = 3.0
 """How long a candidate that probed us has to prove itself."""
 
@@ -68,9 +71,14 @@ class Prober:
             return 0
         if peer.challenge == 0:
             peer.challenge = self._random.getrandbits(63) | 1
+        peer.challenged_at = now
         if peer.service is None:
             self._schedule.set(("forget", peer.key), now + CHALLENGE_SECONDS)
         return peer.challenge
+
+    def expects_proof(self, peer: Peer, now: float) -> bool:
+        """Whether a candidate was just challenged and may prove itself any moment."""
+        return peer.challenge != 0 and now - peer.challenged_at < PATIENCE_SECONDS
 
     def met(self, peer: Peer, challenge: int) -> bool:
         """Whether an acknowledgement brings back the challenge; it is used up then."""

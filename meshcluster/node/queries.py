@@ -6,13 +6,29 @@ is cancelled. What comes later, or twice, or from somebody not asked, is counted
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import DecodeError, NoResponder, QueryTimeout, RemoteError
+from ..errors import (
+    ClusterError,
+    DecodeError,
+    NoResponder,
+    QueryTimeout,
+    RemoteError,
+    ServiceLost,
+)  # fmt: skip
 from ..model import Service
-from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED
+from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, Question
 from ..wire.message import Message
+from .effects import Effect, QueryProgress
+from .schedule import Schedule
+from .session import Session
+
+Asked = Sequence[tuple[Session, Service, Question]]
+"""Who is asked what, through which session."""
+
+Resolve = Callable[[], Asked]
+"""Finds out who is to be asked; raises ``NoServices`` when nobody matches."""
 
 START, RESPONSE, ERROR, TIMEOUT, DONE = "start", "response", "error", "timeout", "done"
 
@@ -104,25 +120,106 @@ def _remote_error(service: Service, message: Message) -> Exception:
 
 
 class Queries:
-    """The open queries of a node, by id."""
+    """The open queries of a node: starts them, and ends each at the right moment.
 
-    def __init__(self) -> None:
+    ``wake`` is called for each session that got a question.
+    """
+
+    def __init__(
+        self, schedule: Schedule, effects: list[Effect], wake: Callable[[Session, float], None]
+    ) -> None:
+        self._schedule = schedule
+        self._effects = effects
+        self._wake = wake
         self._open: dict[int, Gathering] = {}
 
-    def add(self, gathering: Gathering) -> None:
+    def start(
+        self, gathering: Gathering, now: float, asked: Asked | None, resolve: Resolve,
+        settled_at: float,
+    ) -> None:  # fmt: skip
+        """Starts a query. ``asked`` is None when nobody matched: then it waits until ``settled_at``
+        and asks whom ``resolve`` finds then.
+        """
         self._open[gathering.id] = gathering
+        self._schedule.set(("query", gathering.id), now + gathering.timeout)
+        if asked is not None:
+            self._ask(gathering, asked, now)
+        elif now < settled_at:
+            self._schedule.set(("settle", (gathering, resolve)), settled_at)
+        else:
+            self.settle((gathering, resolve), now)
 
-    def get(self, query_id: int) -> Gathering | None:
-        return self._open.get(query_id)
+    def settle(self, whose: tuple[Gathering, Resolve], now: float) -> None:
+        """The mesh had time to settle: asks those who are there now."""
+        gathering, resolve = whose
+        if gathering.over:
+            return
+        try:
+            asked = resolve()
+        except ClusterError as error:
+            gathering.failure = error
+            self._progress(gathering, ERROR, None)
+            self._end(gathering)
+        else:
+            self._ask(gathering, asked, now)
 
-    def remove(self, query_id: int) -> Gathering | None:
-        return self._open.pop(query_id, None)
+    def _ask(self, gathering: Gathering, asked: Asked, now: float) -> None:
+        gathering.expect(service for _, service, _ in asked)
+        self._progress(gathering, START, None)
+        for session, service, question in asked:
+            if session.peer.service is None:
+                self.failed(gathering, service.key, ServiceLost(service, "is gone"))
+            else:
+                session.put(question)
+                self._wake(session, now)
 
-    def waiting_for(self, key: bytes) -> Iterator[Gathering]:
-        """The queries that expect an answer of this member."""
+    def expecting(self, query_id: int, key: bytes) -> Gathering | None:
+        """The open query of this id, if it still waits for this member."""
+        gathering = self._open.get(query_id)
+        return gathering if gathering is not None and key in gathering.waiting else None
+
+    def answered(self, gathering: Gathering, key: bytes, outcome: int, message: Message) -> None:
+        """A member that was expected answered."""
+        name = gathering.answered(key, outcome, message)
+        self._progress(gathering, name, gathering.expected[key])
+
+    def failed(self, gathering: Gathering, key: bytes, error: Exception) -> None:
+        """No answer will come from a member that was expected."""
+        name = gathering.failed(key, error)
+        self._progress(gathering, name, gathering.expected[key])
+
+    def member_gone(self, service: Service, reason: str) -> None:
+        """A member left or died: nobody waits for it any more."""
         for gathering in tuple(self._open.values()):
-            if key in gathering.waiting:
-                yield gathering
+            if service.key in gathering.waiting:
+                self.failed(gathering, service.key, ServiceLost(service, reason))
 
-    def all(self) -> tuple[Gathering, ...]:
-        return tuple(self._open.values())
+    def timed_out(self, query_id: int, now: float) -> None:
+        """The deadline of a query passed."""
+        gathering = self._open.get(query_id)
+        if gathering is not None:
+            gathering.time_out()
+            self._progress(gathering, TIMEOUT, None)
+            self._end(gathering)
+
+    def cancel(self, gathering: Gathering) -> None:
+        """Ends a query; answers that still come are dropped."""
+        if not gathering.over:
+            self._end(gathering)
+
+    def close(self, failure: Exception) -> None:
+        """Ends all queries; waiting for them raises ``failure``."""
+        for gathering in tuple(self._open.values()):
+            gathering.failure = failure
+            self._end(gathering)
+
+    def _progress(self, gathering: Gathering, name: str, service: Service | None) -> None:
+        self._effects.append(QueryProgress(gathering, name, service))
+        if service is not None and not gathering.waiting:
+            self._end(gathering)
+
+    def _end(self, gathering: Gathering) -> None:
+        gathering.over = True
+        self._open.pop(gathering.id, None)
+        self._schedule.cancel(("query", gathering.id))
+        self._effects.append(QueryProgress(gathering, DONE, None))

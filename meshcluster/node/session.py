@@ -234,10 +234,9 @@ class Session:
                 self._unacked_bytes -= len(frame)
         return progress
 
-    def take(self, size: int) -> bool:
-        """Notes that hooks took ``size`` bytes; True when the peer should be told soon."""
+    def take(self, size: int) -> None:
+        """Notes that hooks took ``size`` bytes."""
         self.taken += size
-        return self.taken - self._taken_told >= self._limits.event_window_bytes // 4
 
     @property
     def ack_owed(self) -> bool:

@@ -21,8 +21,8 @@ from ..hooks import HookRegistry
 from ..model import Address, Service
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
-from ..node.node import Asked, Node
-from ..node.queries import Gathering
+from ..node.node import Node
+from ..node.queries import Asked, Gathering
 from ..node.resolver import Words
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler

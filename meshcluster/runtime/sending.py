@@ -14,7 +14,8 @@ from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import Service
 from ..node import resolver as resolving
-from ..node.node import Asked, Node
+from ..node.node import Node
+from ..node.queries import Asked
 from ..node.resolver import Resolver, Words
 from ..node.session import Session
 from ..wire import body as bodies

@@ -1,0 +1,170 @@
+"""From the batches of an open link to what hooks and queries get: in order, intercepted, counted.
+
+This is the hot path of receiving. A batch of events makes one effect, not one each.
+"""
+
+from __future__ import annotations
+
+from ..errors import DecodeError, HookError
+from ..hooks import HookRegistry
+from ..hooks.chain import intercept
+from ..wire.frames import Ack, Answer, AnyMessage, Batch, Event, Events, Question
+from ..wire.message import ANSWER, EVENT, QUESTION, Message
+from .counters import Counters
+from .effects import Effect, EventsArrived, QuestionArrived, Report
+from .links import Links, NodeLink
+from .queries import Queries
+from .schedule import Schedule
+from .session import Session
+
+ACK_DELAY_SECONDS = 0.02
+"""An acknowledgement waits this long for a batch that goes back."""
+
+ACK_KEY = ("ack", None)
+
+
+class Delivery:
+    """Takes batches, runs the ``receive`` hooks, hands out, acknowledges."""
+
+    def __init__(
+        self, hooks: HookRegistry, *, links: Links, queries: Queries, schedule: Schedule,
+        effects: list[Effect], counters: Counters,
+    ) -> None:  # fmt: skip
+        self._hooks = hooks
+        self._links = links
+        self._queries = queries
+        self._schedule = schedule
+        self._effects = effects
+        self._counters = counters
+        self._owing: dict[Session, None] = {}
+
+    def received(
+        self, session: Session, link: NodeLink, frame: Events | Batch | Ack, size: int, now: float
+    ) -> None:
+        """Takes one frame of an open link.
+
+        Raises:
+            DecodeError: a batch is missing before this one.
+        """
+        if session.acknowledged(frame.acked, frame.taken):
+            self._links.ready[link] = None
+        if isinstance(frame, Ack):
+            return
+        if session.accept(frame, size):
+            if isinstance(frame, Events):
+                self._events(session, link, frame.messages, size)
+            else:
+                self._mixed(session, link, frame.messages, size)
+        elif frame.number > session.received + 1:
+            raise DecodeError("a batch is missing")
+        self._owe_ack(session, link, now)
+
+    # --- handing out -------------------------------------------------------------------------
+
+    def _events(self, session: Session, link: NodeLink, events: list[Event], size: int) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self._hooks.hooks("receive"):
+            changed = (self._intercept_event(event, session, link) for event in events)
+            events = [event for event in changed if event is not None]
+        self._effects.append(EventsArrived(session, service, link.scheme, events, size))
+
+    def _mixed(
+        self, session: Session, link: NodeLink, messages: list[AnyMessage], size: int
+    ) -> None:
+        """Runs of events go as one effect each; the whole batch counts as taken with the last."""
+        events: list[Event] = []
+        for message in messages:
+            if isinstance(message, Event):
+                events.append(message)
+                continue
+            if events:
+                self._events(session, link, events, 0)
+                events = []
+            if isinstance(message, Question):
+                self._question(session, link, message)
+            else:
+                self._answer(session, link, message)
+        if events:
+            self._events(session, link, events, size)
+        else:
+            self.took(session, size)
+
+    def _question(self, session: Session, link: NodeLink, question: Question) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self._hooks.hooks("receive"):
+            message = self._intercepted(_message(question, QUESTION, session, link))
+            if message is None:
+                return
+            question = Question(question.id, message.channel, message.form, message.body)
+        self._effects.append(QuestionArrived(session, service, link.scheme, question))
+
+    def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
+        key = session.peer.key
+        gathering = self._queries.expecting(answer.id, key)
+        if gathering is None:
+            self._counters.count("answers late, twice or not asked for")
+            return
+        message = _message(answer, ANSWER, session, link)
+        try:
+            message = self._run_receive(message)
+        except HookError as error:
+            self._queries.failed(gathering, key, error)
+        else:
+            self._queries.answered(gathering, key, answer.outcome, message)
+
+    # --- receive hooks -----------------------------------------------------------------------
+
+    def _intercept_event(self, event: Event, session: Session, link: NodeLink) -> Event | None:
+        message = self._intercepted(_message(event, EVENT, session, link))
+        return None if message is None else Event(message.channel, message.form, message.body)
+
+    def _intercepted(self, message: Message) -> Message | None:
+        try:
+            return self._run_receive(message)
+        except HookError:
+            return None
+
+    def _run_receive(self, message: Message) -> Message:
+        """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""
+        chain = self._hooks.chain("receive", message.channel, message.protocol)
+        try:
+            return intercept(chain, message)
+        except HookError as error:
+            self.hook_stopped("receive", error)
+            raise
+
+    def hook_stopped(self, point: str, error: HookError) -> None:
+        """Counts what a hook dropped, and reports the first."""
+        if self._counters.count(f"{point}: {type(error).__name__}"):
+            self._effects.append(Report(f"{point}: {error} (further ones are only counted)"))
+
+    # --- acknowledging -----------------------------------------------------------------------
+
+    def took(self, session: Session, size: int) -> None:
+        """The hooks have taken ``size`` bytes of a session's batches."""
+        session.take(size)
+        if session.ack_urgent and session.link is not None:
+            self._links.ready[session.link] = None
+
+    def _owe_ack(self, session: Session, link: NodeLink, now: float) -> None:
+        if session.ack_urgent:
+            self._links.ready[link] = None
+        elif session not in self._owing:
+            self._owing[session] = None
+            if ACK_KEY not in self._schedule:
+                self._schedule.set(ACK_KEY, now + ACK_DELAY_SECONDS)
+
+    def send_acks(self) -> None:
+        """Acknowledges what no batch has acknowledged meanwhile."""
+        for session in self._owing:
+            if session.ack_owed:
+                self._links.acknowledge(session)
+        self._owing.clear()
+
+
+def _message(message: AnyMessage, kind: str, session: Session, link: NodeLink) -> Message:
+    return Message(
+        session.peer.service, message.channel, message.form, message.body, link.scheme, kind
+    )

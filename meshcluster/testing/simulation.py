@@ -1,0 +1,323 @@
+"""Many real nodes, one heap of events, one seed: a mesh that can be broken at will, repeatably.
+
+::
+
+    sim = Simulation(seed=7, members=100, loss=0.01)
+    sim.run_until(sim.converged, limit=30)
+    sim.kill(sim.members[3])
+    sim.run(seconds=5)
+
+The same seed gives the same run, bit for bit; what fails names its seed. After chaos, ``repair``
+and ``run_until(converged)``: not only must nothing bad happen, something good must.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import heapq
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
+from ..config import ClusterConfig
+from .network import Network
+from .virtual import VirtualLink, VirtualMember
+
+
+Entry = tuple[float, int, Callable[[], None]]
+
+
+class SimulationFailed(AssertionError):
+    """A condition did not come true in time. The text names the seed."""
+
+
+class Simulation:
+    """A mesh in virtual time. ``config`` is what each member's ``join`` would be given."""
+
+    def __init__(
+        self, seed: int, members: int = 0, *, loss: float = 0.0, duplication: float = 0.0,
+        latency: tuple[float, float] = (0.0005, 0.002), **config: Any,
+    ) -> None:  # fmt: skip
+        self.seed = seed
+        self.now = 0.0
+        self.random = Random(f"{seed}")
+        self.network = Network(self.random, loss=loss, duplication=duplication, latency=latency)
+        self.members: list[VirtualMember] = []
+        self._config: dict[str, Any] = {"ttl": 1, **config}
+        self._at: dict[str, VirtualMember] = {}
+        self._heap: list[Entry] = []
+        self._serial = 0
+        self._boots = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        for _ in range(members):
+            self.add()
+
+    # --- verbs -------------------------------------------------------------------------------
+
+    def add(self, name: str | None = None, **config: Any) -> VirtualMember:
+        """A member joins now."""
+        number = len(self._at) + 1
+        return self._boot(name or f"m{number}", f"10.0.{number // 250}.{number % 250 + 1}", config)
+
+    def restart(self, member: VirtualMember, **config: Any) -> VirtualMember:
+        """The member's place is taken by a new run of it, under the same name and address."""
+        self.kill(member)
+        return self._boot(member.name, member.address, config)
+
+    def kill(self, member: VirtualMember) -> None:
+        """Ends a member without a word, as ``kill -9`` does: its links end, its port refuses."""
+        member.alive = False
+        for link in member.links:
+            self.close(link, abort=True)
+        if member in self.members:
+            self.members.remove(member)
+
+    def leave(self, member: VirtualMember) -> None:
+        """A member says goodbye and ends."""
+        member.leave()
+        self.members.remove(member)
+
+    def partition(self, *sides: Sequence[VirtualMember]) -> None:
+        """Cuts groups of members apart. Links stay open and silent, as over a pulled cable."""
+        self.network.partition(*[[member.address for member in side] for side in sides])
+
+    def repair(self) -> None:
+        """Ends the partition; what waited on links goes on."""
+        self.network.repair()
+        for member in self.members:
+            for link in member.links:
+                for _ in link.on_the_way:
+                    self.after(self.network.delay(), self._deliver, link)
+
+    def abort_links(self, chance: float) -> int:
+        """Ends each open link with this chance, as a reset does; returns how many."""
+        chosen = [
+            link
+            for member in self.members
+            for link in member.links
+            if link.open and self.random.random() < chance
+        ]
+        for link in chosen:
+            self._reset(link)
+        return len(chosen)
+
+    def run(self, seconds: float) -> None:
+        """Lets time pass."""
+        end = self.now + seconds
+        while self._heap and self._heap[0][0] <= end:
+            self._step()
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], *, limit: float) -> float:
+        """Lets time pass until a condition holds; returns how many seconds that took.
+
+        Raises:
+            SimulationFailed: it does not hold after ``limit`` seconds.
+        """
+        start = self.now
+        while not condition():
+            if not self._heap or self._heap[0][0] > start + limit:
+                raise SimulationFailed(
+                    f"seed={self.seed}: {getattr(condition, '__name__', condition)} does not hold "
+                    f"after {limit:g} s; {self._first_disagreement()}"
+                )
+            self._step()
+        return self.now - start
+
+    def converged(self) -> bool:
+        """Whether every living member knows all the others and nobody else."""
+        names = sorted(member.name for member in self.members)
+        return all(
+            len(member.node.peers) == len(names) - 1
+            and sorted([*member.known, member.name]) == names
+            for member in self.members
+        )
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of all that happened so far: equal runs have equal ones."""
+        return self._digest.hexdigest()
+
+    def _first_disagreement(self) -> str:
+        names = sorted(member.name for member in self.members)
+        for member in self.members:
+            if sorted([*member.known, member.name]) != names:
+                missing = sorted(set(names) - {*member.known, member.name})
+                extra = sorted(set(member.known) - set(names))
+                return f"{member.name} misses {missing} and still knows {extra}"
+        return "all views agree"
+
+    # --- time --------------------------------------------------------------------------------
+
+    def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Does something at a time; what is due at once happens in the order it was asked for."""
+        self._serial += 1
+        entry: Entry = (when, self._serial, partial(action, *arguments))
+        heapq.heappush(self._heap, entry)
+
+    def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Does something in a while."""
+        self.at(self.now + delay, action, *arguments)
+
+    def _step(self) -> None:
+        self.now, _, action = heapq.heappop(self._heap)
+        action()
+
+    def trace(self, member: VirtualMember, what: str, name: str) -> None:
+        """Adds to the fingerprint."""
+        self._digest.update(f"{self.now:.9f} {member.name} {what} {name}\n".encode())
+
+    # --- what members do ---------------------------------------------------------------------
+
+    def _boot(self, name: str, address: str, config: dict[str, Any]) -> VirtualMember:
+        self._boots += 1
+        random = Random(f"{self.seed}/{self._boots}")
+        settings = ClusterConfig(**{**self._config, **config, "name": name})
+        member = VirtualMember(self, name, address, self._boots, random, settings)
+        self._at[address] = member
+        self.members.append(member)
+        member.node.start(self.now)
+        member.step()
+        return member
+
+    def announce(self, sender: VirtualMember, data: bytes) -> None:
+        """A beacon to everybody else."""
+        for member in tuple(self.members):
+            if member is not sender:
+                self._fly(sender, data, member)
+
+    def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
+        """A datagram to one address; a dead member's host refuses it."""
+        target = self._at.get(address)
+        if target is None or not self.network.connected(sender.address, address):
+            return
+        if target.alive:
+            self._fly(sender, data, target)
+        else:
+            self.after(2 * self.network.delay(), self._refuse, sender, target)
+
+    def _fly(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
+        if self.network.connected(sender.address, target.address):
+            for delay in self.network.datagram_delays():
+                self.after(delay, self._land, sender, data, target)
+
+    def _land(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
+        if target.alive:
+            target.node.datagram_received(data, (sender.address, 1), self.now)
+            target.step()
+
+    def _refuse(self, sender: VirtualMember, target: VirtualMember) -> None:
+        if sender.alive and self._at[target.address] is target:
+            sender.node.datagram_refused((target.address, 1), self.now)
+            sender.step()
+
+    def dial(self, member: VirtualMember, number: int, address: str) -> None:
+        """A member opens a link. Over a partition nothing comes back."""
+        if self.network.connected(member.address, address):
+            self.after(self.network.delay(), self._dialled, member, number, address)
+
+    def _dialled(self, member: VirtualMember, number: int, address: str) -> None:
+        target = self._at.get(address)
+        if target is None or not target.alive:
+            self.after(self.network.delay(), member.dial_failed, number)
+            return
+        far = target.open_link(member.address, None)
+        near = member.open_link(address, number) if member.alive else None
+        if near is None or far is None:
+            for end in (near, far):
+                if end is not None:
+                    self.after(self.network.delay(), end.owner.link_ended, end, "not wanted")
+            return
+        near.peer, far.peer = far, near
+        near.owner.step()
+        far.owner.step()
+
+    def write(self, link: VirtualLink, frames: Sequence[bytes]) -> None:
+        """Frames go out, one after the other."""
+        for frame in frames:
+            link.on_the_way.append(frame)
+            self.after(self.network.delay(), self._deliver, link)
+
+    def _deliver(self, link: VirtualLink) -> None:
+        """The oldest frame arrives: whatever the draws of time were, frames keep their order."""
+        peer = link.peer
+        if peer is None or not self.network.connected(link.owner.address, peer.owner.address):
+            return
+        if link.on_the_way:
+            frame = link.on_the_way.popleft()
+            peer.owner.arrived(peer, frame)
+            link.owner.write_more(link)
+
+    def close(self, link: VirtualLink, *, abort: bool) -> None:
+        """A member ended its end: the other hears of it, after what was written if in order."""
+        peer = link.peer
+        link.open = False
+        if abort:
+            link.on_the_way.clear()
+        if peer is not None and peer.open:
+            peer.open = False
+            self.after(self.network.latency[1], self._closed, link, peer)
+
+    def _closed(self, link: VirtualLink, peer: VirtualLink) -> None:
+        if not self.network.connected(link.owner.address, peer.owner.address):
+            return
+        while link.on_the_way:
+            self._deliver(link)
+        peer.owner.link_ended(peer, "closed by the other end")
+
+    def _reset(self, link: VirtualLink) -> None:
+        for end in (link, link.peer):
+            if end is not None:
+                end.open = False
+                end.on_the_way.clear()
+        for end in (link, link.peer):
+            if end is not None:
+                end.owner.link_ended(end, "reset")
+
+
+def churn(seed: int, members: int = 20, seconds: float = 60.0) -> Simulation:
+    """Members join, leave, die and restart under loss; then all is well and they must agree."""
+    sim = Simulation(seed, members, loss=0.05, duplication=0.02)
+    script = Random(f"churn {seed}")
+    while sim.now < seconds:
+        sim.run(script.uniform(0.1, 2.0))
+        member = script.choice(sim.members)
+        deed = script.choice(("kill", "leave", "restart", "add", "abort", "add", "cut"))
+        if deed == "kill" and len(sim.members) > 3:
+            sim.kill(member)
+        elif deed == "leave" and len(sim.members) > 3:
+            sim.leave(member)
+        elif deed == "restart":
+            sim.restart(member)
+        elif deed == "add":
+            sim.add()
+        elif deed == "abort":
+            member.send("hello")
+            sim.run(0.05)
+            sim.abort_links(0.3)
+        else:
+            half = len(sim.members) // 2
+            sim.partition(sim.members[:half], sim.members[half:])
+            sim.run(script.uniform(0.5, 15.0))
+            sim.repair()
+    sim.repair()
+    sim.network.loss = 0.0
+    sim.run_until(sim.converged, limit=60)
+    return sim
+
+
+def main() -> None:
+    """``python -m meshcluster.testing.simulation --seed N``: one run of ``churn``, reported."""
+    parser = argparse.ArgumentParser(description=churn.__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--members", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=60.0, help="virtual time of the chaos")
+    given = parser.parse_args()
+    sim = churn(given.seed, given.members, given.seconds)
+    print(f"seed {given.seed}: {len(sim.members)} members agree at {sim.now:.2f} s; {sim.digest}")
+
+
+if __name__ == "__main__":
+    main()

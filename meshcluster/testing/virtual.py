@@ -1,0 +1,238 @@
+"""One member of a simulation: a real node, driven by the simulation instead of an event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ..config import ClusterConfig
+from ..hooks import PASS, HookRegistry
+from ..model import Endpoint, Identity
+from ..node import effects as fx
+from ..node.links import REFUSED, NodeLink
+from ..node.node import Node
+from ..node.queries import Gathering
+from ..wire import body as bodies
+from ..wire.frames import ANSWERED, NO_RESPONDER, Answer, Event, Question
+from ..wire.message import QUESTION, Message
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+PORT = 1
+SCHEME = "memory"
+LINK_FRAMES = 64
+"""Frames on the way over one link before it pauses its sender."""
+
+
+class VirtualLink:
+    """One end of a link; frames take time, and stay in order."""
+
+    def __init__(self, owner: VirtualMember, node_link: NodeLink) -> None:
+        self.owner = owner
+        self.node_link = node_link
+        self.peer: VirtualLink | None = None
+        self.on_the_way: deque[bytes] = deque()
+        self.open = True
+
+
+class VirtualMember:
+    """A member with a log of what its hooks would have seen.
+
+    ``log`` holds (time, what, name) of members discovered, changed and lost; ``received`` the
+    (sender's name, data) of events; ``respond`` answers questions (None: no query hook).
+    """
+
+    def __init__(
+        self, simulation: Simulation, name: str, address: str, boot: int, random: Random,
+        config: ClusterConfig,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.address = address
+        self.alive = True
+        self.hooks = HookRegistry(allow_async=False)
+        self.log: list[tuple[float, str, str]] = []
+        self.received: list[tuple[str, Any]] = []
+        self.respond: Callable[[Message], object] | None = None
+        self._simulation = simulation
+        self._links: dict[NodeLink, VirtualLink] = {}
+        self._queries = 0
+        self.armed: float | None = None
+        identity = Identity(random.randbytes(16), boot, config.name, "simulated")
+        self.node = Node(
+            identity, config, self.hooks, random, endpoints=[Endpoint(SCHEME, {})], port=PORT,
+            spoken={SCHEME: False},
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<VirtualMember {self.name}{'' if self.alive else ' (dead)'}>"
+
+    # --- what a test asks and does -----------------------------------------------------------
+
+    @property
+    def known(self) -> list[str]:
+        """Names of the members it knows, sorted."""
+        return sorted(peer.service.name for peer in self.node.peers if peer.service)
+
+    @property
+    def links(self) -> list[VirtualLink]:
+        """Its open links, in the order in which they opened."""
+        return list(self._links.values())
+
+    def peer_named(self, name: str) -> Any:
+        """The member of that name as this one sees it."""
+        return next(p for p in self.node.peers if p.service and p.service.name == name)
+
+    def send(self, data: object, *names: str) -> None:
+        """Tells something to the members of these names; to all when none is given."""
+        event = Event(0, *bodies.encode(data))
+        for name in names or self.known:
+            session = self.peer_named(name).session("", self.node.config.limits)
+            session.put(event)
+            self.node.wake(session, self._simulation.now)
+        self.step()
+
+    def ask(self, data: object, *names: str, timeout: float = 30.0) -> Gathering:
+        """Asks the members of these names; all when none is given."""
+        self._queries += 1
+        gathering = Gathering(self._queries, timeout)
+        question = Question(gathering.id, 0, *bodies.encode(data))
+        asked = []
+        for name in names or self.known:
+            peer = self.peer_named(name)
+            session = peer.session("", self.node.config.limits)
+            asked.append((session, peer.service, question))
+        self.node.ask(gathering, self._simulation.now, asked or None, list)
+        self.step()
+        return gathering
+
+    def retag(self, *tags: str) -> None:
+        """Sets its tags."""
+        self.node.describe(self._simulation.now, tags=tags)
+        self.step()
+
+    def leave(self) -> None:
+        """Says goodbye and is gone."""
+        self.node.leave(self._simulation.now)
+        self.step()
+        self.alive = False
+
+    # --- the driver's part -------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Performs effects, writes links, sets the timer."""
+        if not self.alive:
+            return
+        busy = True
+        while busy:
+            effects = self.node.take_effects()
+            for effect in effects:
+                self._perform(effect)
+            ready = self.node.ready_links()
+            for link in ready:
+                self._write(link)
+            busy = bool(effects or ready)
+        deadline = self.node.deadline()
+        if deadline is not None and (self.armed is None or deadline < self.armed):
+            self.armed = deadline
+            self._simulation.at(deadline, self._due, deadline)
+
+    def _due(self, deadline: float) -> None:
+        if self.alive and self.armed == deadline:
+            self.armed = None
+            self.node.advance(self._simulation.now)
+            self.step()
+
+    def _perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Announce(data):
+                self._simulation.announce(self, data)
+            case fx.SendDatagram(data, address):
+                self._simulation.send(self, data, address[0])
+            case fx.DialEndpoint(number, address, _):
+                self._simulation.dial(self, number, address)
+            case fx.CloseLink(link, abort):
+                self._close(link, abort=abort)
+            case fx.ServiceDiscovered(service):
+                self._note("discovered", service.name)
+            case fx.ServiceChanged(service):
+                self._note("changed", f"{service.name} {','.join(service.tags)}")
+            case fx.ServiceGone(service, _):
+                self._note("lost", service.name)
+            case fx.EventsArrived(session, service, _, events, size):
+                self.received += [(service.name, bodies.decode(e.form, e.body)) for e in events]
+                self.node.took(session, size)
+            case fx.QuestionArrived():
+                self._answer(effect)
+            case _:
+                pass
+
+    def _note(self, what: str, name: str) -> None:
+        self.log.append((self._simulation.now, what, name))
+        self._simulation.trace(self, what, name)
+
+    def _answer(self, arrived: fx.QuestionArrived) -> None:
+        asked = arrived.question
+        value: object = PASS
+        if self.respond is not None:
+            value = self.respond(
+                Message(arrived.service, asked.channel, asked.form, asked.body, SCHEME, QUESTION)
+            )
+        outcome = NO_RESPONDER if value is PASS else ANSWERED
+        form, body = bodies.encode(None if value is PASS else value)
+        arrived.session.put(Answer(asked.id, outcome, asked.channel, form, body))
+        self.node.wake(arrived.session, self._simulation.now)
+
+    # --- links -------------------------------------------------------------------------------
+
+    def open_link(self, remote: str, number: int | None) -> VirtualLink | None:
+        """A link opens at this end."""
+        node_link = self.node.link_opened(
+            SCHEME, remote, self._simulation.now, local=False, number=number
+        )
+        if node_link is None:
+            return None
+        link = self._links[node_link] = VirtualLink(self, node_link)
+        return link
+
+    def dial_failed(self, number: int) -> None:
+        """Nobody listens there."""
+        if self.alive:
+            self.node.dial_failed(number, REFUSED, self._simulation.now)
+            self.step()
+
+    def arrived(self, link: VirtualLink, frame: bytes) -> None:
+        """A frame came over a link."""
+        if self.alive and link.node_link in self._links:
+            self.node.frames_received(link.node_link, [frame], self._simulation.now)
+            self.step()
+
+    def link_ended(self, link: VirtualLink, reason: str) -> None:
+        """A link was ended by the other side or the network."""
+        if self._links.pop(link.node_link, None) is not None and self.alive:
+            self.node.link_lost(link.node_link, reason, self._simulation.now)
+            self.step()
+
+    def write_more(self, link: VirtualLink) -> None:
+        """Frames have arrived: there is room for more."""
+        if self.alive and link.node_link in self._links:
+            self._write(link.node_link)
+            self.step()
+
+    def _write(self, node_link: NodeLink) -> None:
+        link = self._links.get(node_link)
+        while link is not None and len(link.on_the_way) < LINK_FRAMES:
+            frames = self.node.take_frames(node_link)
+            if not frames:
+                return
+            self._simulation.write(link, frames)
+
+    def _close(self, node_link: NodeLink, *, abort: bool) -> None:
+        link = self._links.pop(node_link, None)
+        if link is None:
+            return
+        if not abort:
+            self._simulation.write(link, self.node.take_frames(node_link))
+        self._simulation.close(link, abort=abort)
