@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .announcers import MulticastAnnouncer
-from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_tags
+from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_tags, check_timeout
 from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
@@ -71,8 +71,10 @@ class AsyncCluster(HookPlacing):
         self._boot = 0
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
+        self._joining = False
         self._left = asyncio.Event()
         self._room = asyncio.Event()
+        self._watchers: set[asyncio.Event] = set()
         self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
 
     _allow_async = True
@@ -121,8 +123,15 @@ class AsyncCluster(HookPlacing):
         return Joining(lambda: self._start(config()), self)
 
     async def _start(self, config: ClusterConfig) -> AsyncCluster:
-        if self.joined is not None:
+        if self.joined is not None or self._joining:
             raise ConfigError("joined already: leave() first, or make another cluster")
+        self._joining = True
+        try:
+            return await self._open(config)
+        finally:
+            self._joining = False
+
+    async def _open(self, config: ClusterConfig) -> AsyncCluster:
         if config.interfaces is not None:
             raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
         self._boot = max(self._boot + 1, time.time_ns())
@@ -190,6 +199,8 @@ class AsyncCluster(HookPlacing):
             self.joined = None
             self._hooks.added = lambda hook: None
             self._left.set()
+            for watcher in self._watchers:
+                watcher.set()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance)."""
@@ -248,11 +259,13 @@ class AsyncCluster(HookPlacing):
 
         Raises:
             TimeoutError: there were fewer after ``timeout`` seconds; the text says how many.
+            NotJoined: the cluster was left meanwhile.
         """
         found = self._driver.sender.resolve(resolve)
         if len(found) >= count:
             return found
         watcher = asyncio.Event()
+        self._watchers.add(watcher)
 
         def look(service: Service) -> None:
             watcher.set()
@@ -270,6 +283,7 @@ class AsyncCluster(HookPlacing):
                 f"{len(found)} of {count} services{wanted} after {timeout:g} s"
             ) from None
         finally:
+            self._watchers.discard(watcher)
             self._hooks.remove(look)
         return found
 
@@ -346,7 +360,7 @@ class AsyncCluster(HookPlacing):
             raised by ``wait`` and iteration; just after joining they first wait for members.
         """
         driver = self._driver
-        gathering = Gathering(driver.next_query_id(), timeout)
+        gathering = Gathering(driver.next_query_id(), check_timeout(timeout))
         made = AsyncQuery(gathering, driver.cancel, on_event)
         asked, again = self._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
@@ -359,7 +373,10 @@ class AsyncCluster(HookPlacing):
         services: Iterable[Service] | None, channel: int, protocols: Sequence[str] | None,
     ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
         """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
-        sender = self._driver.sender
+        driver = self._driver
+        if not driver.joined:
+            raise NotJoined("the cluster is being left")
+        sender = driver.sender
         form, body = sender.encode(query, channel)
         services = None if services is None else tuple(services)
         find = partial(

@@ -16,6 +16,7 @@ DEFAULT_PORT = 27677
 """The beacon port: outside the ephemeral range of Linux, macOS and Windows."""
 
 MAX_NAME_CHARACTERS = 64
+MAX_TIMEOUT_SECONDS = 10 * 365 * 86400.0
 CHANNELS_ALWAYS = (0, 1, 2)
 """Channel numbers every member listens to: 0 everybody, 1 this host, 2 this LAN."""
 
@@ -134,6 +135,13 @@ def check_channel(channel: object) -> None:
     """Refuses what is not a channel number."""
     if not isinstance(channel, int) or isinstance(channel, bool) or not 0 <= channel < 2**32:
         raise ConfigError(f"channel={channel!r}: a number from 0 to 4294967295")
+
+
+def check_timeout(timeout: float) -> float:
+    """Refuses what is no duration; the longest is ten years."""
+    if not timeout >= 0:  # also what is not a number
+        raise ConfigError(f"timeout={timeout!r}: seconds, 0 or more")
+    return min(timeout, MAX_TIMEOUT_SECONDS)
 
 
 def _is_group(address: str) -> bool:

@@ -79,7 +79,7 @@ class MulticastAnnouncer:
             try:
                 self._own_socket.sendto(data, address)
                 return
-            except _WOULD_BLOCK:
+            except (*_WOULD_BLOCK, OverflowError):
                 return
             except OSError as error:
                 if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):

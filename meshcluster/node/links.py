@@ -237,7 +237,6 @@ class Links:
             return
         answer = codec.decode_frame(frame)
         if isinstance(answer, Hello):
-            codec.check_identity(answer.id, answer.boot)
             if link.dial is None:
                 self._accept(link, answer, now)
             else:
@@ -341,10 +340,10 @@ class Links:
         link = self._pending.get(serial)
         if link is not None:
             self._counters.count("links without a hello")
-            self.lost(link, "no hello in time", now, abort=True)
+            self.lost(link, "no hello in time", now)
 
-    def lost(self, link: NodeLink, reason: str, now: float, *, abort: bool = False) -> None:
-        """A link ended by itself; or, with ``abort``, because of what came over it."""
+    def lost(self, link: NodeLink, reason: str, now: float) -> None:
+        """A link ended by itself, or must end because of what came over it."""
         if link.state is State.CLOSED:
             return
         session, dial = link.session, link.dial

@@ -167,8 +167,10 @@ class Node:
         """An endpoint could not be opened."""
         self._links.dial_failed(number, reason, now)
 
-    def link_lost(self, link: NodeLink, reason: str, now: float) -> None:
-        """A link ended. Its member is looked after at once: it may have died."""
+    def link_lost(self, link: NodeLink, reason: str, now: float, *, fault: bool = False) -> None:
+        """A link ended (``fault``: by what came over it). Its member is looked after at once."""
+        if fault:
+            self._report_fault(link, reason)
         session = link.session if link.state is State.OPEN else None
         self._links.lost(link, reason, now)
         if session is not None and session.peer.service is not None:
@@ -185,10 +187,13 @@ class Node:
                 elif link.state is not State.CLOSED:
                     self._links.begin(link, frame, now)
         except DecodeError as error:
-            if self.counters.count(f"links: {str(error).split(':')[0]}"):
-                text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {error}"
-                self._effects.append(Report(text))
-            self._links.lost(link, str(error), now, abort=True)
+            self._report_fault(link, str(error))
+            self._links.lost(link, str(error), now)
+
+    def _report_fault(self, link: NodeLink, reason: str) -> None:
+        if self.counters.count(f"links: {reason.split(':')[0]}"):
+            text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {reason}"
+            self._effects.append(Report(f"{text} (further ones are only counted)"))
 
     def _frame(self, link: NodeLink, data: codec.Buffer, now: float) -> None:
         session = link.session
@@ -401,6 +406,10 @@ class Node:
         if size > room:
             raise MessageTooLarge(f"tags, props and endpoints take {size} bytes, over {room}")
 
+    def close_queries(self) -> None:
+        """Ends all queries: we leave."""
+        self._queries.close(NotJoined("the cluster was left before the query ended"))
+
     @property
     def idle(self) -> bool:
         """All that was sent has been acknowledged."""
@@ -408,7 +417,7 @@ class Node:
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
-        self._queries.close(NotJoined("the cluster was left before the query ended"))
+        self.close_queries()
         self._discovery.say_goodbye()
         for peer in self.peers:
             for session in peer.sessions.values():

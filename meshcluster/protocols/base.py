@@ -33,8 +33,11 @@ class LinkReceiver(Protocol):
     def resume_sending(self) -> None:
         """There is room again."""
 
-    def link_lost(self, reason: str) -> None:
-        """The link has ended; called once, also after ``close`` and ``abort``."""
+    def link_lost(self, reason: str, *, fault: bool = False) -> None:
+        """The link has ended; called once, also after ``close`` and ``abort``.
+
+        ``fault``: because the other end broke the rules; that is counted and reported.
+        """
 
 
 class Link(Protocol):

@@ -64,12 +64,13 @@ class StreamLink(asyncio.BufferedProtocol):
         splitter.limit_bytes = receiver.limit_bytes
         try:
             frames = splitter.advance(nbytes)
+            while frames:
+                receiver.frames_received(frames)
+                splitter.limit_bytes = receiver.limit_bytes  # a hello among them raises it
+                frames = splitter.advance(0)
         except DecodeError as error:
             self._fault = str(error)
             self._transport.abort()
-            return
-        if frames:
-            receiver.frames_received(frames)
 
     def eof_received(self) -> bool:
         return False
@@ -85,7 +86,8 @@ class StreamLink(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            receiver.link_lost(self._fault or (str(exc) if exc else "closed by the other end"))
+            reason = self._fault or (str(exc) if exc else "closed by the other end")
+            receiver.link_lost(reason, fault=bool(self._fault))
 
     # --- what a link offers ------------------------------------------------------------------
 

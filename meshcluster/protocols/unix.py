@@ -8,6 +8,7 @@ socket is never robbed, and whoever starts next removes what the dead left (thei
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -21,6 +22,9 @@ from .stream import StreamLink
 
 MAX_PATH_BYTES = 103
 """The shortest limit among systems (macOS: 104 with its end)."""
+
+LOCK_TRIES = 50
+LOCK_PAUSE_SECONDS = 0.01
 
 _NAME = re.compile(r"[0-9a-f]{8}/[0-9a-f]{16}\.sock")
 
@@ -49,7 +53,7 @@ class UnixHandler:
                 "a UNIX socket's path may have; choose a shorter directory"
             )
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._lock = lock(self._path)
+        self._lock = await self._take_lock()
         remove_dead(self._path.parent)
         listener = socket.socket(socket.AF_UNIX)
         try:
@@ -64,6 +68,14 @@ class UnixHandler:
             listener.close()
             raise
         return {"name": self._name}
+
+    async def _take_lock(self) -> int:
+        """Takes our lock; whoever cleans up after the dead may hold it for a moment."""
+        for _ in range(LOCK_TRIES):
+            with contextlib.suppress(ConfigError):
+                return lock(self._path)
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        return lock(self._path)
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the name, inside our own runtime directory only."""

@@ -209,10 +209,10 @@ class Driver:
         self.node.frames_received(end.node_link, frames, self._loop.time())
         self.step()
 
-    def link_lost(self, end: LinkEnd, reason: str) -> None:
+    def link_lost(self, end: LinkEnd, reason: str, *, fault: bool) -> None:
         """From a link."""
         if self._ends.pop(end.node_link, None) is not None:
-            self.node.link_lost(end.node_link, reason, self._loop.time())
+            self.node.link_lost(end.node_link, reason, self._loop.time(), fault=fault)
             self.step()
 
     # --- input from any thread ---------------------------------------------------------------
@@ -337,9 +337,11 @@ class Driver:
         asked: Asked | None,
         resolve: Callable[[], Asked],
     ) -> None:
-        """Starts a query; see ``Node.ask``."""
+        """Starts a query; see ``Node.ask``. After leaving it ends at once."""
         self._queries[gathering.id] = sink
         self.node.ask(gathering, self._loop.time(), asked, resolve)
+        if not self.joined:
+            self.node.close_queries()
         self.step()
 
     def cancel(self, gathering: Gathering) -> None:

@@ -44,5 +44,5 @@ class LinkEnd:
         self.writable = True
         self._driver.pump(self)
 
-    def link_lost(self, reason: str) -> None:
-        self._driver.link_lost(self, reason)
+    def link_lost(self, reason: str, *, fault: bool = False) -> None:
+        self._driver.link_lost(self, reason, fault=fault)

@@ -204,6 +204,7 @@ class LoopRunner:
         self._consumers: dict[Function, asyncio.Queue[Callable[[], Awaitable[None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._questions = 0
+        self._closed = False
 
     def observe(self, hook: Hook, service: Service) -> None:
         if hook.is_async:
@@ -234,7 +235,8 @@ class LoopRunner:
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
         try:
             for event in arrived.events:
-                if hook.applies(event.channel, arrived.protocol):
+                chain = self._calls.chain("event", event.channel, arrived.protocol)
+                if hook.function in chain:
                     await self._await(hook.function, self._event(arrived, event))
         finally:
             done()
@@ -256,7 +258,7 @@ class LoopRunner:
         queue.put_nowait(job)
 
     async def _consumer(self, queue: asyncio.Queue[Callable[[], Awaitable[None]]]) -> None:
-        while True:
+        while not self._closed:
             await (await queue.get())()
 
     def question(self, arrived: QuestionArrived) -> None:
@@ -293,6 +295,7 @@ class LoopRunner:
 
     async def close(self) -> None:
         """Cancels what still runs, the caller's own task excepted."""
+        self._closed = True  # ends the consumer whose hook called leave
         current = asyncio.current_task()
         tasks = [task for task in self._tasks if task is not current]
         for task in tasks:

@@ -14,6 +14,7 @@ from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import Service
 from ..node import resolver as resolving
+from ..node.membership import Peer
 from ..node.node import Node
 from ..node.queries import Asked
 from ..node.resolver import Resolver, Words
@@ -75,13 +76,14 @@ class Sender:
             NoServices: nobody.
         """
         if resolve is None and resolver is None:
-            chosen = tuple(services) if services is not None else ()
+            chosen = tuple(dict.fromkeys(services)) if services is not None else ()
         else:
             union = dict.fromkeys(services or ())
             if resolve is not None:
                 union.update(dict.fromkeys(self.resolve(resolve)))
             if resolver is not None:
-                union.update(dict.fromkeys(resolving.filter_by(self._snapshot, resolver)))
+                found = resolving.filter_by(self._snapshot, resolver)
+                union.update(dict.fromkeys(found))
             chosen = tuple(union)
         if not chosen:
             raise NoServices(self._nobody(resolve, resolver))
@@ -93,11 +95,14 @@ class Sender:
         known = len(self._snapshot)
         return f"nobody matches {' or '.join(asked) or 'services=()'}; {known} members are known"
 
-    def sessions(self, services: Sequence[Service], protocols: Sequence[str] | None) -> Receivers:
-        """The session to each service.
+    def sessions(
+        self, services: Sequence[Service], protocols: Sequence[str] | None,
+        named: Sequence[Service] = (),
+    ) -> Receivers:  # fmt: skip
+        """The session to each service. Who has just gone is left out, unless it was ``named``.
 
         Raises:
-            NoServices: one of them is gone.
+            NoServices: a named one is gone.
             NoRoute: one of them offers none of ``protocols``.
         """
         member = self._node.peers.member
@@ -105,18 +110,17 @@ class Sender:
         for service in services:
             peer = member(service.key)
             if peer is None:
-                raise NoServices(f"{service.name} is not a member any more")
+                if service in named:
+                    raise NoServices(f"{service.name} is not a member any more")
+                continue
             session = peer.sessions.get("")
             if session is None or protocols is not None:
-                session = self._lane(service, protocols)
+                session = self._lane(peer, service, protocols)
             found.append((service, session))
         return tuple(found)
 
-    def _lane(self, service: Service, protocols: Sequence[str] | None) -> Session:
+    def _lane(self, peer: Peer, service: Service, protocols: Sequence[str] | None) -> Session:
         """The session restricted to ``protocols``: the common one where its link is one of them."""
-        peer = self._node.peers.member(service.key)
-        if peer is None:
-            raise NoServices(f"{service.name} is not a member any more")
         lane = ""
         if protocols is not None:
             if isinstance(protocols, str):
@@ -154,9 +158,20 @@ class Sender:
         """
         if resolve is None and resolver is None and services is None:
             raise NoServices("send() needs resolve=, resolver= or services=; broadcast() tells all")
-        receivers = self.sessions(self.select(resolve, resolver, services), protocols)
+        receivers = self._receivers(resolve, resolver, services, protocols)
         form, body = self.encode(data, channel)
         return self.prepare(EVENT, form, body, channel, receivers)
+
+    def _receivers(
+        self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None,
+        protocols: Sequence[str] | None,
+    ) -> Receivers:  # fmt: skip
+        named = None if services is None else tuple(services)
+        chosen = self.select(resolve, resolver, named)
+        receivers = self.sessions(chosen, protocols, named or ())
+        if not receivers:
+            raise NoServices(self._nobody(resolve, resolver))
+        return receivers
 
     def event_to_all(self, data: object, channel: int) -> Sequence[Part]:
         """What a ``broadcast`` puts into which sessions; nobody there is no error."""
@@ -176,7 +191,7 @@ class Sender:
         """
         if resolve is None and resolver is None and services is None:
             resolve = ()
-        receivers = self.sessions(self.select(resolve, resolver, services), protocols)
+        receivers = self._receivers(resolve, resolver, services, protocols)
         return [
             (session, service, Question(query_id, channel, form, body))
             for channel, form, body, group in self.prepare(QUESTION, form, body, channel, receivers)

@@ -24,14 +24,18 @@ class Workers:
         self._count = count
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._free = 0
+        """Threads that wait for a job, less the jobs that wait for a thread."""
         self._lock = threading.Lock()
 
     def put(self, function: Callable[..., None], *arguments: Any) -> None:
         """Runs ``function(*arguments)`` on a thread; it must not raise."""
         self._jobs.put((function, arguments))
-        if self._idle == 0 and len(self._threads) < self._count:
-            self._start()
+        with self._lock:
+            if self._free <= 0 and len(self._threads) < self._count:
+                self._start()
+            else:
+                self._free -= 1
 
     @property
     def empty(self) -> bool:
@@ -48,23 +52,18 @@ class Workers:
                 thread.join(timeout_seconds)
 
     def _start(self) -> None:
-        with self._lock:
-            number = len(self._threads) + 1
-            if number <= self._count:
-                name = f"{self._name}-{number}"
-                thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
+        name = f"{self._name}-{len(self._threads) + 1}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
             if job is None:
                 return
             function, arguments = job
             function(*arguments)
             del job, function, arguments  # or an idle thread keeps the last message alive
+            with self._lock:
+                self._free += 1

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..cluster import AsyncCluster
-from ..config import DEFAULT_ADDRESS, DEFAULT_PORT
+from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, check_timeout
 from ..errors import ClusterError, NotJoined
 from ..hooks.placing import HookPlacing
 from ..model import Service
@@ -115,10 +115,15 @@ class Cluster(HookPlacing):
     def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
 
-        Idempotent; may be called from a hook.
+        Idempotent; may be called from a hook that is not an interceptor.
+
+        Raises:
+            ClusterError: called from an interceptor or a ``service.validate`` hook.
         """
         if os.getpid() != self._process:
             return  # a forked child is not the member
+        if self._portal is not None:
+            self._portal.check_outside()
         with self._lock:
             portal, self._portal = self._portal, None
             callbacks, runner = self._callbacks, self._cluster.runner
@@ -265,7 +270,7 @@ class Cluster(HookPlacing):
         ``on_event`` is called on a thread of its own, in order.
         """
         driver = self._driver
-        gathering = Gathering(driver.next_query_id(), timeout)
+        gathering = Gathering(driver.next_query_id(), check_timeout(timeout))
         made = Query(gathering, self._cancel_query, on_event, self._call_back)
         asked, again = self._cluster._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols

@@ -6,10 +6,10 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from ..errors import ClusterError
+from ..errors import ClusterError, NotJoined
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ class Portal:
         asyncio.set_event_loop(self._loop)  # this thread's own
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(self._finish())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -38,13 +39,27 @@ class Portal:
         Raises:
             ClusterError: called in the loop's own thread, where it would wait for itself.
         """
-        if self.inside:
+        try:
+            self.check_outside()
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except ClusterError:
             coroutine.close()
+            raise
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            raise NotJoined("the cluster was left") from None
+        try:
+            return future.result()
+        except CancelledError:
+            raise NotJoined("the cluster was left meanwhile") from None
+
+    def check_outside(self) -> None:
+        """Refuses the loop's own thread, where a blocking call would wait for itself."""
+        if self.inside:
             raise ClusterError(
                 "a blocking call from an interceptor or a service.validate hook would wait for "
                 "itself: make it from an event, query or service hook"
             )
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def run(self, function: Callable[[], T]) -> T:
         """Runs a function in the loop and waits for it; in the loop's own thread at once."""
@@ -58,8 +73,19 @@ class Portal:
             except BaseException as error:
                 result.set_exception(error)
 
-        self._loop.call_soon_threadsafe(run)
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            raise NotJoined("the cluster was left") from None
         return result.result()
+
+    async def _finish(self) -> None:
+        """What was asked for before the loop stopped gets its answer, if only a cancellation."""
+        await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def inside(self) -> bool:

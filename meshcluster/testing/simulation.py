@@ -25,6 +25,8 @@ from ..config import ClusterConfig
 from .network import Network
 from .virtual import VirtualLink, VirtualMember
 
+LOOK_SECONDS = 0.01
+"""How often ``run_until`` looks."""
 
 Entry = tuple[float, int, Callable[[], None]]
 
@@ -118,12 +120,12 @@ class Simulation:
         """
         start = self.now
         while not condition():
-            if not self._heap or self._heap[0][0] > start + limit:
+            if self.now >= start + limit:
                 raise SimulationFailed(
                     f"seed={self.seed}: {getattr(condition, '__name__', condition)} does not hold "
                     f"after {limit:g} s; {self._first_disagreement()}"
                 )
-            self._step()
+            self.run(LOOK_SECONDS)
         return self.now - start
 
     def converged(self) -> bool:

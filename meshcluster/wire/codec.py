@@ -9,8 +9,18 @@ import hashlib
 
 import msgspec
 
-from ..errors import DecodeError
-from .frames import VERSION, Datagram, Details, LinkFrame
+from ..config import check_label, check_tags
+from ..errors import ConfigError, DecodeError
+from .frames import (
+    VERSION,
+    Datagram,
+    Describe,
+    Details,
+    Hello,
+    LinkFrame,
+    ProbeAck,
+    ProbeReply,
+)  # fmt: skip
 
 DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
 
@@ -37,6 +47,11 @@ def decode_frame(data: Buffer) -> LinkFrame:
         frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None
+    if isinstance(frame, Hello):
+        check_identity(frame.id, frame.boot)
+        check_details(frame.details)
+    elif isinstance(frame, Describe):
+        check_details(frame.details)
     return frame
 
 
@@ -60,13 +75,35 @@ def decode_datagram(data: Buffer) -> Datagram:
     if bytes(data[:2]) != DATAGRAM_MAGIC[:2]:
         raise DecodeError("foreign datagram")
     if bytes(data[2:3]) != DATAGRAM_MAGIC[2:]:
-        raise DecodeError("version of the datagram is not known here")
+        raise DecodeError(f"unknown version of a datagram: {data[2:3].hex()}")
     try:
         datagram: Datagram = _datagrams.decode(memoryview(data)[3:])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"malformed datagram: {error}") from None
     check_identity(datagram.id, datagram.boot)
+    if isinstance(datagram, ProbeReply | ProbeAck):
+        check_details(datagram.details)
     return datagram
+
+
+def check_details(details: Details | None) -> None:
+    """Refuses details whose values would harm: texts for logs and terminals, times, ports.
+
+    Raises:
+        DecodeError: naming which.
+    """
+    if details is None:
+        return
+    if not 0 <= details.port < 65536:
+        raise DecodeError("malformed port")
+    if not 0 < details.heartbeat_seconds < 1e6:  # also refuses what is no number
+        raise DecodeError("malformed heartbeat")
+    try:
+        for text in (details.name, details.host):
+            check_label("name", text)
+        check_tags(details.tags)
+    except ConfigError:
+        raise DecodeError("malformed name or tag") from None
 
 
 def check_identity(member_id: bytes, boot: int) -> None:
@@ -96,9 +133,9 @@ def check_preface(data: Buffer) -> None:
     if len(data) != 8 or start[:4] != PREFACE_MAGIC:
         raise DecodeError("foreign link")
     if start[4] != VERSION:
-        raise DecodeError(f"version {start[4]} of the link is not known here")
+        raise DecodeError(f"unknown version of a link: {start[4]}")
     if start[5] != SECURITY_NONE:
-        raise DecodeError(f"security mode {start[5]} of the link is not known here")
+        raise DecodeError(f"unknown security mode of a link: {start[5]}")
 
 
 def digest(details: Details) -> bytes:

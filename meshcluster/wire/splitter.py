@@ -40,15 +40,20 @@ class Splitter:
     def advance(self, count: int) -> list[memoryview]:
         """Takes ``count`` bytes written into the buffer; returns the frames now complete.
 
+        They end before a frame that is over ``limit_bytes``: the frames before it may raise the
+        limit, so call again, with 0, once they are handled.
+
         Raises:
-            DecodeError: a length over ``limit_bytes``; the stream is useless from here.
+            DecodeError: the next frame is over ``limit_bytes``; the stream is useless from here.
         """
         view, begin, end = self._view, self._begin, self._end + count
         frames = []
         while end - begin >= HEADER.size:
             (length,) = HEADER.unpack_from(view, begin)
             if length > self.limit_bytes:
-                raise DecodeError(f"frame of {length} bytes is over {self.limit_bytes}")
+                if frames:
+                    break
+                raise DecodeError(f"oversized frame: {length} bytes is over {self.limit_bytes}")
             stop = begin + HEADER.size + length
             if stop > end:
                 break
