@@ -146,7 +146,7 @@ class AsyncCluster(HookPlacing):
             ]
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
-                port=announcer.port, own_addresses=host.own_addresses(), lock=threading.Lock(),
+                port=announcer.port, own_addresses=host.own_addresses() if config.ttl else (), lock=threading.Lock(),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
             )  # fmt: skip
         except BaseException:

@@ -47,7 +47,7 @@ class Splitter:
             DecodeError: the next frame is over ``limit_bytes``; the stream is useless from here.
         """
         view, begin, end = self._view, self._begin, self._end + count
-        frames = []
+        frames: list[memoryview] = []
         while end - begin >= HEADER.size:
             (length,) = HEADER.unpack_from(view, begin)
             if length > self.limit_bytes:

@@ -1,0 +1,5 @@
+"""``python -m meshcluster``: the command."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,3 @@
+"""The ``meshcluster`` command: one file a command."""
+
+__all__ = ()
