@@ -98,29 +98,29 @@ class Discovery:
     def probe_again(self, key: bytes, now: float) -> None:
         """A probe went unanswered: send it again, or draw the conclusion."""
         peer = self._peers.get(key)
-        if peer is None:
+        if peer is None or peer.probing is None:
             return
+        since = peer.probing.since
         if self._prober.again(peer, now):
             self._send_probe(peer)
-        else:
-            self._gone(peer, "does not answer", now)
+        elif peer.service is None or peer.heard_at < since:
+            self._gone(peer, "does not answer", now)  # and nothing else was heard meanwhile
 
     def watch(self, key: bytes, now: float) -> None:
         """Looks whether a member was heard lately; probes it when not."""
         peer = self._peers.member(key)
         if peer is None or peer.details is None:
             return
-        silence = now - peer.heard_at
-        if silence >= self._config.expire_seconds:
+        if now >= peer.heard_at + self._config.expire_seconds:
             self._gone(peer, "was not heard any more", now)
             return
         overdue = OVERDUE_INTERVALS * max(peer.details.heartbeat_seconds, 0.01)
         overdue = min(overdue, self._config.expire_seconds / 2)
-        if silence >= overdue:
+        due = peer.heard_at + overdue
+        if now >= due:  # the very sum that the timer was set to: a difference may round below it
             self.probe(peer, now, want=False)
-            self._schedule.set(("watch", key), now + overdue)
-        else:
-            self._schedule.set(("watch", key), peer.heard_at + overdue)
+            due = now + overdue
+        self._schedule.set(("watch", key), due)
 
     def _send_probe(self, peer: Peer) -> None:
         probing, me, details = peer.probing, self._identity, self._details()

@@ -14,11 +14,12 @@ from .session import Session
 
 @dataclass(slots=True)
 class Probing:
-    """A probe under way: what must come back, to whom it went, how often."""
+    """A probe under way: what must come back, to whom it went, since when, how often."""
 
     nonce: int
     address: Address
     want: bool
+    since: float
     tries: int = 0
 
 

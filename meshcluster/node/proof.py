@@ -37,12 +37,12 @@ class Prober:
         """Begins to probe; False when a probe is under way already."""
         if peer.probing is not None:
             return False
-        peer.probing = Probing(self._random.getrandbits(63) | 1, address, want)
+        peer.probing = Probing(self._random.getrandbits(63) | 1, address, want, now)
         self._sent(peer, now)
         return True
 
     def again(self, peer: Peer, now: float) -> bool:
-        """A probe was not answered in time; True when it should be sent again, False at the end."""
+        """A probe was not answered in time: True when it should be sent again, False at the end."""
         probing = peer.probing
         if probing is None:
             return False

@@ -130,10 +130,10 @@ class Simulation:
 
     def converged(self) -> bool:
         """Whether every living member knows all the others and nobody else."""
-        names = sorted(member.name for member in self.members)
+        keys = sorted(member.node.identity.key for member in self.members)
         return all(
-            len(member.node.peers) == len(names) - 1
-            and sorted([*member.known, member.name]) == names
+            len(member.node.peers) == len(keys) - 1
+            and sorted([*(p.key for p in member.node.peers), member.node.identity.key]) == keys
             for member in self.members
         )
 
