@@ -41,8 +41,6 @@ from .version import VERSION as __version__
 from .wire.message import Message
 
 __all__ = (
-    "PASS",
-    "STOP",
     "AsyncCluster",
     "AsyncQuery",
     "Cluster",
@@ -63,11 +61,13 @@ __all__ = (
     "NoRoute",
     "NoServices",
     "NotJoined",
+    "PASS",
     "PluginError",
     "Query",
     "QueryError",
     "QueryTimeout",
     "RemoteError",
+    "STOP",
     "Service",
     "ServiceLost",
     "Tags",

@@ -95,7 +95,7 @@ class AsyncCluster(HookPlacing):
         Args:
             tags: words others can resolve us by.
             cluster: the mesh's name; members of other names are not seen.
-            name: our label; by default the program's name and process id.
+            name: our label; by default the program's name, its process id and a bit of our id.
             ttl: how far beacons reach: 0 this host, 1 this LAN, 2 to 255 routed networks.
             address, port: the multicast group of the beacons, the same for all members.
             heartbeat_seconds: between two beacons.
@@ -113,9 +113,9 @@ class AsyncCluster(HookPlacing):
         """
         check_tags(tags := tuple(dict.fromkeys(tags)) if not isinstance(tags, str) else tags)
         config = partial(
-            ClusterConfig, cluster=cluster, name=name or host.default_name(), tags=tuple(tags),
-            ttl=ttl, address=address, port=port, heartbeat_seconds=heartbeat_seconds,
-            expire_seconds=expire_seconds, channels=tuple(channels),
+            ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
+            tags=tuple(tags), ttl=ttl, address=address, port=port, channels=tuple(channels),
+            heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds,
             protocols=None if protocols is None else _schemes(protocols),
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else tuple(interfaces),
@@ -146,7 +146,8 @@ class AsyncCluster(HookPlacing):
             ]
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
-                port=announcer.port, own_addresses=host.own_addresses() if config.ttl else (), lock=threading.Lock(),
+                port=announcer.port, lock=threading.Lock(),
+                own_addresses=host.own_addresses() if config.ttl else (),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
             )  # fmt: skip
         except BaseException:

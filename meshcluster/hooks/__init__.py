@@ -4,4 +4,12 @@ from ..errors import HookFailed, HookRejected
 from .points import PASS, POINTS, Point
 from .registry import Hook, HookRegistry
 
-__all__ = ("PASS", "POINTS", "Hook", "HookFailed", "HookRegistry", "HookRejected", "Point")
+__all__ = (
+    "Hook",
+    "HookFailed",
+    "HookRegistry",
+    "HookRejected",
+    "PASS",
+    "POINTS",
+    "Point",
+)

@@ -141,7 +141,8 @@ class Session:
         self._number += 1
         events_only = set(map(type, messages)) == _EVENT_ONLY
         kind = Events if events_only else Batch
-        frame = encode_frame(kind(self._number, self.received, self.taken, messages))  # type: ignore[arg-type]
+        batch = kind(self._number, self.received, self.taken, messages)  # type: ignore[arg-type]
+        frame = encode_frame(batch)
         self._unacked.append((self._number, frame, len(messages)))
         self._unacked_bytes += len(frame)
         self._event_bytes += len(frame)

@@ -55,13 +55,13 @@ def host_id() -> str:
     return hashlib.blake2b(b"meshcluster host" + seed.strip(), digest_size=8).hexdigest()
 
 
-def default_name() -> str:
-    """What a member is called that was not named: its program and its process."""
+def default_name(member_id: bytes) -> str:
+    """What a member is called that was not named: its program, its process, a bit of its id."""
     program = Path(sys.argv[0] or "python").stem if sys.argv else "python"
     if program in ("", "-", "-c", "-m", "__main__"):
         program = "python"
     safe = "".join(c if c.isprintable() else "?" for c in program)
-    return f"{safe[:40]}-{os.getpid()}"
+    return f"{safe[:40]}-{os.getpid()}-{member_id[:2].hex()}"
 
 
 def own_addresses() -> frozenset[str]:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from ..errors import NotJoined
@@ -230,7 +231,7 @@ class LoopRunner:
                 self._took(arrived.session, arrived.size)
 
         for hook in asynchronous:
-            self._enqueue(hook.function, lambda hook=hook: self._consume(hook, arrived, done))  # type: ignore[misc]
+            self._enqueue(hook.function, partial(self._consume, hook, arrived, done))
 
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
         try:
