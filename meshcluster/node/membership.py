@@ -60,7 +60,7 @@ class Peer:
         self.probing: Probing | None = None
         self.challenge = 0
         self.challenged_at = 0.0
-        self.refused = b""
+        self.refused: bytes | None = None
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
 

@@ -298,7 +298,7 @@ class Node:
             return
         self._schedule.cancel(("forget", peer.key))
         peer.service = service
-        peer.refused = b""
+        peer.refused = None
         peer.heard_at = now
         self.changes += 1
         self._effects.append(ServiceDiscovered(service))

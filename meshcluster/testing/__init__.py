@@ -1,7 +1,17 @@
 """The test kit: simulate meshes of your own, with faults, from one seed."""
 
+from .bench import Bench, carry, connect, introduce
 from .network import Network
 from .simulation import Simulation, SimulationFailed
 from .virtual import VirtualMember
 
-__all__ = ("Network", "Simulation", "SimulationFailed", "VirtualMember")
+__all__ = (
+    "Bench",
+    "Network",
+    "Simulation",
+    "SimulationFailed",
+    "VirtualMember",
+    "carry",
+    "connect",
+    "introduce",
+)

@@ -14,7 +14,7 @@ def bound_names(tree):
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-    return {name for name in names if not name.startswith("_")}
+    return {name for name in names if not name.startswith("_") or name == "__version__"}
 
 
 def is_allowed(node):

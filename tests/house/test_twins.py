@@ -51,6 +51,8 @@ def test_same_parameters(pair):
         if isinstance(one, property):
             continue
         assert parameters(one) == parameters(other), name
+        if name == "join":
+            continue  # on the async face what it returns is awaited, or entered
         if not is_async(one) and not is_async(other):
             returned = [plain(inspect.signature(m).return_annotation) for m in (one, other)]
             assert returned[0] == returned[1], name

@@ -1,0 +1,88 @@
+"""The command line: which parts, how long, and where the result goes."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import machine, markdown, namespace, stored
+from .parts import PARTS
+from .process import MemberFailed
+from .settings import Settings
+from .table import Table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what is asked for; 0 unless it could not be run."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    options = parser.parse_args(given)
+    if options.netns and not namespace.is_inside():
+        if why_not := namespace.obstacle():
+            parser.error(f"--netns: {why_not}")
+        return namespace.run_inside(given)
+    try:
+        _measure(options)
+    except MemberFailed as error:
+        sys.exit(f"benchmarks: {error}")
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m benchmarks", description="Measures the mesh beside zenoh and bare sockets."
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of each table")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement")
+    parser.add_argument("--plain", action="store_true", help="without uvloop")
+    parser.add_argument(
+        "--netns", action="store_true", help="in a fresh network namespace (root, Linux)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the result")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="keep what is printed")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="show a kept result beside this one"
+    )
+    return parser
+
+
+def _measure(options: Namespace) -> None:
+    chosen = options.parts or list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
+        sys.exit(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    before = stored.load(options.compare) if options.compare else None
+    settings = Settings(options.repeats, options.seconds, uvloop=not options.plain)
+    report = Report(options.markdown)
+    about = machine.facts(uvloop=settings.uvloop, namespace=namespace.is_inside())
+    report.add(markdown.facts("Machine", about))
+    tables: list[Table] = []
+    for name in chosen:
+        for table in PARTS[name](settings):
+            tables.append(table)
+            report.add(markdown.table(table))
+    if before is not None:
+        report.add(markdown.facts("Compared with a run on", before.machine))
+        known = {table.name: table for table in before.tables}
+        for table in tables:
+            if table.name in known:
+                report.add(markdown.comparison(known[table.name], table))
+    if options.json:
+        stored.save(stored.Run(about, tables), options.json)
+
+
+class Report:
+    """Prints as it goes, and keeps the same in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._text = ""
+
+    def add(self, text: str) -> None:
+        """Adds one section."""
+        print(text, flush=True)
+        self._text += text + "\n"
+        if self._path is not None:
+            self._path.write_text(self._text, encoding="utf-8")

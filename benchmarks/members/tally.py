@@ -1,0 +1,39 @@
+"""The Python handler at the end of every one-way path: counts, between two marks."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from ..task import BODY_BYTES
+
+START, END = b"start", b"end"
+
+
+class Tally:
+    """``take`` is called with each message, as bytes, by every receiver there is."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._began = 0.0
+        self.ended = threading.Event()
+        self.received = 0
+        self.rate = 0.0
+        """Messages a second between the marks, seen from here."""
+
+    def take(self, data: bytes) -> None:
+        """Counts one message."""
+        if len(data) == BODY_BYTES:
+            self._count += 1
+        else:
+            self._mark(data)
+
+    def _mark(self, data: bytes) -> None:
+        now = time.perf_counter()
+        if data == START:
+            self._count = 0
+            self._began = now
+        elif data == END:
+            self.received = self._count
+            self.rate = self._count / (now - self._began)
+            self.ended.set()

@@ -1,0 +1,16 @@
+"""What is measured: one file each, with a ``run`` that gives its tables."""
+
+from collections.abc import Callable
+
+from ..settings import Settings
+from ..table import Table
+from . import discovery, oneway, query, roundtrip
+
+PARTS: dict[str, Callable[[Settings], list[Table]]] = {
+    "oneway": oneway.run,
+    "roundtrip": roundtrip.run,
+    "query": query.run,
+    "discovery": discovery.run,
+}
+
+__all__ = ("PARTS",)

@@ -1,0 +1,26 @@
+"""The measurement that ``roundtrip`` and ``query`` share: one asks, one or more respond."""
+
+from __future__ import annotations
+
+from .. import table
+from ..entrants import Entrant
+from ..process import Crew
+from ..settings import Settings
+
+MICROSECONDS = 1e6
+
+
+def run(plan: table.Plan, settings: Settings, *, responders: int) -> table.Table:
+    """Each responder is a process; the asker starts when all are there."""
+
+    def measure(entrant: Entrant) -> table.Figure:
+        seconds, uvloop = settings.seconds, settings.uvloop
+        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
+            there = [crew.start("respond", number=number) for number in range(responders)]
+            for responder in there:
+                responder.hear()
+            got = crew.start("ask", count=responders).hear()
+        median, p99 = got["median"] * MICROSECONDS, got["p99"] * MICROSECONDS
+        return table.Figure(median, p99=p99, lost=int(got["lost"]))
+
+    return table.run(plan, settings.repeats, measure)

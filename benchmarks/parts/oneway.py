@@ -1,0 +1,38 @@
+"""How many messages a second arrive in another process's Python handler."""
+
+from __future__ import annotations
+
+from .. import table
+from ..entrants import AWAITED, BATCHES, BLOCKING, SOCKETS, ZENOH, Entrant, entrants
+from ..process import Crew
+from ..settings import Settings
+
+PLAN = table.Plan(
+    name="oneway",
+    title="64 B one way, two processes, counted in the receiver's Python handler",
+    unit="/s",
+    entrants=entrants(BLOCKING, AWAITED, ZENOH, BATCHES, SOCKETS),
+    peers=(ZENOH, BATCHES),
+    remark=(
+        "`cluster.send(data, services=(service,))` to an `event` hook that reads `event.data`; "
+        "zenoh: `publisher.put` with CongestionControl.BLOCK to a callback with "
+        "`payload.to_bytes()`; sockets: length-prefixed, cut and handed over in Python, 64 "
+        "messages with one `sendall` or one each. The rate is taken between two marks that travel "
+        "with the messages, so all that was sent has arrived."
+    ),
+)
+
+
+def run(settings: Settings) -> list[table.Table]:
+    """One table."""
+
+    def measure(entrant: Entrant) -> table.Figure:
+        seconds, uvloop = settings.seconds, settings.uvloop
+        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
+            receiver = crew.start("receive")
+            receiver.hear()
+            sent = crew.start("send").hear()["sent"]
+            got = receiver.hear()
+        return table.Figure(got["rate"], lost=int(sent - got["received"]))
+
+    return [table.run(PLAN, settings.repeats, measure)]

@@ -1,0 +1,14 @@
+"""How long and how often is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The same for all parts."""
+
+    repeats: int = 5
+    seconds: float = 1.0
+    uvloop: bool = True

@@ -1,0 +1,127 @@
+"""From the figures of interleaved rounds to a table: medians, spreads, ratios within each round."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .entrants import Entrant, missing
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one entrant did in one round."""
+
+    value: float
+    """In the table's unit."""
+    p99: float | None = None
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One entrant over all rounds."""
+
+    name: str
+    way: str
+    median: float
+    low: float
+    high: float
+    p99: float | None
+    lost: int
+    better_than: dict[str, float]
+    """By peer: how many times better, the median of the ratios of all rounds."""
+    goal: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured and how it is shown."""
+
+    name: str
+    title: str
+    unit: str
+    """``/s``, where more is better; ``us`` or ``ms``, where less is."""
+    entrants: Sequence[Entrant]
+    peers: Sequence[str] = ()
+    """The entrants that ratios are given against, each in the row's own way."""
+    goals: dict[str, float] = field(default_factory=dict)
+    """By entrant: the median that is wished for."""
+    remark: str = ""
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether the figures are rates."""
+        return self.unit == "/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The outcome of a plan."""
+
+    name: str
+    title: str
+    unit: str
+    rounds: int
+    peers: list[str]
+    rows: list[Row]
+    remarks: list[str]
+
+
+def run(plan: Plan, rounds: int, measure: Callable[[Entrant], Figure]) -> Table:
+    """Measures all entrants once a round, each round in another order."""
+    absent = missing()
+    present = [entrant for entrant in plan.entrants if entrant.name not in absent]
+    figures: dict[Entrant, list[Figure]] = {entrant: [] for entrant in present}
+    for number in range(rounds):
+        first = number % len(present)
+        for entrant in present[first:] + present[:first]:
+            _progress(f"{plan.name}: round {number + 1} of {rounds}, {entrant}")
+            figures[entrant].append(measure(entrant))
+    _progress("")
+    named = {entrant.name for entrant in plan.entrants}
+    remarks = [plan.remark] if plan.remark else []
+    remarks += [f"{name} is not installed and left out." for name in absent if name in named]
+    return Table(
+        name=plan.name, title=plan.title, unit=plan.unit, rounds=rounds,
+        peers=[peer for peer in plan.peers if peer not in absent],
+        rows=[_row(plan, entrant, figures) for entrant in present],
+        remarks=remarks,
+    )  # fmt: skip
+
+
+def _row(plan: Plan, entrant: Entrant, figures: dict[Entrant, list[Figure]]) -> Row:
+    own = figures[entrant]
+    values = [figure.value for figure in own]
+    slow = [figure.p99 for figure in own if figure.p99 is not None]
+    ratios = {}
+    for peer in plan.peers:
+        theirs = figures.get(Entrant(peer, entrant.way))
+        if theirs is not None and peer != entrant.name:
+            ratios[peer] = _better_by(own, theirs, more_is_better=plan.more_is_better)
+    return Row(
+        name=entrant.name, way=entrant.way, median=_rounded(statistics.median(values)),
+        low=_rounded(min(values)), high=_rounded(max(values)),
+        p99=_rounded(statistics.median(slow)) if slow else None,
+        lost=sum(figure.lost for figure in own), better_than=ratios,
+        goal=plan.goals.get(entrant.name),
+    )  # fmt: skip
+
+
+def _better_by(own: list[Figure], theirs: list[Figure], *, more_is_better: bool) -> float:
+    pairs = [(a.value, b.value) for a, b in zip(own, theirs, strict=True)]
+    return _rounded(statistics.median(a / b if more_is_better else b / a for a, b in pairs))
+
+
+def _rounded(value: float) -> float:
+    """Four digits: the fifth is chance."""
+    return float(f"{value:.4g}")
+
+
+def _progress(text: str) -> None:
+    """One line on a terminal, rewritten; silent elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()

@@ -1,0 +1,50 @@
+"""What a member process is told to do, and the pipe on which it and its parent talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+BODY_BYTES = 64
+"""Of every message that is measured; marks have another length."""
+
+UNIX, TCP = "unix", "tcp"
+FIRST, AGAIN = "first join", "later join"
+"""Ways: of talking, and of joining. A program pays its imports with its first join."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One member's part in one measurement. Handed over as one JSON argument."""
+
+    member: str
+    """Who plays: a name in ``entrants.py``."""
+    role: str
+    """What it does: ``receive`` and ``send``, ``respond`` and ``ask``, or ``meet``."""
+    way: str
+    """By what it talks, or how it joins: one of the words above."""
+    folder: str
+    """The measurement's own folder: runtime directory, sockets."""
+    port: int
+    """The measurement's own: UDP for beacons, TCP for those who are told where to listen."""
+    number: int = 0
+    """Tells members of one role apart; those who listen do so at ``port + number``."""
+    count: int = 1
+    """How many others it needs."""
+    seconds: float = 1.0
+    uvloop: bool = True
+    """Whether uvloop may be used."""
+
+
+class Line:
+    """A member's end of the pipe: figures go out by stdout, wishes of the parent come by stdin."""
+
+    def tell(self, **figures: float) -> None:
+        """Reports figures; without any it only says that this step is reached."""
+        sys.stdout.write(json.dumps(figures) + "\n")
+        sys.stdout.flush()
+
+    def hear(self) -> None:
+        """Waits for the parent's word to go on, or for its end."""
+        sys.stdin.readline()

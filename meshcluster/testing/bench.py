@@ -1,0 +1,96 @@
+"""Nodes to talk to directly: bytes and time go in, effects come out."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from ..config import ClusterConfig
+from ..hooks import HookRegistry
+from ..model import Address, Endpoint, Identity
+from ..node import effects as fx
+from ..node.links import NodeLink
+from ..node.node import Node
+from ..wire import codec
+
+
+class Bench:
+    """One node on the bench, at an address, with what it has put out so far."""
+
+    def __init__(self, number: int, **config: Any) -> None:
+        """``config`` is the node's; ``endpoints`` and ``spoken`` are handed to it as they are."""
+        name = config.pop("name", f"n{number}")
+        self.hooks = HookRegistry(allow_async=False)
+        self.address: Address = (f"10.0.0.{number}", 1000 + number)
+        endpoints = config.pop("endpoints", [Endpoint("tcp", {"port": number})])
+        spoken = config.pop("spoken", {"tcp": False, "unix": True})
+        self.node = Node(
+            Identity(bytes([number]) * 16, 1, name, "host"),
+            ClusterConfig(name=name, ttl=config.pop("ttl", 1), **config),
+            self.hooks, Random(number), endpoints=endpoints, port=self.address[1], spoken=spoken,
+        )  # fmt: skip
+
+    def take(self, *kinds: type) -> list[Any]:
+        """The effects of these kinds since the last look; others are dropped."""
+        return [effect for effect in self.node.take_effects() if isinstance(effect, kinds)]
+
+    def datagrams(self) -> list[Any]:
+        """What it has sent or announced since the last look, decoded."""
+        sent = self.take(fx.Announce, fx.SendDatagram)
+        return [codec.decode_datagram(effect.data) for effect in sent]
+
+    def hear(self, other: Bench, datagram: Any, now: float) -> None:
+        """A datagram comes from another."""
+        self.node.datagram_received(codec.encode_datagram(datagram), other.address, now)
+
+    @property
+    def known(self) -> list[str]:
+        """The names of the members it knows."""
+        return [peer.service.name for peer in self.node.peers if peer.service]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What it has dropped, by reason."""
+        return self.node.counters.as_dict()
+
+
+def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
+    """Beacon, probe, reply, acknowledgement: they know each other. Effects are used up."""
+    other.node.start(now)
+    (beacon,) = other.datagrams()
+    one.hear(other, beacon, now)
+    (probe,) = one.datagrams()
+    other.hear(one, probe, now)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, now)
+    ack = next(e for e in one.node._effects if isinstance(e, fx.SendDatagram))
+    other.node.datagram_received(ack.data, one.address, now)
+
+
+def carry(
+    one: Bench, one_link: NodeLink, other: Bench, other_link: NodeLink, now: float = 0.0
+) -> None:
+    """Moves frames both ways until nobody has any."""
+    while True:
+        there = one.node.take_frames(one_link)
+        back = other.node.take_frames(other_link)
+        if not there and not back:
+            return
+        other.node.frames_received(other_link, there, now)
+        one.node.frames_received(one_link, back, now)
+
+
+def connect(one: Bench, other: Bench, now: float = 0.0) -> tuple[NodeLink, NodeLink]:
+    """One dials the other; the link is open at both ends. They must know each other."""
+    (peer,) = list(one.node.peers)
+    session = peer.session("", one.node.config.limits)
+    assert session is not None
+    one.node.take_effects()
+    one.node._links.want(session, now)
+    (dial,) = one.take(fx.DialEndpoint)
+    far = other.node.link_opened("tcp", one.address[0], now, local=False)
+    near = one.node.link_opened("tcp", other.address[0], now, local=False, number=dial.number)
+    assert near is not None
+    assert far is not None
+    carry(one, near, other, far, now)
+    return near, far

@@ -1,0 +1,173 @@
+"""From batches to hooks and queries: in order, intercepted, acknowledged, counted."""
+
+import pytest
+
+from meshcluster.errors import HookRejected
+from meshcluster.node import effects as fx
+from meshcluster.node.links import State
+from meshcluster.node.queries import Gathering
+from meshcluster.testing import Bench, carry, connect, introduce
+from meshcluster.wire import body as bodies
+from meshcluster.wire import codec
+from meshcluster.wire.frames import ANSWERED, Ack, Answer, Batch, Event, Events, Question
+from meshcluster.wire.message import Message
+
+
+class Two:
+    """Two benches with an open link."""
+
+    def __init__(self) -> None:
+        self.one, self.other = Bench(1), Bench(2)
+        introduce(self.one, self.other)
+        self.near, self.far = connect(self.one, self.other)
+        for each in (self.one, self.other):
+            each.node.take_effects()
+
+    def session(self, bench: Bench):
+        (peer,) = list(bench.node.peers)
+        return peer.session("", bench.node.config.limits)
+
+    def put(self, *messages: object) -> None:
+        """``one`` queues messages for ``other``; both write all they have."""
+        for message in messages:
+            self.session(self.one).put(message)
+        carry(self.one, self.near, self.other, self.far)
+
+
+@pytest.fixture
+def two() -> Two:
+    return Two()
+
+
+def event(text: str, channel: int = 0) -> Event:
+    return Event(channel, *bodies.encode(text))
+
+
+def texts(bench: Bench) -> list[str]:
+    arrived = bench.take(fx.EventsArrived)
+    return [bodies.decode(e.form, e.body) for batch in arrived for e in batch.events]
+
+
+def test_a_batch_of_events_is_one_effect(two: Two) -> None:
+    two.put(*[event(str(n)) for n in range(100)])
+    (arrived,) = two.other.take(fx.EventsArrived)
+    assert len(arrived.events) == 100
+    assert arrived.service.name == "n1"
+    assert arrived.protocol == "tcp"
+
+
+def test_a_mixed_batch_keeps_its_order(two: Two) -> None:
+    two.put(event("a"), event("b"), Question(1, 0, 2, b"?"), event("c"))
+    kinds = [type(effect).__name__ for effect in two.other.node.take_effects()]
+    assert kinds == ["EventsArrived", "QuestionArrived", "EventsArrived"]
+
+
+def test_a_batch_that_comes_twice_is_taken_once(two: Two) -> None:
+    frame = codec.encode_frame(Events(1, 0, 0, [event("once")]))
+    for _ in range(3):
+        two.other.node.frames_received(two.far, [frame], 0.0)
+    assert texts(two.other) == ["once"]
+
+
+def test_a_batch_that_is_missing_ends_the_link(two: Two) -> None:
+    frame = codec.encode_frame(Events(2, 0, 0, [event("too early")]))
+    two.other.node.frames_received(two.far, [frame], 0.0)
+    assert two.far.state is State.CLOSED
+    assert two.other.dropped["links: a batch is missing"] == 1
+    assert texts(two.other) == []
+
+
+def test_a_malformed_frame_ends_the_link_and_not_the_member(two: Two) -> None:
+    two.other.node.frames_received(two.far, [b"\x93\x03\x01"], 0.0)
+    assert two.far.state is State.CLOSED
+    assert two.other.known == ["n1"]
+
+
+def test_receive_hooks_may_keep_replace_and_veto(two: Two) -> None:
+    def censor(message: Message) -> Message | None:
+        if message.data == "secret":
+            raise HookRejected("no secrets")
+        if message.data == "change me":
+            return message.replace(data="changed")
+        return None
+
+    two.other.hooks.add("receive", censor)
+    two.put(event("keep"), event("secret"), event("change me"))
+    assert texts(two.other) == ["keep", "changed"]
+    assert two.other.dropped["receive: HookRejected"] == 1
+
+
+def test_a_receive_hook_that_breaks_drops_the_message_whole(two: Two) -> None:
+    two.other.hooks.add("receive", lambda message: 1 / 0)
+    two.put(event("a"), event("b"))
+    effects = two.other.node.take_effects()
+    assert [len(e.events) for e in effects if isinstance(e, fx.EventsArrived)] == [0]
+    assert len([e for e in effects if isinstance(e, fx.Report)]) == 1
+    assert two.other.dropped["receive: HookFailed"] == 2
+
+
+def test_receive_hooks_see_only_their_channel_and_protocol(two: Two) -> None:
+    seen: list[str] = []
+    two.other.hooks.add("receive", lambda m: seen.append(f"7 {m.data}"), channel=7)
+    two.other.hooks.add("receive", lambda m: seen.append(f"tcp {m.data}"), protocol="tcp")
+    two.other.hooks.add("receive", lambda m: seen.append(f"unix {m.data}"), protocol="unix")
+    two.put(event("a"), event("b", 7))
+    assert seen == ["tcp a", "7 b", "tcp b"]
+
+
+def test_a_vetoed_answer_is_the_error_of_its_member(two: Two) -> None:
+    two.one.hooks.add("receive", lambda m: (_ for _ in ()).throw(HookRejected("no")))
+    session = two.session(two.one)
+    gathering = Gathering(5, 30.0)
+    two.one.node.ask(
+        gathering, 0.0, [(session, session.peer.service, Question(5, 0, 2, b"?"))], list
+    )
+    carry(two.one, two.near, two.other, two.far)
+    two.session(two.other).put(Answer(5, ANSWERED, 0, 2, b"!"))
+    carry(two.one, two.near, two.other, two.far)
+    assert [type(error) for error in gathering.errors.values()] == [HookRejected]
+    assert gathering.over
+
+
+def test_an_answer_nobody_waits_for_is_counted(two: Two) -> None:
+    two.put(Answer(77, ANSWERED, 0, 2, b"!"))
+    assert two.other.dropped["answers late, twice or not asked for"] == 1
+
+
+def test_a_batch_is_acknowledged_by_itself_when_nothing_goes_back(two: Two) -> None:
+    two.put(event("a"))
+    assert two.other.node.take_frames(two.far) == []
+    two.other.node.advance(0.03)
+    (frame,) = two.other.node.take_frames(two.far)
+    assert codec.decode_frame(frame) == Ack(1, 0)
+
+
+def test_a_batch_that_goes_back_carries_the_acknowledgement(two: Two) -> None:
+    two.put(event("a"))
+    two.session(two.other).put(event("b"))
+    (frame,) = two.other.node.take_frames(two.far)
+    assert codec.decode_frame(frame).acked == 1
+    two.other.node.advance(0.03)
+    assert two.other.node.take_frames(two.far) == []
+
+
+def test_many_batches_are_acknowledged_at_once(two: Two) -> None:
+    for number in range(1, 17):
+        two.other.node.frames_received(
+            two.far, [codec.encode_frame(Events(number, 0, 0, [event("x")]))], 0.0
+        )
+    assert [codec.decode_frame(f).acked for f in two.other.node.take_frames(two.far)] == [16]
+
+
+def test_what_hooks_have_taken_is_told_as_credit(two: Two) -> None:
+    two.put(*[event("x" * 60_000) for _ in range(30)])
+    for arrived in two.other.take(fx.EventsArrived):
+        two.other.node.took(arrived.session, arrived.size)
+    told = [codec.decode_frame(f) for f in two.other.node.take_frames(two.far)]
+    assert told[-1].taken > 1_500_000
+
+
+def test_a_batch_without_events_is_taken_at_once(two: Two) -> None:
+    frame = codec.encode_frame(Batch(1, 0, 0, [Question(1, 0, 2, b"?")]))
+    two.other.node.frames_received(two.far, [frame], 0.0)
+    assert two.session(two.other).taken == len(frame)

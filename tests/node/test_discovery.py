@@ -1,0 +1,212 @@
+"""Heard is not known: what makes a candidate, what proves it, what is dropped and counted."""
+
+from itertools import pairwise
+
+import pytest
+
+from meshcluster.node import effects as fx
+from meshcluster.testing import Bench, introduce
+from meshcluster.wire import codec
+from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeAck, ProbeReply
+
+
+def test_a_newcomer_announces_itself_at_once_and_twice_more() -> None:
+    one = Bench(1)
+    one.node.start(0.0)
+    assert [type(d) for d in one.datagrams()] == [Beacon]
+    one.node.advance(0.1)
+    assert [type(d) for d in one.datagrams()] == [Beacon]
+    one.node.advance(0.4)
+    assert [type(d) for d in one.datagrams()] == [Beacon]
+
+
+def test_heartbeats_are_jittered_within_a_fifth() -> None:
+    one = Bench(1, heartbeat_seconds=10.0)
+    now = 0.0
+    one.node.start(now)
+    times = []
+    for _ in range(50):
+        now = one.node.deadline()
+        one.node.advance(now)
+        times.append(now)
+    gaps = [later - earlier for earlier, later in pairwise(times[2:])]
+    assert all(8.0 <= gap <= 12.0 for gap in gaps)
+    assert len(set(gaps)) > 40
+
+
+def test_a_beacon_is_answered_by_a_probe_to_its_source_and_nothing_else() -> None:
+    one, other = Bench(1), Bench(2)
+    other.node.start(0.0)
+    (beacon,) = other.datagrams()
+    one.hear(other, beacon, 0.0)
+    (effect,) = one.node.take_effects()
+    assert isinstance(effect, fx.SendDatagram)
+    assert effect.address == other.address
+    assert isinstance(codec.decode_datagram(effect.data), Probe)
+    assert one.known == []
+
+
+def test_three_datagrams_make_two_members_of_two_strangers() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    assert (one.known, other.known) == (["n2"], ["n1"])
+    assert len(one.take(fx.ServiceDiscovered)) == len(other.take(fx.ServiceDiscovered)) == 1
+
+
+def test_a_reply_with_a_wrong_number_proves_nothing() -> None:
+    one, other = Bench(1), Bench(2)
+    other.node.start(0.0)
+    one.hear(other, other.datagrams()[0], 0.0)
+    me = other.node.identity
+    forged = ProbeReply("default", me.id, me.boot, 12345, 0, other.node.details, False)
+    one.hear(other, forged, 0.0)
+    assert one.known == []
+    assert one.dropped["datagrams: replies nobody asked for"] == 1
+
+
+def test_an_acknowledgement_nobody_challenged_proves_nothing() -> None:
+    one, other = Bench(1), Bench(2)
+    me = other.node.identity
+    one.hear(other, ProbeAck("default", me.id, me.boot, 0, other.node.details, ()), 0.0)
+    one.hear(other, ProbeAck("default", me.id, me.boot, 7, other.node.details, ()), 0.0)
+    assert one.known == []
+    assert one.dropped["datagrams: replies nobody asked for"] == 2
+
+
+def test_a_silent_candidate_is_probed_a_few_times_then_forgotten() -> None:
+    one, other = Bench(1), Bench(2)
+    other.node.start(0.0)
+    one.hear(other, other.datagrams()[0], 0.0)
+    probes = len(one.datagrams())
+    for tenth in range(1, 100):
+        one.node.advance(tenth / 10)
+        probes += sum(isinstance(d, Probe) for d in one.datagrams())
+    assert probes == 3
+    assert one.node.peers.get(other.node.identity.key) is None
+
+
+def test_a_silent_member_is_probed_then_lost() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    one.node.advance(1.4)
+    assert not [d for d in one.datagrams() if isinstance(d, Probe)]
+    lost = []
+    for tenth in range(15, 80):
+        one.node.advance(tenth / 10)
+        lost += [tenth / 10 for _ in one.take(fx.ServiceGone)]
+    assert len(lost) == 1
+    assert 2.5 <= lost[0] <= 6
+
+
+def test_a_beacon_while_it_is_probed_keeps_a_member() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    other.node.take_effects()
+    other.node.describe(0.0)
+    for tenth in range(1, 100):
+        now = tenth / 10
+        one.node.advance(now)
+        if tenth % 25 == 0:  # too seldom not to be probed
+            other.node._discovery.beacon(now)
+            one.hear(other, other.datagrams()[-1], now)
+    assert one.known == ["n2"]
+
+
+def test_a_refused_probe_means_that_the_process_is_gone() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    one.node.advance(1.6)
+    one.node.datagram_refused(other.address, 1.6)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == "its process is gone"
+
+
+def test_a_refusal_of_something_never_probed_is_ignored() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.datagram_refused(other.address, 0.5)
+    one.node.datagram_refused(("10.9.9.9", 1), 0.5)
+    assert one.known == ["n2"]
+
+
+def test_a_goodbye_counts_only_from_the_members_own_address() -> None:
+    one, other, third = Bench(1), Bench(2), Bench(3)
+    introduce(one, other)
+    me = other.node.identity
+    one.hear(third, Leave("default", me.id, me.boot), 1.0)
+    assert one.known == ["n2"]
+    one.hear(other, Leave("default", me.id, me.boot), 1.0)
+    assert one.known == []
+
+
+def test_changed_details_are_fetched_when_a_beacon_tells_of_them() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    other.node.take_effects()
+    other.node.describe(1.0, tags=["new"])
+    other.node.advance(1.0)
+    one.hear(other, other.datagrams()[-1], 1.0)
+    (probe,) = one.datagrams()
+    assert probe.want
+    other.hear(one, probe, 1.0)
+    one.hear(other, other.datagrams()[0], 1.0)
+    (changed,) = one.take(fx.ServiceChanged)
+    assert changed.service.tags == ("new",)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "foreign datagram"),
+        (b"GET / HTTP/1.1", "foreign datagram"),
+        (b"mc\x63" + b"x" * 20, "unknown version of a datagram"),
+        (b"mc\x01", "malformed datagram"),
+        (b"mc\x01\xff\xff\xff", "malformed datagram"),
+        (b"x" * 1201, "oversized"),
+    ],
+)
+def test_garbage_is_counted_and_reported_once(data: bytes, reason: str) -> None:
+    one = Bench(1)
+    for _ in range(3):
+        one.node.datagram_received(data, ("10.0.0.9", 9), 0.0)
+    assert one.dropped[f"datagrams: {reason}"] == 3
+    assert len(one.take(fx.Report)) == 1
+
+
+def test_own_copies_and_other_clusters_are_counted_quietly() -> None:
+    one, other = Bench(1), Bench(2, cluster="other")
+    one.node.start(0.0)
+    one.hear(one, one.datagrams()[0], 0.0)
+    other.node.start(0.0)
+    one.hear(other, other.datagrams()[0], 0.0)
+    assert one.dropped == {"datagrams: of another cluster": 1, "datagrams: own copies": 1}
+    assert one.node.take_effects() == []
+
+
+def test_a_full_table_of_strangers_is_counted_and_takes_no_more() -> None:
+    one = Bench(1)
+    limit = one.node.config.limits.candidates
+    for number in range(limit + 5):
+        identity = number.to_bytes(16, "big")
+        beacon = Beacon("default", identity, 1, 1, b"", ())
+        one.node.datagram_received(codec.encode_datagram(beacon), ("10.0.0.9", 9), 0.0)
+    assert one.dropped["datagrams: candidates beyond the limit"] == 5
+    for second in range(1, 10):
+        one.node.advance(float(second))  # they did not answer: there is room again
+    one.node.datagram_received(
+        codec.encode_datagram(Beacon("default", b"\xff" * 16, 1, 1, b"", ())), ("10.0.0.9", 9), 10.0
+    )
+    assert one.dropped["datagrams: candidates beyond the limit"] == 5
+
+
+def test_with_ttl_0_only_loopback_sources_are_heard() -> None:
+    one, other = Bench(1, ttl=0), Bench(2)
+    other.node.start(0.0)
+    (beacon,) = other.datagrams()
+    one.hear(other, beacon, 0.0)
+    assert one.dropped["datagrams: from outside this host"] == 1
+    one.node.datagram_received(codec.encode_datagram(beacon), ("127.0.0.1", 9), 0.0)
+    assert [type(d) for d in one.datagrams()] == [Probe]

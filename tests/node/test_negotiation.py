@@ -1,0 +1,47 @@
+"""Which endpoints to dial, and in which order: the dialled member's list decides."""
+
+import pytest
+
+from meshcluster.model import Endpoint
+from meshcluster.node.negotiation import order
+
+UNIX, TCP, ZEROMQ = (Endpoint(scheme, {}) for scheme in ("unix", "tcp", "zeromq"))
+SPOKEN = {"tcp": False, "unix": True, "memory": True}
+
+
+def schemes(endpoints, **how):
+    return [endpoint.scheme for endpoint in order(endpoints, **{"spoken": SPOKEN, **how})]
+
+
+@pytest.mark.parametrize("offered", [(UNIX, TCP), (TCP, UNIX)])
+def test_the_members_own_preference_is_kept(offered):
+    assert schemes(offered, local=True) == [endpoint.scheme for endpoint in offered]
+
+
+def test_what_we_do_not_speak_is_skipped():
+    assert schemes([ZEROMQ, TCP], local=True) == ["tcp"]
+
+
+def test_what_cannot_leave_this_machine_is_skipped_for_a_member_elsewhere():
+    assert schemes([UNIX, TCP], local=False) == ["tcp"]
+
+
+@pytest.mark.parametrize(
+    ("only", "left"), [((), ["unix", "tcp"]), (["tcp"], ["tcp"]), (["zeromq"], [])]
+)
+def test_only_the_schemes_asked_for_are_left(only, left):
+    assert schemes([UNIX, TCP, ZEROMQ], local=True, only=only) == left
+
+
+def test_what_is_asked_for_does_not_change_the_order():
+    assert schemes([UNIX, TCP], local=True, only=["tcp", "unix"]) == ["unix", "tcp"]
+
+
+def test_several_endpoints_of_one_scheme_are_all_tried():
+    first, second = Endpoint("tcp", {"port": 1}), Endpoint("tcp", {"port": 2})
+    assert list(order([first, second], spoken=SPOKEN, local=False)) == [first, second]
+
+
+def test_nothing_in_common_is_an_empty_list():
+    assert schemes([ZEROMQ], local=True) == []
+    assert schemes([], local=True) == []

@@ -1,0 +1,529 @@
+"""Above any link: in order, once, resumed after a loss, slowed down by who receives."""
+
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from meshcluster.config import Limits
+from meshcluster.node.membership import Peer
+from meshcluster.node.session import (
+    ACK_BATCHES,
+    ACK_BYTES,
+    BATCH_BYTES,
+    BATCH_MESSAGES,
+    LARGE_BODY_BYTES,
+    Session,
+)
+from meshcluster.runtime.links import FRAME_ROOM_BYTES
+from meshcluster.wire.codec import decode_frame
+from meshcluster.wire.frames import Ack, Answer, Batch, Event, Events, Question
+
+KIB = 1024
+SMALL_WINDOW = Limits(event_window_bytes=1000)
+
+
+class Half:
+    """A session with what its member has heard, and the bytes that are under way to the other."""
+
+    tokens = iter(range(1, 1_000_000))
+
+    def __init__(self, limits=None):
+        self.limits = limits or Limits()
+        self.heard, self.untaken, self.under_way = [], 0, deque()
+        self.forget()
+
+    def forget(self):
+        """Loses the session, as a member that gave the other up does."""
+        self.session = Session(Peer(b"x" * 16, 1, ("", 0), 0.0), "", self.limits)
+        self.session.token = next(self.tokens)
+        self.untaken = 0
+
+    def put(self, *messages):
+        for message in messages:
+            self.session.put(message)
+
+    def send(self):
+        """Puts all that may go under way; gives the batches."""
+        frames = list(iter(self.session.next_frame, None))
+        self.under_way += frames
+        return [decode_frame(frame) for frame in frames]
+
+    def send_ack(self):
+        if self.session.ack_owed:
+            self.under_way.append(self.session.ack_frame())
+
+    def receive(self, frame):
+        batch = decode_frame(frame)
+        self.session.acknowledged(batch.acked, batch.taken)
+        if not isinstance(batch, Ack) and self.session.accept(batch, len(frame)):
+            self.heard += batch.messages
+            self.untaken += len(frame)
+
+    def receive_all(self, other):
+        while other.under_way:
+            self.receive(other.under_way.popleft())
+
+    def take(self):
+        """The hooks have taken what was heard."""
+        self.session.take(self.untaken)
+        self.untaken = 0
+
+
+def meet(dialler, acceptor):
+    """A new link, from the hellos on. What was under way on the old one is lost."""
+    one, other = dialler.session, acceptor.session
+    hello = one.token, one.peer_token, one.received
+    other.resume(*hello)
+    one.resume(other.token, other.peer_token, other.received)
+    for half in (dialler, acceptor):
+        half.under_way = deque(half.session.unacked_frames())
+
+
+def pair(limits=None):
+    ada, bob = Half(limits), Half(limits)
+    meet(ada, bob)
+    return ada, bob
+
+
+def exchange(ada, bob):
+    """Until nobody has anything to say; hooks take all they get."""
+    for _ in range(1000):
+        for half in (ada, bob):
+            half.take()
+            half.send()
+            half.send_ack()
+        if not (ada.under_way or bob.under_way):
+            return
+        bob.receive_all(ada)
+        ada.receive_all(bob)
+    raise AssertionError("never at rest")
+
+
+def event(body=b"", channel=0):
+    return Event(channel, 1, body)
+
+
+def question(number, body=b""):
+    return Question(number, 0, 1, body)
+
+
+def answer(number, body=b""):
+    return Answer(number, 0, 0, 1, body)
+
+
+def events(count, size=0):
+    return [event(bytes(size), channel=number) for number in range(count)]
+
+
+def numbers(batches):
+    return [batch.number for batch in batches]
+
+
+# --- batches ---
+
+
+def test_messages_go_in_the_order_in_which_they_were_put():
+    ada, bob = pair()
+    told = [event(b"1"), question(2), answer(3), event(b"4")]
+    ada.put(*told)
+    exchange(ada, bob)
+    assert bob.heard == told
+
+
+def test_nothing_put_means_nothing_to_send():
+    assert pair()[0].session.next_frame() is None
+
+
+def test_batches_are_numbered_from_one_without_gaps():
+    ada, _ = pair()
+    ada.put(*events(2 * BATCH_MESSAGES + 1))
+    batches = ada.send()
+    assert numbers(batches) == [1, 2, 3]
+    assert [len(batch.messages) for batch in batches] == [BATCH_MESSAGES, BATCH_MESSAGES, 1]
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [([event(), event()], Events), ([event(), question(1)], Batch), ([answer(1)], Batch)],
+)
+def test_events_alone_take_the_fast_lane(messages, kind):
+    ada, _ = pair()
+    ada.put(*messages)
+    assert [type(batch) for batch in ada.send()] == [kind]
+
+
+def test_large_bodies_end_a_batch():
+    ada, _ = pair()
+    ada.put(*events(5, size=BATCH_BYTES // 2))
+    assert [len(batch.messages) for batch in ada.send()] == [2, 2, 1]
+
+
+def test_one_message_larger_than_any_batch_goes_by_itself():
+    ada, bob = pair()
+    ada.put(event(b"before"), event(bytes(300 * KIB)), event(b"after"))
+    assert [len(batch.messages) for batch in ada.send()] == [2, 1]
+    bob.receive_all(ada)
+    assert [len(each.body) for each in bob.heard] == [6, 300 * KIB, 5]
+
+
+@pytest.mark.parametrize("credit", [True, False])
+def test_a_batch_is_never_longer_than_a_link_takes(credit):
+    limits = Limits(message_bytes=KIB * KIB, event_window_bytes=1)
+    ada, _ = pair(limits)
+    if not credit:
+        ada.put(event())
+        ada.send()
+    small = [answer(2**60, bytes(LARGE_BODY_BYTES))] * (BATCH_MESSAGES - 1)
+    ada.put(*small, answer(1, bytes(limits.message_bytes)))
+    ada.under_way.clear()
+    ada.send()
+    assert max(map(len, ada.under_way)) <= limits.message_bytes + FRAME_ROOM_BYTES
+
+
+# --- receiving ---
+
+
+def test_only_the_next_in_order_is_accepted():
+    _, bob = pair()
+    assert not bob.session.accept(Events(2, 0, 0, []), 10)
+    assert bob.session.accept(Events(1, 0, 0, []), 10)
+    assert not bob.session.accept(Events(1, 0, 0, []), 10)
+    assert bob.session.accept(Events(2, 0, 0, []), 10)
+    assert bob.session.received == 2
+
+
+def test_a_duplicate_is_heard_once_and_acknowledged_again():
+    ada, bob = pair()
+    ada.put(event(b"once"))
+    ada.send()
+    frame = ada.under_way[0]
+    bob.receive(frame)
+    bob.session.ack_frame()
+    bob.receive(frame)
+    assert bob.heard == [event(b"once")]
+    assert bob.session.ack_owed
+
+
+# --- acknowledgements ---
+
+
+def test_sent_messages_are_kept_until_acknowledged():
+    ada, bob = pair()
+    ada.put(event())
+    ada.send()
+    assert len(ada.session.unacked_frames()) == 1
+    assert not ada.session.idle
+    bob.receive_all(ada)
+    bob.send_ack()
+    ada.receive_all(bob)
+    assert ada.session.unacked_frames() == []
+    assert ada.session.idle
+
+
+def test_a_batch_that_goes_back_acknowledges():
+    ada, bob = pair()
+    ada.put(question(1))
+    ada.send()
+    bob.receive_all(ada)
+    bob.take()
+    bob.put(answer(1))
+    bob.send()
+    assert not bob.session.ack_owed
+    ada.receive_all(bob)
+    assert ada.session.unacked_frames() == []
+
+
+def test_an_old_acknowledgement_changes_nothing():
+    ada, _ = pair()
+    ada.put(*events(2 * BATCH_MESSAGES))
+    ada.send()
+    assert ada.session.acknowledged(1, 50)
+    assert not ada.session.acknowledged(1, 50)
+    assert not ada.session.acknowledged(0, 0)
+    assert len(ada.session.unacked_frames()) == 1
+
+
+@pytest.mark.parametrize(("batches", "size"), [(ACK_BATCHES, 1), (1, ACK_BYTES)])
+def test_many_batches_or_bytes_are_acknowledged_at_once(batches, size):
+    _, bob = pair()
+    for number in range(1, batches):
+        bob.session.accept(Events(number, 0, 0, []), size)
+    assert not bob.session.ack_urgent
+    bob.session.accept(Events(batches, 0, 0, []), size)
+    assert bob.session.ack_urgent
+    bob.session.ack_frame()
+    assert not bob.session.ack_urgent
+
+
+def test_the_sender_hears_soon_that_hooks_took_a_quarter_of_the_window():
+    _, bob = pair(SMALL_WINDOW)
+    bob.session.take(249)
+    assert not bob.session.ack_urgent
+    bob.session.take(1)
+    assert bob.session.ack_urgent
+
+
+def test_what_is_not_acknowledged_is_bounded():
+    ada, bob = pair(Limits(unacked_bytes=10 * KIB))
+    ada.put(*(question(number, bytes(LARGE_BODY_BYTES)) for number in range(3000)))
+    ada.send()
+    held = sum(map(len, ada.session.unacked_frames()))
+    assert held < 10 * KIB + BATCH_MESSAGES * 2 * LARGE_BODY_BYTES
+    assert ada.session.next_frame() is None
+    exchange(ada, bob)
+    assert len(bob.heard) == 3000
+
+
+# --- credit ---
+
+
+def stalled_pair():
+    """Ada has told Bob as much as his window holds, and his hooks have taken nothing."""
+    ada, bob = pair(SMALL_WINDOW)
+    ada.put(event(bytes(1000)))
+    ada.send()
+    bob.receive_all(ada)
+    bob.send_ack()
+    ada.receive_all(bob)
+    bob.heard.clear()
+    return ada, bob
+
+
+def test_events_beyond_the_window_wait_at_their_sender():
+    ada, _ = stalled_pair()
+    ada.put(*events(5))
+    assert ada.send() == []
+    assert ada.session.backlog == 5
+    assert not ada.session.idle
+
+
+def test_questions_and_answers_pass_waiting_events():
+    ada, bob = stalled_pair()
+    ada.put(event(b"1"), question(2), event(b"3"), answer(4))
+    ada.send()
+    bob.receive_all(ada)
+    assert bob.heard == [question(2), answer(4)]
+
+
+def test_events_that_waited_keep_their_order_when_credit_comes():
+    ada, bob = stalled_pair()
+    ada.put(event(b"1"), question(2), event(b"3"))
+    ada.send()
+    ada.put(event(b"4"))
+    ada.send()
+    exchange(ada, bob)
+    assert bob.heard == [question(2), event(b"1"), event(b"3"), event(b"4")]
+
+
+def test_credit_comes_when_the_hooks_have_taken_not_when_the_bytes_arrived():
+    ada, bob = stalled_pair()
+    ada.put(event())
+    assert ada.send() == []
+    bob.take()
+    bob.send_ack()
+    ada.receive_all(bob)
+    assert len(ada.send()) == 1
+
+
+def test_an_event_larger_than_the_window_passes_when_all_was_taken():
+    ada, bob = pair(SMALL_WINDOW)
+    ada.put(event(bytes(5000)), event(bytes(5000)))
+    exchange(ada, bob)
+    assert len(bob.heard) == 2
+
+
+def test_a_peer_that_claims_to_have_taken_more_than_was_sent_gains_nothing():
+    ada, _ = stalled_pair()
+    ada.session.acknowledged(1, 10**9)
+    ada.put(event(bytes(2000)))
+    assert len(ada.send()) == 1
+    ada.put(event())
+    assert ada.send() == []
+
+
+# --- a new link ---
+
+
+def test_a_lost_link_loses_nothing_and_doubles_nothing():
+    ada, bob = pair()
+    ada.put(*events(3 * BATCH_MESSAGES))
+    ada.send()
+    bob.receive(ada.under_way[0])
+    meet(ada, bob)
+    exchange(ada, bob)
+    assert bob.heard == events(3 * BATCH_MESSAGES)
+    assert ada.session.lost_messages == 0
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_exactly_what_the_peer_is_missing_is_sent_again(arrived):
+    ada, bob = pair()
+    ada.put(*events(3 * BATCH_MESSAGES))
+    ada.send()
+    for frame in list(ada.under_way)[:arrived]:
+        bob.receive(frame)
+    meet(bob, ada)
+    again = [decode_frame(frame) for frame in ada.session.unacked_frames()]
+    assert numbers(again) == [1, 2, 3][arrived:]
+
+
+def test_a_hello_that_never_arrived_does_no_harm():
+    """Bob accepted and sent; the link broke before Ada heard of it."""
+    ada, bob = Half(), Half()
+    bob.session.resume(ada.session.token, 0, 0)
+    bob.put(event(b"1"))
+    bob.send()
+    meet(ada, bob)
+    exchange(ada, bob)
+    assert ada.heard == [event(b"1")]
+    assert bob.session.lost_messages == 0
+
+
+def test_what_a_peer_that_lost_its_memory_had_not_acknowledged_counts_as_lost():
+    ada, bob = pair()
+    ada.put(*events(BATCH_MESSAGES + 1))
+    ada.send()
+    bob.receive(ada.under_way[0])
+    ada.put(event(b"not sent yet"))
+    bob.forget()
+    bob.heard.clear()
+    meet(ada, bob)
+    assert ada.session.lost_messages == BATCH_MESSAGES + 1
+    exchange(ada, bob)
+    assert bob.heard == [event(b"not sent yet")]
+    assert ada.session.idle
+
+
+@pytest.mark.parametrize("dials", ["ada", "bob"])
+def test_after_a_peer_lost_its_memory_both_directions_work_again(dials):
+    ada, bob = pair()
+    ada.put(event(b"1"))
+    bob.put(event(b"2"))
+    exchange(ada, bob)
+    bob.forget()
+    meet(*((ada, bob) if dials == "ada" else (bob, ada)))
+    ada.put(event(b"3"))
+    bob.put(event(b"4"))
+    exchange(ada, bob)
+    assert bob.heard == [event(b"1"), event(b"3")]
+    assert ada.heard == [event(b"2"), event(b"4")]
+
+
+def test_credit_told_on_a_link_that_broke_is_told_again():
+    ada, bob = stalled_pair()
+    bob.take()
+    bob.send_ack()
+    meet(ada, bob)
+    ada.put(event(b"more"))
+    exchange(ada, bob)
+    assert bob.heard == [event(b"more")]
+
+
+sizes = some.integers(0, 1500)
+happenings = some.tuples(
+    some.sampled_from(["event", "question", "send", "send", "receive", "take", "ack", "break"]),
+    some.booleans(),
+    sizes,
+)
+
+
+def happen(name, half, other, size, told):
+    """One thing happens to a half; ``told`` collects what its member put."""
+    if name == "event":
+        told.append(event(bytes(size), channel=len(told)))
+        half.put(told[-1])
+    elif name == "question":
+        told.append(question(len(told), bytes(size)))
+        half.put(told[-1])
+    elif name == "receive" and other.under_way:
+        half.receive(other.under_way.popleft())
+    elif name == "break":
+        meet(half, other)
+    elif name == "send":
+        half.send()
+    elif name == "take":
+        half.take()
+    elif name == "ack":
+        half.send_ack()
+
+
+@settings(deadline=None, max_examples=200)
+@given(some.lists(happenings, max_size=60))
+def test_whatever_happens_each_message_arrives_once_and_in_order(story):
+    ada, bob = pair(Limits(event_window_bytes=2000, unacked_bytes=4000))
+    ada_told, bob_told = [], []
+    for name, to_ada, size in story:
+        if to_ada:
+            happen(name, ada, bob, size, ada_told)
+        else:
+            happen(name, bob, ada, size, bob_told)
+    exchange(ada, bob)
+    for told, heard in ((ada_told, bob.heard), (bob_told, ada.heard)):
+        for kind in (Event, Question):
+            assert [m for m in heard if type(m) is kind] == [m for m in told if type(m) is kind]
+    assert ada.session.idle
+    assert bob.session.idle
+
+
+# --- being looked after ---
+
+
+def test_a_session_rests_when_nothing_waits():
+    ada, _ = pair()
+    ada.session.awake = True
+    assert ada.session.next_frame() is None
+    assert ada.session.rest()
+    assert not ada.session.awake
+
+
+def test_a_message_put_just_before_rest_keeps_the_session_awake():
+    """Its putter saw ``awake`` and told nobody."""
+    ada, _ = pair()
+    ada.session.awake = True
+    assert ada.session.next_frame() is None
+    ada.put(event())
+    assert not ada.session.rest()
+    assert ada.session.awake
+
+
+def test_a_session_that_must_wait_for_acknowledgements_rests():
+    ada, _ = pair(Limits(unacked_bytes=1))
+    ada.session.awake = True
+    ada.put(*events(BATCH_MESSAGES + 1))
+    ada.send()
+    assert ada.session.backlog == 1
+    assert ada.session.rest()
+
+
+def test_a_session_that_must_wait_for_credit_rests():
+    ada, _ = stalled_pair()
+    ada.session.awake = True
+    ada.put(event())
+    assert ada.send() == []
+    assert ada.session.rest()
+
+
+# --- giving up ---
+
+
+def test_questions_that_were_never_sent_can_be_taken_back():
+    ada, bob = pair()
+    ada.put(question(1))
+    ada.send()
+    ada.put(event(b"a"), question(2), answer(9), question(3), event(b"b"))
+    assert ada.session.withdraw_questions() == [2, 3]
+    exchange(ada, bob)
+    assert bob.heard == [question(1), event(b"a"), answer(9), event(b"b")]
+
+
+def test_what_is_given_up_is_counted():
+    ada, _ = stalled_pair()
+    ada.put(event(b"stalled"), question(1))
+    ada.send()
+    ada.put(event(b"waiting"))
+    assert ada.session.backlog == 2
+    assert ada.session.discard() == 3
+    assert ada.session.idle
+    assert ada.session.discard() == 0

@@ -1,0 +1,69 @@
+"""Our own protocols by name, everybody else's by entry point."""
+
+import pytest
+
+from meshcluster import PluginError
+from meshcluster.protocols import Context, known_schemes, load
+from meshcluster.protocols.registry import BUILT_IN
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a package that offers a protocol, as pip would leave it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(package, scheme, code="class Handler:\n    def __init__(self, context): ...\n"):
+        (tmp_path / f"{package}.py").write_text(code)
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        points = f"[meshcluster.protocols]\n{scheme} = {package}:Handler\n"
+        (info / "entry_points.txt").write_text(points)
+
+    return install
+
+
+@pytest.fixture
+def context(tmp_path):
+    return Context("default", bytes(16), True, tmp_path)
+
+
+@pytest.mark.parametrize("scheme", BUILT_IN)
+def test_a_built_in_handler_says_the_scheme_it_is_loaded_by(scheme, context):
+    assert load(scheme, context).scheme == scheme
+
+
+def test_known_schemes_are_ours_first(install):
+    install("aaa_package", "aaa")
+    assert known_schemes()[: len(BUILT_IN)] == tuple(BUILT_IN)
+    assert "aaa" in known_schemes()
+
+
+def test_an_unknown_scheme_lists_the_known_ones(context, install):
+    install("whisper_package", "whisper")
+    with pytest.raises(PluginError, match=r"'smoke'.*unix, tcp, memory.*whisper"):
+        load("smoke", context)
+
+
+def test_a_plug_in_is_found_by_its_entry_point(context, install):
+    install("whisper_package", "whisper")
+    assert type(load("whisper", context)).__module__ == "whisper_package"
+
+
+def test_a_scheme_claimed_twice_names_both(context, install):
+    install("one_package", "echo")
+    install("other_package", "echo")
+    with pytest.raises(PluginError, match=r"one_package:Handler and other_package:Handler"):
+        load("echo", context)
+
+
+def test_a_plug_in_cannot_take_the_place_of_a_built_in(context, install):
+    install("evil_package", "tcp")
+    assert type(load("tcp", context)).__module__ == "meshcluster.protocols.tcp"
+    assert known_schemes().count("tcp") == 1
+
+
+def test_a_plug_in_that_cannot_be_imported_is_named(context, install):
+    install("broken_package", "broken", "import nothing_like_this\n")
+    with pytest.raises(PluginError, match=r"'broken' \(broken_package:Handler\).*nothing_like"):
+        load("broken", context)

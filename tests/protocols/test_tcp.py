@@ -1,0 +1,93 @@
+"""TCP: on loopback only at ttl=0, on a port of one's choice, refused where nobody listens."""
+
+import asyncio
+import socket
+
+import psutil
+import pytest
+
+from meshcluster import ConfigError, Endpoint
+from meshcluster.protocols import Context
+from meshcluster.protocols.tcp import TcpHandler
+
+
+@pytest.fixture
+async def listen(tmp_path):
+    """Makes handlers that listen; all are closed at the end."""
+    handlers = []
+
+    async def listen(*, host_only=True, **options):
+        handler = TcpHandler(Context("default", bytes(16), host_only, tmp_path, options))
+        handlers.append(handler)
+        return handler, await handler.listen(lambda link: None)
+
+    yield listen
+    for handler in handlers:
+        await handler.close()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+def busy_port():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+def bound_addresses(port):
+    connections = psutil.Process().net_connections("tcp")
+    return {c.laddr.ip for c in connections if c.laddr.port == port and c.status == "LISTEN"}
+
+
+async def test_it_advertises_its_port_and_nothing_else(listen):
+    _, props = await listen()
+    assert bound_addresses(props["port"])
+    assert props.keys() == {"port"}
+
+
+async def test_at_ttl_0_it_binds_loopback_only(listen):
+    _, props = await listen(host_only=True)
+    assert bound_addresses(props["port"]) == {"127.0.0.1"}
+
+
+async def test_at_ttl_0_it_binds_loopback_whatever_host_says(listen):
+    _, props = await listen(host_only=True, host="0.0.0.0")
+    assert bound_addresses(props["port"]) == {"127.0.0.1"}
+
+
+async def test_beyond_this_host_it_binds_every_address(listen):
+    _, props = await listen(host_only=False)
+    assert bound_addresses(props["port"]) == {"0.0.0.0"}
+
+
+async def test_host_chooses_the_address_to_bind(listen):
+    _, props = await listen(host_only=False, host="127.0.0.1")
+    assert bound_addresses(props["port"]) == {"127.0.0.1"}
+
+
+async def test_port_chooses_the_port(listen, busy_port):
+    first, props = await listen()
+    await first.close()
+    assert (await listen(port=props["port"]))[1] == props
+
+
+async def test_a_fixed_port_that_is_busy_is_named(listen, busy_port):
+    with pytest.raises(ConfigError, match=rf"'tcp'.*'port': {busy_port}.*in use"):
+        await listen(port=busy_port)
+
+
+async def test_an_option_it_does_not_have_is_named(listen):
+    with pytest.raises(ConfigError, match=r"no option speed.*port, host"):
+        await listen(speed=11)
+
+
+async def test_a_port_where_nobody_listens_refuses(listen):
+    handler, props = await listen()
+    await handler.close()
+    with pytest.raises(ConnectionRefusedError):
+        await handler.dial("127.0.0.1", Endpoint("tcp", props), lambda link: None)
+
+
+async def test_closing_twice_is_no_error(listen):
+    handler, _ = await listen()
+    await handler.close()
+    await handler.close()

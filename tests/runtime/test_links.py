@@ -1,0 +1,140 @@
+"""A member's links: small before the hello, large after it, replaced when they break."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from meshcluster import AsyncCluster
+from meshcluster.config import ClusterConfig, Limits
+from meshcluster.wire import codec
+from meshcluster.wire.splitter import HEADER
+
+
+@pytest.fixture
+async def join(beacon_port, monkeypatch):
+    """Joins members, with limits of their own if need be; all leave at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def join(*tags, limits=(), **settings):
+            with monkeypatch.context() as patch:
+                config = partial(ClusterConfig, limits=Limits(**dict(limits)))
+                patch.setattr("meshcluster.cluster.ClusterConfig", config)
+                joining = AsyncCluster().join(tags, port=beacon_port, **settings)
+            return await stack.enter_async_context(joining)
+
+        yield join
+
+
+@pytest.fixture
+async def knock(join):
+    """Opens bare TCP connections to a member, as a stranger can."""
+    writers = []
+
+    async def knock(member, *frames):
+        finder = await join("finder")
+        (service,) = await finder.wait_for_services(resolve=member.tags)
+        (port,) = [e.props["port"] for e in service.endpoints if e.scheme == "tcp"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(writer)
+        for frame in frames:
+            writer.write(HEADER.pack(len(frame)) + frame)
+        return reader, writer
+
+    yield knock
+    for writer in writers:
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except OSError:
+            pass
+
+
+def soon(awaitable):
+    return asyncio.wait_for(awaitable, 10)
+
+
+async def gone(reader):
+    """Waits until the other end has ended the connection."""
+    try:
+        await soon(reader.read())
+    except ConnectionResetError:
+        pass
+
+
+def abort_links(cluster):
+    for end in list(cluster.joined._ends.values()):
+        end.link.abort()
+
+
+async def test_who_says_no_hello_is_put_out(join, knock):
+    member = await join("member", limits={"hello_seconds": 0.05})
+    reader, _ = await knock(member, codec.preface())
+    await gone(reader)
+    assert member.dropped["links without a hello"] == 1
+
+
+async def test_links_without_a_hello_are_bounded(join, knock):
+    member = await join("member", limits={"pending_links": 2})
+    for _ in range(2):
+        await knock(member, codec.preface())
+    reader, _ = await knock(member, codec.preface())
+    await gone(reader)
+    assert member.dropped["links beyond pending_links"] == 1
+
+
+async def test_before_the_hello_nothing_large_is_taken(join, knock):
+    member = await join("member")
+    reader, writer = await knock(member, codec.preface())
+    writer.write(HEADER.pack(64 * 1024 + 1))
+    await gone(reader)
+    assert [reason for reason in member.dropped if reason.startswith("links: oversized")]
+
+
+async def test_a_message_of_the_largest_size_passes_with_others_around_it(join):
+    small = {"message_bytes": 1_000_000}
+    one, other = await join("one", limits=small), await join("other", limits=small)
+    await one.wait_for_services()
+    heard = asyncio.Queue()
+    other.hook("event")(heard.put_nowait)
+    for body in (b"before", b"x" * 1_000_000, b"after"):
+        await one.send(body, resolve="other")
+    assert [len((await soon(heard.get())).data) for _ in range(3)] == [6, 1_000_000, 5]
+
+
+@pytest.mark.parametrize("scheme", ["unix", "tcp"])
+async def test_a_link_that_breaks_is_replaced_and_nothing_is_lost_or_doubled(join, scheme):
+    one, other = [await join(tag, protocols=[scheme]) for tag in ("one", "other")]
+    await one.wait_for_services()
+    await other.wait_for_services()
+    heard, lost = asyncio.Queue(), []
+    other.hook("event")(heard.put_nowait)
+    for cluster in (one, other):
+        cluster.hook("service.lost")(lost.append)
+    for number in range(200):
+        await one.send(number, resolve="other")
+        if number % 20 == 10:
+            abort_links((one, other)[number // 20 % 2])
+            await asyncio.sleep(0)
+    assert [(await soon(heard.get())).data for _ in range(200)] == list(range(200))
+    assert lost == []
+
+
+async def test_answers_survive_the_link_they_were_asked_by(join):
+    one, other = await join("one"), await join("other")
+    await one.wait_for_services()
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    @other.hook("query")
+    async def respond(question):
+        asked.set()
+        await go.wait()
+        return question.data
+
+    query = one.query("still?")
+    await soon(asked.wait())
+    abort_links(one)
+    abort_links(other)
+    go.set()
+    assert list((await soon(query.wait())).values()) == ["still?"]

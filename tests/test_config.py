@@ -1,0 +1,139 @@
+"""Settings are frozen and checked when made; the text of an error names the setting."""
+
+import dataclasses
+import math
+
+import pytest
+
+from meshcluster.config import (
+    CHANNELS_ALWAYS,
+    DEFAULT_ADDRESS,
+    DEFAULT_PORT,
+    MAX_NAME_CHARACTERS,
+    ClusterConfig,
+    Limits,
+    check_channel,
+    check_label,
+    check_tags,
+)
+from meshcluster.errors import ConfigError
+
+LONG = "x" * (MAX_NAME_CHARACTERS + 1)
+
+
+def test_the_defaults_work_and_stay_on_this_host():
+    assert ClusterConfig().ttl == 0
+
+
+def test_the_beacon_group_is_fixed():
+    assert (DEFAULT_ADDRESS, DEFAULT_PORT) == ("239.255.77.67", 27677)
+
+
+@pytest.mark.parametrize("value", [ClusterConfig(), Limits()], ids=lambda v: type(v).__name__)
+def test_settings_cannot_be_changed(value):
+    for field in dataclasses.fields(value):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field.name, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("cluster", ""),
+        ("cluster", LONG),
+        ("name", "two\nlines"),
+        ("name", "\x1b[31mred"),
+        ("name", "evil\u202etxt"),
+        ("name", None),
+        ("tags", "web"),
+        ("ttl", -1),
+        ("ttl", 256),
+        ("ttl", 1.0),
+        ("address", "10.0.0.1"),
+        ("address", "somewhere"),
+        ("address", "ff02::1"),
+        ("port", 0),
+        ("port", 65536),
+        ("port", "27677"),
+        ("heartbeat_seconds", 0),
+        ("heartbeat_seconds", math.nan),
+        ("heartbeat_seconds", math.inf),
+        ("expire_seconds", 1.9),
+        ("expire_seconds", math.nan),
+        ("protocols", ()),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(setting, value):
+    with pytest.raises(ConfigError, match=f"^{setting}="):
+        ClusterConfig(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("tags", None),
+        ("tags", 5),
+        ("channels", 5),
+        ("protocols", "tcp"),
+        ("heartbeat_seconds", "1"),
+        ("expire_seconds", None),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(setting, value):
+    with pytest.raises(ConfigError, match=f"^{setting}="):
+        ClusterConfig(**{setting: value})
+
+
+@pytest.mark.parametrize("props", [{1: "one"}, {"lock": object()}, {"text": "\ud800"}], ids=repr)
+def test_props_that_could_not_be_announced_are_refused(props):
+    with pytest.raises(ConfigError, match="^props"):
+        ClusterConfig(props=props)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("message_bytes", -1), ("lanes", 0), ("members", 0), ("dial_seconds", -1.0)],
+)
+def test_a_limit_that_cannot_work_is_refused_by_name(limit, value):
+    with pytest.raises(ConfigError, match=limit):
+        Limits(**{limit: value})
+
+
+def test_the_bounds_themselves_work():
+    ClusterConfig(ttl=255, port=65535, heartbeat_seconds=0.01, expire_seconds=0.02)
+    ClusterConfig(ttl=0, port=1, heartbeat_seconds=3600, expire_seconds=7200)
+    ClusterConfig(name="x" * MAX_NAME_CHARACTERS, tags=("día", "🦊"))
+
+
+def test_every_member_listens_to_everybody_its_host_and_its_lan():
+    assert CHANNELS_ALWAYS == (0, 1, 2)
+    assert ClusterConfig(channels=(7, 1)).all_channels == {0, 1, 2, 7}
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2**32 - 1])
+def test_a_channel_is_a_number_of_32_bits(channel):
+    check_channel(channel)
+
+
+@pytest.mark.parametrize("channel", [-1, 2**32, 1.0, "1", True, None])
+def test_what_is_not_a_channel_number_is_refused(channel):
+    with pytest.raises(ConfigError, match="channel="):
+        check_channel(channel)
+    with pytest.raises(ConfigError, match="channel="):
+        ClusterConfig(channels=(channel,))
+
+
+@pytest.mark.parametrize("label", ["", LONG, "tab\t", "nul\0", 5, b"bytes", None])
+def test_a_label_is_a_short_printable_text(label):
+    with pytest.raises(ConfigError, match="tag="):
+        check_label("tag", label)
+
+
+def test_a_bare_string_for_tags_is_explained():
+    with pytest.raises(ConfigError, match=r"tags=\['web'\]"):
+        check_tags("web")
+
+
+def test_one_bad_tag_among_good_ones_is_refused():
+    with pytest.raises(ConfigError, match="tag=''"):
+        check_tags(["web", ""])

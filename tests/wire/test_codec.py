@@ -1,0 +1,310 @@
+"""Bytes to frames and back. Whatever is wrong with received bytes raises DecodeError, nothing else."""
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as some
+
+from meshcluster.errors import DecodeError
+from meshcluster.model import Endpoint
+from meshcluster.wire.codec import (
+    DATAGRAM_MAGIC,
+    check_identity,
+    check_preface,
+    decode_datagram,
+    decode_frame,
+    digest,
+    encode_datagram,
+    encode_details,
+    encode_frame,
+    preface,
+)
+from meshcluster.wire.frames import (
+    Ack,
+    Answer,
+    Batch,
+    Beacon,
+    Describe,
+    Details,
+    Event,
+    Events,
+    Goodbye,
+    Hello,
+    Leave,
+    Probe,
+    ProbeAck,
+    ProbeReply,
+    Question,
+    Refuse,
+)
+
+ID, TO, SUM = b"i" * 16, b"t" * 24, b"d" * 8
+WAYS = (Endpoint("tcp", {"port": 4000, "path": "p"}),)
+ADA = Details(3, "ada", "h", ("web",), WAYS, {"rack": 3}, 5000, 1.5)
+
+WAYS_BYTES = b"\x91\x92\xa3tcp\x82\xa4port\xcd\x0f\xa0\xa4path\xa1p"
+ADA_BYTES = (
+    b"\x98\x03\xa3ada\xa1h\x91\xa3web" + WAYS_BYTES + b"\x81\xa4rack\x03\xcd\x13\x88"
+    b"\xcb?\xf8\0\0\0\0\0\0"
+)
+MEMBER_BYTES = b"\xa1c\xc4\x10iiiiiiiiiiiiiiii\x07"
+MESSAGES = [Event(0, 1, b"e"), Question(9, 0, 2, b"q"), Answer(9, 0, 0, 3, b"\xc0")]
+MESSAGES_BYTES = (
+    b"\x93\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
+)
+
+DATAGRAMS = [
+    (
+        Beacon("c", ID, 7, 3, SUM, WAYS),
+        b"mc\1\x97\1" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES,
+    ),
+    (
+        Probe("c", ID, 7, 300, True, 3, SUM),
+        b"mc\1\x98\2" + MEMBER_BYTES + b"\xcd\1\x2c\xc3\3\xc4\x08dddddddd",
+    ),
+    (
+        ProbeReply("c", ID, 7, 300, 0, None, True),
+        b"mc\1\x98\3" + MEMBER_BYTES + b"\xcd\1\x2c\0\xc0\xc3",
+    ),
+    (
+        ProbeAck("c", ID, 7, 70000, ADA, ()),
+        b"mc\1\x97\4" + MEMBER_BYTES + b"\xce\0\1\x11\x70" + ADA_BYTES + b"\x90",
+    ),
+    (Leave("c", ID, 7), b"mc\1\x94\5" + MEMBER_BYTES),
+]
+LINK_FRAMES = [
+    (
+        Hello("c", ID, 7, TO, "tcp", 1, 2, 3, 4, ADA),
+        b"\x9b\1" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xa3tcp\1\2\3\4" + ADA_BYTES,
+    ),
+    (Refuse(5), b"\x92\2\5"),
+    (Events(1, 2, 3, [Event(0, 1, b"hi")]), b"\x95\3\1\2\3\x91\x94\1\0\1\xc4\2hi"),
+    (Batch(1, 2, 3, MESSAGES), b"\x95\4\1\2\3" + MESSAGES_BYTES),
+    (Ack(256, 65536), b"\x93\5\xcd\1\0\xce\0\1\0\0"),
+    (Goodbye(), b"\x91\6"),
+    (Describe(ADA), b"\x92\7" + ADA_BYTES),
+]
+BOTH = [(decode_datagram, *pair) for pair in DATAGRAMS] + [
+    (decode_frame, *pair) for pair in LINK_FRAMES
+]
+each_kind = pytest.mark.parametrize(
+    ("decode", "value", "data"), BOTH, ids=[type(value).__name__ for _, value, _ in BOTH]
+)
+thorough = settings(deadline=None, max_examples=300)
+
+
+def is_refused(decode, data):
+    with pytest.raises(DecodeError) as caught:
+        decode(data)
+    return str(caught.value)
+
+
+def is_read_or_refused(decode, data):
+    """Any other exception than DecodeError fails the test."""
+    try:
+        decode(data)
+    except DecodeError:
+        pass
+
+
+def as_lists(data):
+    """A frame as plain lists, to be spoilt."""
+    return msgspec.msgpack.decode(data.removeprefix(DATAGRAM_MAGIC))
+
+
+def packed_like(data, plain):
+    magic = DATAGRAM_MAGIC if data.startswith(DATAGRAM_MAGIC) else b""
+    return magic + msgspec.msgpack.encode(plain)
+
+
+# --- version 1, byte for byte ---
+
+
+@each_kind
+def test_version_1_is_these_bytes(decode, value, data):
+    encode = encode_datagram if decode is decode_datagram else encode_frame
+    assert encode(value) == data
+
+
+@each_kind
+def test_these_bytes_are_version_1(decode, value, data):
+    assert decode(data) == value
+
+
+def test_details_alone_are_as_inside_a_hello():
+    assert encode_details(ADA) == ADA_BYTES
+
+
+def test_the_digest_is_the_same_for_every_version_1():
+    assert digest(ADA).hex() == "c28304e975336bc6"
+
+
+def test_the_digest_changes_with_every_detail():
+    other = Details(4, "bob", "i", ("db",), (), {}, 5001, 2.0)
+    changed = [
+        msgspec.structs.replace(ADA, **{field: getattr(other, field)})
+        for field in ADA.__struct_fields__
+    ]
+    assert len({digest(ADA), *map(digest, changed)}) == 1 + len(changed)
+
+
+def test_fields_are_copied_out_of_a_reused_buffer():
+    buffer = bytearray(encode_frame(Events(1, 0, 0, [Event(0, 1, b"kept")])))
+    frame = decode_frame(memoryview(buffer))
+    buffer[:] = bytes(len(buffer))
+    assert frame.messages[0].body == b"kept"
+
+
+# --- malformed ---
+
+
+@each_kind
+def test_a_truncated_frame_is_refused_wherever_it_ends(decode, value, data):
+    for length in range(len(data)):
+        is_refused(decode, data[:length])
+
+
+@each_kind
+def test_bytes_after_the_end_are_refused(decode, value, data):
+    is_refused(decode, data + b"\0")
+
+
+@each_kind
+def test_a_field_of_the_wrong_type_is_refused(decode, value, data):
+    for index in range(1, len(as_lists(data))):
+        plain = as_lists(data)
+        plain[index] = {"a map": "fits nowhere"}
+        is_refused(decode, packed_like(data, plain))
+
+
+@each_kind
+def test_a_missing_field_is_refused(decode, value, data):
+    if len(as_lists(data)) > 1:
+        is_refused(decode, packed_like(data, as_lists(data)[:-1]))
+
+
+@each_kind
+def test_a_number_nobody_has_given_is_refused(decode, value, data):
+    for number in (0, 99, -1, "1", None):
+        is_refused(decode, packed_like(data, [number, *as_lists(data)[1:]]))
+
+
+def test_an_unknown_message_in_a_batch_is_refused():
+    batch = [4, 1, 2, 3, [[99, 0, 1, b""]]]
+    is_refused(decode_frame, msgspec.msgpack.encode(batch))
+
+
+def test_a_question_in_the_fast_lane_of_events_is_refused():
+    is_refused(decode_frame, encode_frame(Events(1, 0, 0, [Question(1, 0, 1, b"")])))
+
+
+@thorough
+@given(some.binary(max_size=200))
+@example(b"")
+@example(b"\x91" * 100_000)
+def test_any_bytes_are_read_or_refused(data):
+    is_read_or_refused(decode_frame, data)
+    is_read_or_refused(decode_datagram, data)
+    is_read_or_refused(decode_datagram, DATAGRAM_MAGIC + data)
+
+
+@thorough
+@given(some.sampled_from(BOTH), some.lists(some.tuples(some.integers(0, 200), some.binary())))
+def test_any_damage_is_read_or_refused(kind, damages):
+    decode, _, data = kind
+    for place, damage in damages:
+        data = data[:place] + damage + data[place + len(damage) // 2 :]
+    is_read_or_refused(decode, data)
+
+
+@thorough
+@given(some.binary(max_size=20))
+@example(b"\x81\x81\1\2\3")  # a map as a key
+@example(b"\x81\xd4\1\2\3")  # an extension as a key
+@example(b"\x91" * 100_000)
+@example(b"\xdd\xff\xff\xff\xff")  # four billion items, none of them there
+def test_any_props_are_read_or_refused(value):
+    data = ADA_BYTES.replace(b"\x81\xa4rack\3", b"\x81\xa4rack" + value)
+    is_read_or_refused(decode_frame, b"\x92\7" + data)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("heartbeat_seconds", math.nan),
+        ("heartbeat_seconds", -1.0),
+        ("port", -1),
+        ("port", 65536),
+        ("name", ""),
+        ("name", "\x1b[2J"),
+        ("name", "x" * 65),
+        ("host", "\0"),
+        ("tags", ("two\nlines",)),
+    ],
+)
+def test_details_no_member_can_have_are_refused(field, value):
+    details = msgspec.structs.replace(ADA, **{field: value})
+    is_refused(decode_frame, encode_frame(Describe(details)))
+
+
+# --- who, and which version ---
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "foreign"),
+        (b"M-SEARCH * HTTP/1.1\r\n", "foreign"),
+        (b"mc", "unknown"),
+        (b"mc\2" + DATAGRAMS[-1][1][3:], "unknown"),
+        (b"mc\1", "malformed"),
+        (b"mc\1\x94\5\xa1c\xc4\x0fiiiiiiiiiiiiiii\7", "malformed"),
+    ],
+)
+def test_the_first_word_about_a_datagram_is_the_reason_it_is_counted_under(data, reason):
+    assert is_refused(decode_datagram, data).split()[0] == reason
+
+
+@pytest.mark.parametrize("member_id", [b"", b"i" * 15, b"i" * 17])
+def test_an_id_of_another_size_is_refused(member_id):
+    assert "id" in is_refused(decode_datagram, encode_datagram(Leave("c", member_id, 7)))
+    with pytest.raises(DecodeError, match="id"):
+        check_identity(member_id, 7)
+
+
+@pytest.mark.parametrize("boot", [-1, 2**64])
+def test_a_boot_that_is_no_64_bit_number_is_refused(boot):
+    with pytest.raises(DecodeError, match="boot"):
+        check_identity(ID, boot)
+
+
+def test_a_negative_boot_is_refused_on_its_way_in():
+    assert "boot" in is_refused(decode_datagram, encode_datagram(Leave("c", ID, -1)))
+
+
+def test_the_preface_is_eight_fixed_bytes():
+    assert preface() == b"mesh\1\0\0\0"
+    check_preface(memoryview(b"mesh\1\0\0\0"))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "foreign"),
+        (b"GET / HT", "foreign"),
+        (b"mesh\1\0\0", "foreign"),
+        (b"mesh\1\0\0\0\0", "foreign"),
+        (b"mesh\2\0\0\0", "version"),
+        (b"mesh\1\1\0\0", "security"),
+        (preface(7), "security"),
+    ],
+)
+def test_a_link_that_does_not_begin_as_ours_is_refused(data, reason):
+    assert reason in is_refused(check_preface, data)
+
+
+@pytest.mark.parametrize("kept_for_later", [b"\1\0", b"\0\1", b"\xff\xff"])
+def test_the_last_two_bytes_of_the_preface_are_kept_for_later(kept_for_later):
+    check_preface(b"mesh\1\0" + kept_for_later)

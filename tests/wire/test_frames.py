@@ -1,0 +1,167 @@
+"""The wire's vocabulary, version 1: numbers once given keep their meaning, fields keep their place."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from meshcluster.model import Endpoint
+from meshcluster.wire import frames
+from meshcluster.wire.codec import decode_datagram, decode_frame, encode_datagram, encode_frame
+from meshcluster.wire.frames import (
+    Ack,
+    Answer,
+    AnyMessage,
+    Batch,
+    Beacon,
+    Datagram,
+    Describe,
+    Details,
+    Event,
+    Events,
+    Goodbye,
+    Hello,
+    Leave,
+    LinkFrame,
+    Probe,
+    ProbeAck,
+    ProbeReply,
+    Question,
+    Refuse,
+)
+
+DATAGRAMS = {Beacon: 1, Probe: 2, ProbeReply: 3, ProbeAck: 4, Leave: 5}
+LINK_FRAMES = {Hello: 1, Refuse: 2, Events: 3, Batch: 4, Ack: 5, Goodbye: 6, Describe: 7}
+MESSAGES = {Event: 1, Question: 2, Answer: 3}
+ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint]
+
+VERSION_1 = {
+    Endpoint: "scheme props",
+    Details: "version name host tags endpoints props port heartbeat_seconds",
+    Beacon: "cluster id boot details_version digest endpoints",
+    Probe: "cluster id boot nonce want details_version digest",
+    ProbeReply: "cluster id boot nonce challenge details large",
+    ProbeAck: "cluster id boot challenge details endpoints",
+    Leave: "cluster id boot",
+    Event: "channel form body",
+    Question: "id channel form body",
+    Answer: "id outcome channel form body",
+    Hello: "cluster id boot to lane token peer_token received links details",
+    Refuse: "reason",
+    Events: "number acked taken messages",
+    Batch: "number acked taken messages",
+    Ack: "acked taken",
+    Goodbye: "",
+    Describe: "details",
+}
+
+numbers = some.integers(0, 2**64 - 1)
+labels = some.text("aZ9 -é🦊", min_size=1, max_size=20)
+endpoints = some.builds(Endpoint, some.text(), some.dictionaries(some.text(), numbers))
+props = some.dictionaries(
+    some.text(),
+    some.recursive(
+        some.none() | some.booleans() | numbers | some.text() | some.binary(),
+        lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner),
+        max_leaves=5,
+    ),
+    max_size=3,
+)
+VALUES = {
+    "bool": some.booleans(),
+    "bytes": some.binary(max_size=40),
+    "int": numbers,
+    "float": some.floats(0.01, 3600),
+    "str": some.text(max_size=20),
+    "tuple[str, ...]": some.lists(labels, max_size=3).map(tuple),
+    "tuple[Endpoint, ...]": some.lists(endpoints, max_size=3).map(tuple),
+    "dict[str, object]": props,
+    "Details": some.deferred(lambda: any_of(Details)),
+    "Details | None": some.none() | some.deferred(lambda: any_of(Details)),
+    "list[Event]": some.lists(some.deferred(lambda: any_of(Event)), max_size=3),
+    "list[AnyMessage]": some.lists(
+        some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
+        max_size=3,
+    ),
+}
+
+
+SPECIAL = {
+    (Details, "name"): labels,
+    (Details, "host"): labels,
+    (Details, "port"): some.integers(1, 65535),
+    **{(kind, "id"): some.binary(min_size=16, max_size=16) for kind in [*DATAGRAMS, Hello]},
+}
+
+
+def any_of(kind):
+    """Any value of a struct, its fields by their annotations."""
+    fields = {
+        name: SPECIAL.get((kind, name), VALUES[text]) for name, text in kind.__annotations__.items()
+    }
+    return some.builds(kind, **fields)
+
+
+@pytest.mark.parametrize("numbered", [DATAGRAMS, LINK_FRAMES, MESSAGES], ids=[*"dlm"])
+def test_numbers_once_given_keep_their_meaning(numbered):
+    assert {kind: kind.__struct_config__.tag for kind in numbered} == numbered
+
+
+def test_every_kind_that_travels_is_numbered_here():
+    assert set(DATAGRAMS) == set(Datagram.__args__)
+    assert set(LINK_FRAMES) == set(LinkFrame.__args__)
+    assert set(MESSAGES) == set(AnyMessage.__args__)
+    structs = [v for v in vars(frames).values() if isinstance(v, type(msgspec.Struct))]
+    assert set(structs) == set(ALL)
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_fields_keep_their_place_and_new_ones_come_last_with_a_default(kind):
+    first = tuple(VERSION_1[kind].split())
+    fields = msgspec.structs.fields(kind)
+    assert tuple(field.name for field in fields)[: len(first)] == first
+    assert not any(field.required for field in fields[len(first) :])
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_what_travels_is_an_immutable_array(kind):
+    assert kind.__struct_config__.frozen
+    assert kind.__struct_config__.array_like
+
+
+def test_the_version_and_the_small_numbers_are_fixed():
+    assert frames.VERSION == 1
+    assert (frames.ANSWERED, frames.RAISED, frames.NO_RESPONDER, frames.OVERLOADED) == (0, 1, 2, 3)
+    reasons = [frames.YIELD, frames.NOT_ME, frames.OTHER_CLUSTER, frames.REJECTED, frames.BUSY]
+    assert reasons == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", DATAGRAMS, ids=lambda kind: kind.__name__)
+def test_every_datagram_comes_back_as_it_was(kind):
+    @settings(deadline=None, max_examples=30)
+    @given(any_of(kind))
+    def comes_back(datagram):
+        assert decode_datagram(encode_datagram(datagram)) == datagram
+
+    comes_back()
+
+
+@pytest.mark.parametrize("kind", LINK_FRAMES, ids=lambda kind: kind.__name__)
+def test_every_link_frame_comes_back_as_it_was(kind):
+    @settings(deadline=None, max_examples=30)
+    @given(any_of(kind))
+    def comes_back(frame):
+        assert decode_frame(encode_frame(frame)) == frame
+
+    comes_back()
+
+
+@pytest.mark.parametrize("kind", LINK_FRAMES, ids=lambda kind: kind.__name__)
+def test_a_frame_with_fields_of_a_later_version_is_read_without_them(kind):
+    @settings(deadline=None, max_examples=5)
+    @given(any_of(kind))
+    def is_read(frame):
+        later = [*msgspec.msgpack.decode(encode_frame(frame)), "a field of version 9"]
+        assert decode_frame(msgspec.msgpack.encode(later)) == frame
+
+    is_read()
