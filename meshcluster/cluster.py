@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .announcers import MulticastAnnouncer
-from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_tags, check_timeout
+from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
 from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
@@ -111,12 +111,12 @@ class AsyncCluster(HookPlacing):
             PluginError: a protocol that is not known here.
             MessageTooLarge: tags and props of more than 63 KiB.
         """
-        check_tags(tags := tuple(dict.fromkeys(tags)) if not isinstance(tags, str) else tags)
         config = partial(
             ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
-            tags=tuple(tags), ttl=ttl, address=address, port=port, channels=tuple(channels),
+            tags=distinct("tags", tags), ttl=ttl, address=address, port=port,
+            channels=tuple(channels) if isinstance(channels, Iterable) else channels,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds,
-            protocols=None if protocols is None else _schemes(protocols),
+            protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else tuple(interfaces),
         )  # fmt: skip
@@ -387,9 +387,3 @@ class AsyncCluster(HookPlacing):
             return find(), find
         except NoServices:
             return None, find
-
-
-def _schemes(protocols: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(protocols, str):
-        raise ConfigError(f"protocols={protocols!r}: a sequence, such as [{protocols!r}]")
-    return tuple(dict.fromkeys(protocols))

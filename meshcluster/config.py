@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .errors import ConfigError
@@ -60,6 +60,11 @@ class Limits:
     leave_seconds: float = 1.0
     """How long leave waits for messages under way to be acknowledged."""
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            _check(_is_number(value) and value > 0, each.name, value, "a number above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
@@ -93,21 +98,22 @@ class ClusterConfig:
         _check(
             isinstance(self.port, int) and 0 < self.port < 65536, "port", self.port, "1 to 65535"
         )
+        heartbeat, expire = self.heartbeat_seconds, self.expire_seconds
         _check(
-            0.01 <= self.heartbeat_seconds <= 3600,
-            "heartbeat_seconds",
-            self.heartbeat_seconds,
-            "0.01 to 3600",
-        )
+            _is_number(heartbeat) and 0.01 <= heartbeat <= 3600,
+            "heartbeat_seconds", heartbeat, "0.01 to 3600",
+        )  # fmt: skip
         _check(
-            self.expire_seconds >= 2 * self.heartbeat_seconds,
-            "expire_seconds",
-            self.expire_seconds,
-            "at least twice heartbeat_seconds",
-        )
+            _is_number(expire) and expire >= 2 * heartbeat,
+            "expire_seconds", expire, "at least twice heartbeat_seconds",
+        )  # fmt: skip
+        _check(isinstance(self.channels, tuple), "channels", self.channels, "a sequence of numbers")
         for channel in self.channels:
             check_channel(channel)
-        _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
+        if self.protocols is not None:
+            check_words("protocols", self.protocols)
+            _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
+        _check(_is_plain(self.props), "props", self.props, "a dict of texts to plain values")
 
     @property
     def all_channels(self) -> frozenset[int]:
@@ -125,10 +131,25 @@ def check_label(setting: str, value: object) -> None:
 
 def check_tags(tags: Sequence[str]) -> None:
     """Refuses tags that are not short printable texts, and a bare string given for a sequence."""
-    if isinstance(tags, str):
-        raise ConfigError(f"tags={tags!r}: a sequence of texts, such as tags=[{tags!r}]")
+    check_words("tags", tags)
     for tag in tags:
         check_label("tag", tag)
+
+
+def distinct(setting: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Each word once, in order; refuses what ``check_words`` refuses."""
+    if isinstance(words, Iterable) and not isinstance(words, str):
+        words = tuple(words)
+    check_words(setting, words)
+    return tuple(dict.fromkeys(words))
+
+
+def check_words(setting: str, words: object) -> None:
+    """Refuses what is not a sequence of texts, and a bare text given for one."""
+    if isinstance(words, str):
+        raise ConfigError(f"{setting}={words!r}: a sequence, such as {setting}=[{words!r}]")
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise ConfigError(f"{setting}={words!r}: a sequence of texts")
 
 
 def check_channel(channel: object) -> None:
@@ -139,9 +160,34 @@ def check_channel(channel: object) -> None:
 
 def check_timeout(timeout: float) -> float:
     """Refuses what is no duration; the longest is ten years."""
-    if not timeout >= 0:  # also what is not a number
+    if not _is_number(timeout) or not timeout >= 0:  # which nan is not either
         raise ConfigError(f"timeout={timeout!r}: seconds, 0 or more")
     return min(timeout, MAX_TIMEOUT_SECONDS)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_plain(value: object, depth: int = 16) -> bool:
+    """Whether details can carry a value: what any MessagePack reader understands."""
+    if isinstance(value, str):
+        return _is_text(value)
+    if value is None or isinstance(value, bool | float | bytes):
+        return True
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    if isinstance(value, list) and depth:
+        return all(_is_plain(item, depth - 1) for item in value)
+    if isinstance(value, dict) and depth:
+        items = value.items()
+        return all(_is_text(key) and _is_plain(item, depth - 1) for key, item in items)
+    return False
+
+
+def _is_text(value: object) -> bool:
+    """A str that can be written as UTF-8: no lone surrogates."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _is_group(address: str) -> bool:

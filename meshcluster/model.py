@@ -55,6 +55,18 @@ class Service:
     ``Endpoint``, best first), ``props`` (dict), ``words`` (what ``resolve`` matches).
     """
 
+    key: bytes
+    id: str
+    boot: int
+    name: str
+    host: str
+    tags: tuple[str, ...]
+    address: str
+    local: bool
+    endpoints: tuple[Endpoint, ...]
+    props: dict[str, Any]
+    words: frozenset[str]
+
     __slots__ = (
         "address",
         "boot",
@@ -79,20 +91,23 @@ class Service:
         endpoints: Iterable[Endpoint] = (),
         props: Mapping[str, Any] | None = None,
     ) -> None:
-        self.key = identity.key
-        self.id = identity.id.hex()
-        self.boot = identity.boot
-        self.name = identity.name
-        self.host = identity.host
-        self.tags = tuple(tags)
-        self.address = address
-        self.local = local
-        self.endpoints = tuple(endpoints)
-        self.props = dict(props or {})
-        words = {*self.tags, self.name, self.id, self.host, address}
+        member_id, tags = identity.id.hex(), tuple(tags)
+        words = {*tags, identity.name, member_id, identity.host, address}
         if local:
             words.add("localhost")
-        self.words = frozenset(words)
+        values = {
+            "key": identity.key, "id": member_id, "boot": identity.boot, "name": identity.name,
+            "host": identity.host, "tags": tags, "address": address, "local": local,
+            "endpoints": tuple(endpoints), "props": dict(props or {}), "words": frozenset(words),
+        }  # fmt: skip
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Service is a snapshot: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Service is a snapshot: {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Service) and other.key == self.key

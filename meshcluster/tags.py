@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
-from .config import check_tags
+from .config import check_tags, distinct
 
 Change = Callable[[tuple[str, ...]], tuple[str, ...]]
 
@@ -40,9 +40,9 @@ class Tags(Sequence[str]):
         Raises:
             ConfigError, MessageTooLarge: see ``append``.
         """
-        new = tuple(dict.fromkeys(tags)) if not isinstance(tags, str) else tags
+        new = distinct("tags", tags)
         check_tags(new)
-        self._change(lambda old: tuple(new))
+        self._change(lambda old: new)
 
     @overload
     def __getitem__(self, index: int) -> str: ...

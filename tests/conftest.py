@@ -23,6 +23,13 @@ import pytest_asyncio
 GRACE_SECONDS = 2.0
 FIRST_PORT, PORTS = 20_000, 10_000  # below the range that systems give out by themselves
 
+try:  # its first loop opens a pipe for the whole process, which no test leaves behind
+    import uvloop
+except ImportError:
+    pass
+else:
+    uvloop.new_event_loop().close()
+
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count()
 

@@ -10,11 +10,13 @@ from meshcluster.config import (
     DEFAULT_ADDRESS,
     DEFAULT_PORT,
     MAX_NAME_CHARACTERS,
+    MAX_TIMEOUT_SECONDS,
     ClusterConfig,
     Limits,
     check_channel,
     check_label,
     check_tags,
+    check_timeout,
 )
 from meshcluster.errors import ConfigError
 
@@ -86,7 +88,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(setting, value):
 
 @pytest.mark.parametrize("props", [{1: "one"}, {"lock": object()}, {"text": "\ud800"}], ids=repr)
 def test_props_that_could_not_be_announced_are_refused(props):
-    with pytest.raises(ConfigError, match="^props"):
+    with pytest.raises(ConfigError, match="props="):
         ClusterConfig(props=props)
 
 
@@ -137,3 +139,16 @@ def test_a_bare_string_for_tags_is_explained():
 def test_one_bad_tag_among_good_ones_is_refused():
     with pytest.raises(ConfigError, match="tag=''"):
         check_tags(["web", ""])
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(0, 0), (1.5, 1.5), (math.inf, MAX_TIMEOUT_SECONDS)]
+)
+def test_a_timeout_is_a_duration_of_ten_years_at_most(timeout, seconds):
+    assert check_timeout(timeout) == seconds
+
+
+@pytest.mark.parametrize("timeout", [-0.1, math.nan, "5", None])
+def test_what_is_no_duration_is_refused(timeout):
+    with pytest.raises(ConfigError, match="timeout="):
+        check_timeout(timeout)

@@ -328,6 +328,8 @@ class Links:
         session.failures = 0
         session.broken = False
         self._write(link, *session.unacked_frames())
+        if session.ack_owed:
+            self.acknowledge(session)
 
     def _replace(self, session: Session) -> None:
         if session.link is not None:

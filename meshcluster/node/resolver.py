@@ -2,8 +2,8 @@
 
 ``resolve`` words must all match. A resolver is a sequence read from left to right: words that
 begin with ``-`` set an operation (``-has``, ``-not``, ``-some``) or a modifier (``-equal``,
-``-match`` for shell patterns, ``-regexp``); every other item is a word, or a sequence of words,
-tested with the current ones, and each test narrows.
+``-match`` for shell patterns of whole words, ``-regexp`` for a match anywhere); every other item
+is a word, or a sequence of words, tested with the current ones, and each test narrows.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def words_of(words: Words | None) -> tuple[str, ...]:
         return ()
     if isinstance(words, str):
         return (words,)
+    if not isinstance(words, Iterable):
+        raise ConfigError(f"resolve={words!r}: a word, or a sequence of words")
     words = tuple(words)
     for word in words:
         if not isinstance(word, str):
@@ -101,6 +103,7 @@ def _matcher(word: str, modifier: str) -> Callable[[str], bool]:
         return word.__eq__
     try:
         pattern = re.compile(word if modifier == "regexp" else fnmatch.translate(word))
+        found = pattern.search if modifier == "regexp" else pattern.match
     except re.error as error:
         raise ConfigError(f"resolver: {word!r} is no {modifier} pattern: {error}") from None
-    return lambda text: pattern.search(text) is not None
+    return lambda text: found(text) is not None

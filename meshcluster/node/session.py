@@ -181,8 +181,8 @@ class Session:
 
     def rest(self) -> bool:
         """Called when ``next_frame`` gave None; False when something was put meanwhile."""
-        if self.waiting:
-            return True  # credit, an acknowledgement or a new link brings us back
+        if self._unacked_bytes >= self._limits.unacked_bytes:
+            return True  # an acknowledgement or a new link brings us back
         self.awake = False
         if not self.waiting:
             return True
@@ -271,6 +271,7 @@ class Session:
             self.lost_messages += sum(count for _, _, count in self._unacked)
             self._begin()
         self.peer_token = token
+        self._taken_told = 0  # what we told may have been lost with the link
         if peer_token == self.token:
             self.acknowledged(received, 0)
 

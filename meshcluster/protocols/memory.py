@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import ConfigError
 from ..model import Endpoint
@@ -47,8 +48,8 @@ class MemoryLink:
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Queues frames in the other end's loop."""
-        if self._peer is not None:
-            self._peer._call(self._peer._arrived, list(frames))
+        if self._peer is not None and not self._peer._call(self._peer._arrived, list(frames)):
+            self._call(self._ended, "the other end's loop is closed")
 
     def close(self) -> None:
         """Ends both ends, after what was sent."""
@@ -59,21 +60,30 @@ class MemoryLink:
 
     abort = close
 
-    def _call(self, function: object, argument: object) -> None:
+    def _call(self, function: Callable[[Any], None], argument: object) -> bool:
+        """Calls in this end's loop; False when that is closed, and its member gone."""
         try:
-            self._loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]
-        except RuntimeError:  # its loop is closed: its member is gone
-            self._peer = None
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:
+            return False
+        return True
 
     def _arrived(self, frames: list[bytes]) -> None:
-        if self._receiver is not None:
-            self._receiver.frames_received(frames)
+        for frame in frames:
+            receiver = self._receiver
+            if receiver is None:
+                return
+            if len(frame) > receiver.limit_bytes:
+                self.abort()
+                self._ended(f"oversized frame: {len(frame)} bytes", fault=True)
+                return
+            receiver.frames_received([frame])
 
-    def _ended(self, reason: str) -> None:
+    def _ended(self, reason: str, *, fault: bool = False) -> None:
         self._peer = None
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            receiver.link_lost(reason)
+            receiver.link_lost(reason, fault=fault)
 
 
 class MemoryHandler:

@@ -33,6 +33,7 @@ class StreamLink(asyncio.BufferedProtocol):
         self._splitter = Splitter(0)
         self._receiver: LinkReceiver | None = None
         self._fault = ""
+        self._ended = False
         self.local = local
         self.remote = ""
 
@@ -85,6 +86,7 @@ class StreamLink(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         receiver, self._receiver = self._receiver, None
+        self._ended = True
         if receiver is not None:
             reason = self._fault or (str(exc) if exc else "closed by the other end")
             receiver.link_lost(reason, fault=bool(self._fault))
@@ -107,8 +109,10 @@ class StreamLink(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Ends the link once all that was queued is written."""
-        self._transport.close()
+        if not self._ended:
+            self._transport.close()
 
     def abort(self) -> None:
         """Ends the link now."""
-        self._transport.abort()
+        if not self._ended:
+            self._transport.abort()

@@ -55,6 +55,7 @@ class UnixHandler:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         self._lock = await self._take_lock()
         remove_dead(self._path.parent)
+        self._path.unlink(missing_ok=True)  # ours by the lock, whoever left it
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(os.fspath(self._path))

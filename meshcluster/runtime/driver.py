@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ..announcers import Announcer
-from ..config import ClusterConfig
+from ..config import ClusterConfig, Limits
 from ..errors import ClusterError, EncodeError, HookError, NotJoined
 from ..hooks import HookRegistry
 from ..model import Address, Service
@@ -39,7 +39,7 @@ logger = logging.getLogger("meshcluster")
 WRITES_A_TURN = 4
 """Of about 256 KiB each, before other links and timers get their turn."""
 
-MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], int], Runner]
+MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], Limits], Runner]
 
 
 class QuerySink(Protocol):
@@ -82,7 +82,7 @@ class Driver:
         self._idle: asyncio.Event | None = None
         self.joined = True
         calls = HookCalls(hooks, config.all_channels, node.counters, self.answer)
-        self.runner = make_runner(calls, self.took, config.limits.open_questions)
+        self.runner = make_runner(calls, self.took, config.limits)
         self._observers = Observers(
             hooks, self.runner, calls.answer, limit=config.limits.held_questions,
             known=lambda: self.sender.services,

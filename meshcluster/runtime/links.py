@@ -12,7 +12,7 @@ from ..protocols.base import Buffer, Link
 if TYPE_CHECKING:
     from .driver import Driver
 
-FRAME_ROOM_BYTES = 256 * 1024
+FRAME_ROOM_BYTES = 512 * 1024
 """A batch frame may hold one message of the largest size and this much beside it."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from ..config import Limits
 from ..errors import NotJoined
 from ..hooks import PASS, Hook, HookRegistry
 from ..hooks.chain import Function, name_of
@@ -86,6 +87,10 @@ class HookCalls:
             return ()
         return self.hooks.chain(point, channel, protocol)
 
+    def joined(self, event: Event) -> bool:
+        """Whether an event is on a channel that we have joined."""
+        return event.channel in self._channels
+
     def run_events(
         self, arrived: EventsArrived, choose: Callable[[Sequence[Function]], Sequence[Function]]
     ) -> None:
@@ -146,10 +151,11 @@ def _all(chain: Sequence[Function]) -> Sequence[Function]:
 class ThreadRunner:
     """One thread for observers and events, a few for responders."""
 
-    def __init__(self, calls: HookCalls, took: Took, limit: int) -> None:
+    def __init__(self, calls: HookCalls, took: Took, limits: Limits) -> None:
         self._calls = calls
         self._took = took
-        self._limit = limit
+        self._limit = limits.open_questions
+        self._tell_at = min(TAKEN_BYTES, limits.event_window_bytes // 4)
         self._taken: dict[Session, int] = {}
         self.observers = Workers("meshcluster-observers", 1)
         self.responders = Workers("meshcluster-responders", RESPONDER_THREADS)
@@ -167,7 +173,7 @@ class ThreadRunner:
         self._calls.run_events(arrived, _all)
         session = arrived.session
         taken = self._taken.pop(session, 0) + arrived.size
-        if taken >= TAKEN_BYTES:
+        if taken >= self._tell_at:
             self._took(session, taken)
         else:
             self._taken[session] = taken
@@ -198,10 +204,10 @@ class ThreadRunner:
 class LoopRunner:
     """Plain functions in the loop; ``async def`` observers in one task each."""
 
-    def __init__(self, calls: HookCalls, took: Took, limit: int) -> None:
+    def __init__(self, calls: HookCalls, took: Took, limits: Limits) -> None:
         self._calls = calls
         self._took = took
-        self._limit = limit
+        self._limit = limits.open_questions
         self._consumers: dict[Function, asyncio.Queue[Callable[[], Awaitable[None]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._questions = 0
@@ -236,8 +242,7 @@ class LoopRunner:
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
         try:
             for event in arrived.events:
-                chain = self._calls.chain("event", event.channel, arrived.protocol)
-                if hook.function in chain:
+                if hook.applies(event.channel, arrived.protocol) and self._calls.joined(event):
                     await self._await(hook.function, self._event(arrived, event))
         finally:
             done()

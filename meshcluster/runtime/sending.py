@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..config import ClusterConfig, check_channel
-from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
+from ..config import ClusterConfig, check_channel, check_words
+from ..errors import Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import Service
@@ -123,8 +123,7 @@ class Sender:
         """The session restricted to ``protocols``: the common one where its link is one of them."""
         lane = ""
         if protocols is not None:
-            if isinstance(protocols, str):
-                raise ConfigError(f"protocols={protocols!r}: a sequence, such as [{protocols!r}]")
+            check_words("protocols", protocols)
             if not self._node.route(peer, protocols):
                 offers = ", ".join(e.scheme for e in self._node.route(peer, ())) or "nothing"
                 raise NoRoute(

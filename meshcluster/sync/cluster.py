@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..cluster import AsyncCluster
-from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, check_timeout
+from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, check_timeout
 from ..errors import ClusterError, NotJoined
 from ..hooks.placing import HookPlacing
 from ..model import Service
@@ -46,8 +46,8 @@ class _Threaded(AsyncCluster):
         super().__init__()
         self.runner: ThreadRunner | None = None
 
-    def _make_runner(self, calls: HookCalls, took: Any, limit: int) -> ThreadRunner:
-        self.runner = ThreadRunner(calls, took, limit)
+    def _make_runner(self, calls: HookCalls, took: Any, limits: Limits) -> ThreadRunner:
+        self.runner = ThreadRunner(calls, took, limits)
         return self.runner
 
 

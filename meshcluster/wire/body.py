@@ -60,10 +60,10 @@ def encode(value: object) -> tuple[int, bytes]:
         elif _is_typed(value):
             return TYPED, _encode(value)
         return EXTENDED, _encode(_extended(value, "data", MAX_DEPTH))
-    except UnicodeEncodeError as error:
-        raise EncodeError(f"text with a lone surrogate cannot be sent: {error}") from None
-    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
-        raise EncodeError(f"a {kind.__name__} cannot be sent: {error}") from error
+    except RecursionError:
+        raise EncodeError("data is nested too deeply, or holds itself") from None
+    except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError) as error:
+        raise EncodeError(f"{_place_of_trouble(value, 'data')} cannot be sent: {error}") from error
 
 
 def decode(form: int, body: bytes) -> Any:
@@ -133,6 +133,24 @@ def _fields_of(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
+def _place_of_trouble(value: Any, place: str) -> str:
+    """Where inside a value that cannot be encoded the trouble is; looked for only then."""
+    children: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, dict):
+        keys = [(f"key {k!r} of {place}", k) for k in value]
+        children = [*keys, *((f"{place}[{k!r}]", v) for k, v in value.items())]
+    elif isinstance(value, list | tuple | set):
+        children = [(f"{place}[{i}]", item) for i, item in enumerate(value)]
+    elif _is_typed(value):
+        children = [(f"{place}.{name}", item) for name, item in _fields_of(value).items()]
+    for inside, child in children:
+        try:
+            _encode(child)
+        except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError):
+            return _place_of_trouble(child, inside)
+    return place
+
+
 def _extended(value: Any, place: str, depth: int) -> Any:
     """The value with everything MessagePack would change wrapped in an extension."""
     kind = type(value)
@@ -146,7 +164,8 @@ def _extended(value: Any, place: str, depth: int) -> Any:
     if convert is not None:
         return convert(value, place, depth - 1)
     if _is_typed(value):
-        return _from_dict(_fields_of(value), place, depth - 1)
+        hint = f"send a dataclass with a field for it, such as list[{kind.__name__}]"
+        raise EncodeError(f"{place} is a {kind.__name__}, which would arrive as a dict: {hint}")
     hint = _HINTS.get(kind.__name__, "convert it first, or send a dataclass")
     raise EncodeError(f"{place} is a {kind.__name__}, which would not arrive as one: {hint}")
 
@@ -175,10 +194,11 @@ def _from_dict(value: dict[Any, Any], place: str, depth: int) -> Any:
 
 def _from_datetime(value: datetime, place: str, _depth: int) -> Ext:
     zone = value.tzinfo
-    if zone is None or type(zone) is timezone:
-        key = ""
-    elif isinstance(zone, ZoneInfo) and zone.key:
+    key = ""
+    if type(zone) is ZoneInfo and zone.key:
         key = zone.key
+    elif zone is None or (type(zone) is timezone and not _is_named(zone)):
+        pass
     else:
         kind = type(zone).__name__
         raise EncodeError(f"{place} has a {kind} as tzinfo: use timezone or ZoneInfo")
@@ -211,13 +231,14 @@ def _restore(code: int, data: memoryview) -> Any:
     if code == _DATETIME:
         return _to_datetime(*msgspec.msgpack.decode(data, type=tuple[str, int, str, str]))
     items = _extended_decoder.decode(data)
-    if code == _TUPLE:
-        return tuple(items)
-    if code == _SET:
-        return set(items)
-    if code == _PAIRS:
-        return dict(items)
-    raise DecodeError(f"extension {code} of a body is not known here")
+    if type(items) is list:
+        if code == _TUPLE:
+            return tuple(items)
+        if code == _SET:
+            return set(items)
+        if code == _PAIRS and all(type(pair) is list for pair in items):
+            return dict(items)
+    raise DecodeError(f"extension {code} of a body is not one of ours")
 
 
 def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
@@ -232,6 +253,11 @@ def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
     return datetime.fromisoformat(clock).replace(tzinfo=zone, fold=fold)
 
 
+def _is_named(zone: timezone) -> bool:
+    """Whether an offset has a name of its own, which would not arrive."""
+    return zone.tzname(None) != timezone(zone.utcoffset(None)).tzname(None)
+
+
 def _microseconds(delta: timedelta | None) -> int:
     return 0 if delta is None else delta // timedelta(microseconds=1)
 
@@ -244,7 +270,11 @@ def _has_large_integer(keys: Iterable[Any]) -> bool:
     return any(type(k) is int and not -(2**63) <= k < 2**64 for k in keys)
 
 
-_plain_decoder = msgspec.msgpack.Decoder()
+def _refuse_extension(code: int, data: memoryview) -> Any:
+    raise DecodeError(f"extension {code} in a body that has none")
+
+
+_plain_decoder = msgspec.msgpack.Decoder(ext_hook=_refuse_extension)
 _extended_decoder = msgspec.msgpack.Decoder(ext_hook=_restore)
 
 

@@ -75,8 +75,9 @@ class Splitter:
         self._begin, self._end = 0, left
 
     def _room_for(self, left: int) -> int:
-        """Twice what has arrived, up to the frame's own size: a lie costs what the liar sends."""
-        if left < BUFFER_BYTES:
-            return BUFFER_BYTES
-        (length,) = HEADER.unpack_from(self._view, self._begin)
-        return min(HEADER.size + int(length), 2 * left)
+        """Doubled when full, up to the frame's own size: a lie costs what the liar sends."""
+        size, needed = len(self._bytes), BUFFER_BYTES
+        if left >= HEADER.size:
+            (length,) = HEADER.unpack_from(self._view, self._begin)
+            needed = max(needed, HEADER.size + int(length))
+        return min(needed, 2 * size if left >= size else size)

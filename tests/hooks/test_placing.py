@@ -49,12 +49,12 @@ def test_filters_and_order_reach_the_registry(cluster):
 
 
 def test_a_wrong_point_is_refused_with_the_names_of_the_right_ones(cluster):
-    with pytest.raises(ConfigError, match="service.discovered"):
+    with pytest.raises(ConfigError, match=r"service\.discovered"):
         cluster.hook("discovered")(print)
 
 
 def test_a_filter_that_does_not_apply_is_refused(cluster):
-    with pytest.raises(ConfigError, match="service.lost"):
+    with pytest.raises(ConfigError, match=r"service\.lost"):
         cluster.hook("service.lost", channel=1)(print)
 
 
@@ -81,7 +81,7 @@ def test_only_the_async_face_takes_async_observers():
         Cluster().hook("service.discovered")(seen)
 
 
-RIGHT = '''
+RIGHT = """
 from meshcluster import AsyncCluster, Message, Service
 
 cluster = AsyncCluster()
@@ -97,9 +97,9 @@ async def lost(service: Service) -> None: ...
 
 @cluster.hook("query")
 async def answer(message: Message) -> int: ...
-'''
+"""
 
-WRONG = '''
+WRONG = """
 @cluster.hook("service.lots")
 def misspelled(service: Service) -> None: ...
 
@@ -117,7 +117,7 @@ def filtered(service: Service) -> None: ...
 
 @cluster.hook("service.validate")
 def gives_a_number(service: Service) -> int: ...
-'''
+"""
 
 
 def marked_by_mypy(page):

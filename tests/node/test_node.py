@@ -2,6 +2,7 @@
 
 import pytest
 
+from meshcluster.config import Limits
 from meshcluster.errors import MessageTooLarge, NotJoined
 from meshcluster.node import effects as fx
 from meshcluster.node.queries import Gathering
@@ -86,10 +87,11 @@ def test_a_refused_member_is_asked_again_when_its_details_change() -> None:
 
 
 def test_a_member_beyond_the_limit_is_counted() -> None:
-    one, other = Bench(1), Bench(2)
-    object.__setattr__(one.node.config.limits, "members", 0)
+    one, other = Bench(1, limits=Limits(members=1)), Bench(2)
+    introduce(one, Bench(3))
+    one.node.take_effects()
     introduce(one, other)
-    assert one.known == []
+    assert one.known == ["n3"]
     assert one.dropped["members beyond the limit"] >= 1
 
 

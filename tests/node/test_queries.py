@@ -1,4 +1,4 @@
-"""A query ends when everybody expected has answered, left or died; at its deadline; or cancelled."""
+"""A query ends when all expected have answered, left or died; at its deadline; or cancelled."""
 
 import pytest
 

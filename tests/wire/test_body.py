@@ -79,7 +79,9 @@ def assert_arrives_exactly(value):
     assert exactly(arrives(value)) == exactly(value)
 
 
-offsets = some.timedeltas(timedelta(hours=-24, microseconds=1), timedelta(hours=24, microseconds=-1))
+offsets = some.timedeltas(
+    timedelta(hours=-24, microseconds=1), timedelta(hours=24, microseconds=-1)
+)
 zones = some.none() | some.builds(timezone, offsets) | some.timezones()
 datetimes = some.builds(
     lambda moment, fold: moment.replace(fold=fold),
@@ -280,6 +282,7 @@ def test_containers_nested_too_deep_are_refused(wrap, outermost):
         ({"a": [("\ud800",)]}, "data['a'][0][0]"),
         ({"\ud800": 1}, "key"),
         ({(1, "\ud800"): 1}, "key"),
+        ((2**64, "\ud800"), "data[1]"),
         (Box("\ud800"), "inside"),
     ],
     ids=ascii,

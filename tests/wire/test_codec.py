@@ -1,4 +1,4 @@
-"""Bytes to frames and back. Whatever is wrong with received bytes raises DecodeError, nothing else."""
+"""Bytes to frames and back. Whatever is wrong with received bytes raises DecodeError alone."""
 
 import math
 
@@ -51,9 +51,7 @@ ADA_BYTES = (
 )
 MEMBER_BYTES = b"\xa1c\xc4\x10iiiiiiiiiiiiiiii\x07"
 MESSAGES = [Event(0, 1, b"e"), Question(9, 0, 2, b"q"), Answer(9, 0, 0, 3, b"\xc0")]
-MESSAGES_BYTES = (
-    b"\x93\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
-)
+MESSAGES_BYTES = b"\x93\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
 
 DATAGRAMS = [
     (

@@ -1,4 +1,4 @@
-"""The wire's vocabulary, version 1: numbers once given keep their meaning, fields keep their place."""
+"""The vocabulary of the wire, version 1: numbers keep their meaning, fields keep their place."""
 
 import msgspec
 import pytest

@@ -1,0 +1,471 @@
+"""Real processes: found, asked, flooded, killed, stopped and lied to. Each bound has ten times the
+room that its scenario needs on an idle machine, so that a busy one passes too.
+"""
+
+import json
+import os
+import queue
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+import meshcluster
+from meshcluster.config import DEFAULT_ADDRESS
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals"),
+]
+
+PRELUDE = """
+import json, sys, threading, time
+import meshcluster
+
+def tell(*what):
+    print(json.dumps(what), flush=True)
+
+def told():
+    return sys.stdin.readline().strip()
+
+def join(*tags, **settings):
+    return meshcluster.join(tags, port=int(sys.argv[1]), **settings)
+
+"""
+TEXT = "naïve façade, 5 €, \0, 😀, \u202e, ﷽"
+
+
+class Process:
+    """A small script in a process of its own; it tells JSON lines and is told lines."""
+
+    def __init__(self, script, port):
+        self.popen = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + script, str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said = queue.Queue()
+        self.log = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.popen.stdout, self._say)),
+            threading.Thread(target=self._read, args=(self.popen.stderr, self.log.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, take):
+        with stream:
+            for line in stream:
+                take(line)
+
+    def _say(self, line):
+        self.said.put(json.loads(line))
+
+    def hear(self, seconds=30):
+        """What it tells next."""
+        try:
+            return self.said.get(timeout=seconds)
+        except queue.Empty:
+            pytest.fail(f"the process said nothing for {seconds} s; its log:\n{''.join(self.log)}")
+
+    def say(self, line=""):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+
+    def end(self):
+        self.popen.kill()
+        self.popen.stdin.close()
+        self.popen.wait()
+        for reader in self._readers:
+            reader.join()
+
+
+@pytest.fixture
+def start(beacon_port):
+    """Starts scripts; what still runs at the end is killed."""
+    with ExitStack() as stack:
+
+        def start(script):
+            process = Process(script, beacon_port)
+            stack.callback(process.end)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def watcher(beacon_port):
+    """A member in this process, and when its hooks heard what."""
+    cluster = meshcluster.Cluster()
+    cluster.heard = queue.Queue()
+    for point in ("discovered", "changed", "lost"):
+
+        def hook(service, point=point):
+            cluster.heard.put((point, service.name, time.monotonic(), service))
+
+        cluster.hook(f"service.{point}")(hook)
+    with cluster.join(["watcher"], port=beacon_port, name="watcher"):
+        yield cluster
+
+
+def heard(watcher, point, name, seconds=20):
+    """When the watcher heard this next of anybody."""
+    what = watcher.heard.get(timeout=seconds)
+    assert what[:2] == (point, name)
+    return what[2]
+
+
+MEMBER = """
+cluster = join(name="{name}")
+cluster.hook("query")(lambda question: question.data)
+tell("joined")
+told()
+tell("leaving", time.monotonic())
+cluster.leave()
+"""
+
+
+def test_ta_1_two_members_see_each_other_with_their_tags_and_talk_at_once(start):
+    script = """
+began = time.monotonic()
+cluster = join("{me}", "blue")
+cluster.hook("event")(lambda message: tell("event", message.data, list(message.service.tags)))
+(service,) = cluster.wait_for_services()
+seconds = time.monotonic() - began
+cluster.send("hello from {me}", resolve="{other}")
+tell("sees", list(service.tags), seconds)
+told()
+"""
+    one = start(script.format(me="one", other="other"))
+    other = start(script.format(me="other", other="one"))
+    for process, peer in ((one, "other"), (other, "one")):
+        told = sorted([process.hear(), process.hear()])
+        assert told[0] == ["event", f"hello from {peer}", [peer, "blue"]]
+        assert told[1][:2] == ["sees", [peer, "blue"]]
+        assert told[1][2] < 10
+
+
+def test_ta_2_sixteen_started_at_once_all_know_all(start):
+    script = """
+cluster = join("member")
+cluster.wait_for_services(15, timeout=50)
+tell(len(cluster.services), len(set(cluster.services)))
+told()
+"""
+    processes = [start(script) for _ in range(16)]
+    assert [process.hear(50) for process in processes] == [[15, 15]] * 16
+
+
+def test_ta_3_a_query_to_all_on_this_host_ends_when_both_have_answered(start, watcher):
+    for name in ("one", "two"):
+        assert start(MEMBER.format(name=name)).hear() == ["joined"]
+    watcher.wait_for_services(2)
+    told = []
+    query = watcher.query("2 + 2", resolve="localhost", on_event=lambda name, _: told.append(name))
+    answers = {service.name: answer for service, answer in query}
+    assert answers == {"one": "2 + 2", "two": "2 + 2"}
+    assert query.done
+    assert query.wait(10) == query.results
+
+
+def test_ta_4_two_queries_at_once_get_their_own_answers_whichever_comes_first(start, watcher):
+    script = """
+quick = threading.Event()
+cluster = join()
+
+@cluster.hook("query")
+def respond(question):
+    if question.data == "slow":
+        quick.wait(20)
+    else:
+        quick.set()
+    return "answer to " + question.data
+
+told()
+"""
+    start(script)
+    watcher.wait_for_services()
+    slow = watcher.query("slow")
+    fast = watcher.query("fast")
+    assert list(fast.wait(20).values()) == ["answer to fast"]
+    assert list(slow.wait(20).values()) == ["answer to slow"]
+
+
+def test_ta_6_a_graceful_leave_is_told_at_once(start, watcher):
+    process = start(MEMBER.format(name="leaver"))
+    heard(watcher, "discovered", "leaver")
+    assert process.hear() == ["joined"]
+    process.say()
+    lost = heard(watcher, "lost", "leaver")
+    assert lost - process.hear()[1] < 1
+    assert process.popen.wait(10) == 0
+
+
+def test_ctrl_c_ends_run_forever_with_a_graceful_leave(start, watcher):
+    process = start('join(name="server").run_forever()')
+    heard(watcher, "discovered", "server")
+    began = time.monotonic()
+    process.popen.send_signal(signal.SIGINT)
+    assert heard(watcher, "lost", "server") - began < 3
+    assert process.popen.wait(10) == 0
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "not linked"])
+def test_ta_7_a_kill_is_noticed_within_3_seconds(start, watcher, linked):
+    process = start(MEMBER.format(name="victim"))
+    heard(watcher, "discovered", "victim")
+    assert process.hear() == ["joined"]
+    if linked:
+        watcher.query("there?").wait(10)
+    killed = time.monotonic()
+    process.popen.kill()
+    assert heard(watcher, "lost", "victim") - killed < 3
+
+
+def test_who_is_killed_while_asked_ends_the_query(start, watcher):
+    script = """
+cluster = join(name="victim")
+cluster.hook("query")(lambda question: (tell("asked"), time.sleep(60)))
+told()
+"""
+    process = start(script)
+    watcher.wait_for_services()
+    query = watcher.query("x", timeout=60)
+    assert process.hear() == ["asked"]
+    process.popen.kill()
+    assert query.wait(10) == {}
+    assert [type(error) for error in query.errors.values()] == [meshcluster.ServiceLost]
+
+
+def test_ta_8_a_stopped_member_is_lost_within_10_seconds_and_found_again(start, watcher):
+    process = start(MEMBER.format(name="sleeper"))
+    heard(watcher, "discovered", "sleeper")
+    assert process.hear() == ["joined"]
+    watcher.query("there?").wait(10)
+    process.popen.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    assert heard(watcher, "lost", "sleeper") - stopped < 10
+    process.popen.send_signal(signal.SIGCONT)
+    heard(watcher, "discovered", "sleeper")
+    assert list(watcher.query("again").wait(20).values()) == ["again"]
+
+
+def test_a_member_restarted_under_its_name_is_lost_before_it_is_found_again(start, watcher):
+    for _ in range(3):
+        process = start(MEMBER.format(name="phoenix"))
+        heard(watcher, "discovered", "phoenix")
+        assert process.hear() == ["joined"]
+        assert list(watcher.query("there?").wait(10).values()) == ["there?"]
+        process.popen.kill()
+        start(MEMBER.format(name="phoenix")).hear()
+        heard(watcher, "lost", "phoenix")
+        heard(watcher, "discovered", "phoenix")
+        assert list(watcher.query("there?").wait(10).values()) == ["there?"]
+        watcher.services[0]
+        watcher_knows = [service.name for service in watcher.services]
+        assert watcher_knows == ["phoenix"]
+        break
+
+
+def test_ta_13_eight_members_send_twenty_to_every_other_at_once(start):
+    script = """
+heard, complete = [], threading.Event()
+cluster = join(name=sys.argv[1] + "-" + told())
+
+@cluster.hook("event")
+def event(message):
+    heard.append([message.service.name, message.data])
+    if len(heard) == 140:
+        complete.set()
+
+others = cluster.wait_for_services(7, timeout=30)
+tell("ready")
+told()
+for number in range(20):
+    for service in others:
+        cluster.send(number, services=[service])
+complete.wait(30)
+told()
+tell(heard)
+"""
+    processes = [start(script) for _ in range(8)]
+    for number, process in enumerate(processes):
+        process.say(str(number))
+    assert [process.hear() for process in processes] == [["ready"]] * 8
+    for process in processes:
+        process.say()
+    for process in processes:
+        process.say()
+    total = 0
+    for process in processes:
+        (events,) = process.hear()
+        senders = {name for name, _ in events}
+        assert len(senders) == 7
+        for sender in senders:
+            assert [number for name, number in events if name == sender] == list(range(20))
+        total += len(events)
+    assert total == 1120
+
+
+def test_ta_17_nothing_asks_the_name_service(start):
+    script = """
+import asyncio, socket
+
+def dead(*arguments, **settings):
+    raise AssertionError(f"asked the name service: {arguments}")
+
+def audit(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr",
+                 "socket.getnameinfo"):
+        tell("asked", event)
+
+for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo",
+             "getfqdn"):
+    setattr(socket, name, dead)
+sys.addaudithook(audit)
+
+async def main():
+    began = time.monotonic()
+    port = int(sys.argv[1])
+    async with meshcluster.AsyncCluster().join(["async"], port=port) as cluster:
+        cluster.hook("query")(lambda question: question.protocol)
+        with join("blocking", protocols=["tcp"]) as blocking:
+            blocking.hook("query")(lambda question: question.protocol)
+            await cluster.wait_for_services()
+            await asyncio.to_thread(blocking.wait_for_services)
+            there = await cluster.query("x")
+            back = await asyncio.to_thread(blocking.query("x", protocols=["tcp"]).wait, 10)
+    tell([*there.values(), *back.values()], time.monotonic() - began)
+
+asyncio.run(main())
+"""
+    process = start(script)
+    protocols, seconds = process.hear()
+    assert protocols == ["tcp", "tcp"]
+    assert seconds < 3
+    assert process.popen.wait(10) == 0
+
+
+def test_ta_19_any_text_travels_both_ways_as_it_is(start, watcher):
+    script = """
+cluster = join()
+
+@cluster.hook("event")
+def event(message):
+    cluster.send([message.data, message.data.encode()], services=[message.service])
+
+cluster.hook("query")(lambda question: question.data[::-1])
+told()
+"""
+    start(script)
+    echoed = queue.Queue()
+    watcher.hook("event")(lambda message: echoed.put(message.data))
+    watcher.wait_for_services()
+    watcher.broadcast(TEXT)
+    assert echoed.get(timeout=20) == [TEXT, TEXT.encode()]
+    assert list(watcher.query(TEXT).wait(20).values()) == [TEXT[::-1]]
+
+
+def test_ta_20_a_burst_of_5000_events_arrives_in_order(start, watcher):
+    script = """
+heard = []
+cluster = join()
+
+@cluster.hook("event")
+def event(message):
+    heard.append(message.data)
+    if len(heard) == 5000:
+        tell(heard == [f"event {number}" for number in range(5000)], time.monotonic())
+
+told()
+"""
+    process = start(script)
+    receivers = watcher.wait_for_services()
+    began = time.monotonic()
+    for number in range(5000):
+        watcher.send(f"event {number}", services=receivers)
+    in_order, ended = process.hear()
+    assert in_order
+    assert (ended - began) / 5000 < 500e-6
+
+
+def test_own_copies_are_counted(watcher):
+    deadline = time.monotonic() + 10
+    while not watcher.dropped.get("datagrams: own copies"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+GARBAGE = [
+    b"",
+    b"mc",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"mc\x01",
+    b"mc\x01\xc1",
+    b"mc\xff" + bytes(20),
+    b"mc\x01" + b"\x96" * 1000,
+    b"mc\x01\x97\x01\xa7default\xc4\x10" + bytes(16) + b"\xff",
+    b"x" * 1500,
+    b"x" * 9000,
+]
+
+
+def test_garbage_breaks_nothing_is_counted_and_logged_once_for_each_reason(
+    start, watcher, beacon_port
+):
+    script = """
+cluster = join("target")
+cluster.hook("query")(lambda question: cluster.dropped)
+cluster.hook("event")(lambda message: tell("event", str(message.data)))
+told()
+"""
+    process = start(script)
+    (service,) = watcher.wait_for_services(resolve="target")
+    connections = psutil.Process(process.popen.pid).net_connections("inet4")
+    (own_port,) = {c.laddr.port for c in connections if c.type == socket.SOCK_DGRAM} - {beacon_port}
+    (tcp_port,) = [e.props["port"] for e in service.endpoints if e.scheme == "tcp"]
+    before = next(iter(watcher.query("dropped").wait(10).values()))
+
+    chance = random.Random(20)
+    datagrams = GARBAGE + [chance.randbytes(chance.randrange(1, 1000)) for _ in range(100)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        loopback = socket.inet_aton("127.0.0.1")
+        stranger.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+        for data in datagrams:
+            stranger.sendto(data, ("127.0.0.1", own_port))
+            stranger.sendto(data, (DEFAULT_ADDRESS, beacon_port))
+    streams = [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x08mesh\x01\0\0\0\0\0\0\1\xc1", b"\0\0\0\1x"]
+    streams += [chance.randbytes(2000) for _ in range(20)]
+    for data in streams:
+        with socket.create_connection(("127.0.0.1", tcp_port), timeout=10) as stranger:
+            stranger.sendall(data)
+            stranger.shutdown(socket.SHUT_WR)
+            try:
+                while stranger.recv(1000):
+                    pass
+            except ConnectionResetError:
+                pass
+
+    assert watcher.services == (service,)
+    after = next(iter(watcher.query("dropped").wait(10).values()))
+    counted = {reason: n - before.get(reason, 0) for reason, n in after.items()}
+    unheard = {"datagrams: own copies", "datagrams: of another cluster"}
+    bad = sum(
+        n for reason, n in counted.items() if reason.startswith("datagrams") and reason not in unheard
+    )
+    assert bad == 2 * len(datagrams)
+    assert sum(n for reason, n in counted.items() if reason.startswith("links")) >= len(streams) - 3
+    reasons = [reason for reason in counted if reason.startswith(("datagrams: ", "links: "))]
+    process.end()
+    assert 0 < len(process.log) <= len(reasons)
+    assert len(process.log) == len(set(process.log))
+    assert process.said.empty()
