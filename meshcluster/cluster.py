@@ -333,10 +333,12 @@ class AsyncCluster(HookPlacing):
         seconds = driver.config.limits.send_seconds
         try:
             async with asyncio.timeout(seconds):
-                while driver.joined and driver.sender.congested(parts):
+                while driver.sender.congested(parts):
                     driver.full = True
                     self._room.clear()
                     await self._room.wait()
+                    if not driver.joined:
+                        raise NotJoined("the cluster was left meanwhile")
         except TimeoutError:
             raise driver.sender.too_slow(parts, seconds) from None
 

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
 NAMES = ("ada", "ben", "cleo")
+LEAVE_SECONDS = 3.0
 STEP_SECONDS = 8.0
 """A step that takes longer has failed."""
 
@@ -77,13 +78,18 @@ class Actor:
         return when
 
     def end(self) -> None:
-        """Ends the process whatever it does."""
-        self._process.kill()
-        self._process.wait()
+        """Lets it leave; ends it when it does not."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._reader.join(STEP_SECONDS)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._process.stdout.close()
 
 
 @contextmanager

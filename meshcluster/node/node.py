@@ -79,6 +79,7 @@ class Node:
         self._queries = Queries(self._schedule, self._effects, self.wake)
         self._twins: dict[bytes, list[Peer]] = {}
         self._joined_at = 0.0
+        self._left = False
         self._prober = Prober(self._schedule, random)
         self.details = Details(
             1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
@@ -223,7 +224,7 @@ class Node:
         """Something was put into a session."""
         if session.link is not None:
             self._links.ready[session.link] = None
-        elif session.peer.service is None:
+        elif session.peer.service is None or self._left:
             self.counters.count("messages to a lost member", session.discard())
         else:
             self._links.want(session, now)
@@ -417,6 +418,7 @@ class Node:
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
+        self._left = True
         self.close_queries()
         self._discovery.say_goodbye()
         for peer in self.peers:

@@ -428,6 +428,7 @@ class Driver:
         if not self.joined:
             return
         self.joined = False
+        self.room()  # who waits for it need not any more
         self._settling.cancel()
         self._settled()
         self._idle = asyncio.Event()

@@ -246,8 +246,10 @@ class Cluster(HookPlacing):
         seconds = driver.config.limits.send_seconds
         deadline = time.monotonic() + seconds
         with self._room:
-            while driver.joined:
+            while True:
                 driver.full = True  # before looking: room made from here on is told
+                if not driver.joined:
+                    raise NotJoined("the cluster was left meanwhile")
                 if not driver.sender.congested(parts):
                     return
                 left = deadline - time.monotonic()

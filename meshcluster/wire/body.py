@@ -63,7 +63,9 @@ def encode(value: object) -> tuple[int, bytes]:
     except RecursionError:
         raise EncodeError("data is nested too deeply, or holds itself") from None
     except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError) as error:
-        raise EncodeError(f"{_place_of_trouble(value, 'data')} cannot be sent: {error}") from error
+        raise EncodeError(
+            f"{_place_of_trouble(value, 'data', type(error))} cannot be sent: {error}"
+        ) from error
 
 
 def decode(form: int, body: bytes) -> Any:
@@ -133,7 +135,7 @@ def _fields_of(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
-def _place_of_trouble(value: Any, place: str) -> str:
+def _place_of_trouble(value: Any, place: str, trouble: type[Exception]) -> str:
     """Where inside a value that cannot be encoded the trouble is; looked for only then."""
     children: Iterable[tuple[str, Any]] = ()
     if isinstance(value, dict):
@@ -146,8 +148,10 @@ def _place_of_trouble(value: Any, place: str) -> str:
     for inside, child in children:
         try:
             _encode(child)
+        except trouble:
+            return _place_of_trouble(child, inside, trouble)
         except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError):
-            return _place_of_trouble(child, inside)
+            continue  # what the extended form can carry
     return place
 
 

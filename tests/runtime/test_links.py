@@ -4,11 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 
+import msgspec
 import pytest
 
-from meshcluster import AsyncCluster
+from meshcluster import AsyncCluster, QueryTimeout
 from meshcluster.config import ClusterConfig, Limits
 from meshcluster.wire import codec
+from meshcluster.wire.frames import Details, Hello
 from meshcluster.wire.splitter import HEADER
 
 
@@ -90,6 +92,36 @@ async def test_before_the_hello_nothing_large_is_taken(join, knock):
     writer.write(HEADER.pack(64 * 1024 + 1))
     await gone(reader)
     assert [reason for reason in member.dropped if reason.startswith("links: oversized")]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"port": 99_999},
+        {"heartbeat_seconds": float("nan")},
+        {"heartbeat_seconds": -1.0},
+        {"name": "\x1b[2Jbell\a"},
+        {"tags": ("x" * 1000,)},
+        {"port": 0, "heartbeat_seconds": 1e-9},
+    ],
+    ids=str,
+)
+async def test_who_lies_in_its_hello_harms_nobody(join, knock, lie):
+    member = await join("member", heartbeat_seconds=0.05, expire_seconds=1)
+    finder = await join("honest")
+    (service,) = await finder.wait_for_services(resolve="member")
+    (honest,) = await member.wait_for_services()
+    details = Details(1, "liar", "host", (), (), {}, 5000, 1.0)
+    details = msgspec.structs.replace(details, **lie)
+    hello = Hello("default", bytes(16), 7, service.key, "", 5, 0, 0, 0, details)
+    await knock(member, codec.preface(), codec.encode_frame(hello))
+    sent = member.dropped.get("datagrams: own copies", 0)
+    async with asyncio.timeout(10):
+        while member.dropped["datagrams: own copies"] < sent + 30:
+            await asyncio.sleep(0.01)
+    assert {honest} <= set(member.services) <= {honest, *member.resolve("finder")}
+    with pytest.raises(QueryTimeout):
+        await soon(member.query("timers go on", services=[honest], timeout=0.05).wait())
 
 
 async def test_a_message_of_the_largest_size_passes_with_others_around_it(join):
