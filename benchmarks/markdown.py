@@ -57,12 +57,15 @@ def grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     rule = [
         "-" * width if place < 2 else "-" * (width - 1) + ":" for place, width in enumerate(widths)
     ]
-    lines = [head, rule, *body]
-    return "".join(f"| {' | '.join(map(_aligned, line, widths, range(99)))} |\n" for line in lines)
+    return "".join(_line(cells, widths) for cells in (head, rule, *body))
 
 
-def _aligned(text: str, width: int, place: int) -> str:
-    return text.ljust(width) if place < 2 else text.rjust(width)
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.ljust(width) if place < 2 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |\n"
 
 
 def number(value: float, unit: str) -> str:

@@ -64,7 +64,7 @@ class HookPlacing:
         return place
 
     def unhook(self, function: Callable[..., Any]) -> int:
-        """Takes a function from every point it was placed at; returns from how many."""
+        """Takes a function away wherever it was placed; returns how often that was."""
         return self._displace(function)
 
     def _place(self, point: str, function: Any, **filters: Any) -> None:

@@ -1,6 +1,6 @@
 """Every hook point: its name, what its functions take and give, what they may do.
 
-Adding one: a row here, a call where it applies, an overload in ``typing.py``.
+Adding one: a row here, a call where it applies, an overload in ``placing.py``.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class HookRegistry:
         return hook
 
     def remove(self, function: Function) -> int:
-        """Takes a function from every point it stands at; returns from how many."""
+        """Takes a function away wherever it was placed; returns how often that was."""
         count = 0
         for point, hooks in list(self._hooks.items()):
             kept = tuple(hook for hook in hooks if hook.function != function)

@@ -266,7 +266,7 @@ class Links:
             return
         self._cancel_dial(session)
         self._replace(session)
-        session.resume(hello.token, hello.peer_token, hello.received)
+        self._resume(session, hello)
         session.peer_links = hello.links
         session.links += 1
         self._write(link, codec.preface(), self._hello(session))
@@ -299,7 +299,7 @@ class Links:
         if isinstance(peer, int):
             self._end(link, abort=True)
             return
-        session.resume(hello.token, hello.peer_token, hello.received)
+        self._resume(session, hello)
         session.peer_links = hello.links
         session.links += 1
         self._attach(session, link)
@@ -317,6 +317,12 @@ class Links:
             dial.session.failures += 1
             self._unreachable(dial.session, [(link.scheme, text)], now)
 
+    def _resume(self, session: Session, hello: Hello) -> None:
+        session.resume(hello.token, hello.peer_token, hello.received)
+        if session.lost_messages:
+            self._counters.count("messages to a lost member", session.lost_messages)
+            session.lost_messages = 0
+
     def _attach(self, session: Session, link: NodeLink) -> None:
         """From here the link carries the session; what was not acknowledged goes first."""
         self._settled(link)
@@ -325,7 +331,6 @@ class Links:
         link.session = session
         link.dial = None
         session.link = link
-        session.failures = 0
         session.broken = False
         self._write(link, *session.unacked_frames())
         if session.ack_owed:
@@ -354,11 +359,13 @@ class Links:
             self._next_endpoint(dial, reason, now)
         elif session is not None:
             session.broken = True
-            # The lower id redials at once, the other waits, so that they seldom cross.
-            if self._identity.key < session.peer.key:
+            # The lower id redials at once, the other waits, so that they seldom cross. A link that
+            # broke before it was of any use is no reason to hurry.
+            if self._identity.key < session.peer.key and session.failures == 0:
                 self.want(session, now)
             else:
                 self.redial_later(session, now)
+            session.failures += 1
 
     def drop(self, session: Session) -> None:
         """Ends what a session has: its member is gone."""

@@ -9,6 +9,10 @@ Key = tuple[str, object]
 """What kind of timer, and whose."""
 
 
+SLACK = 64
+"""Entries that may be out of date beyond as many as are not, before the heap is rebuilt."""
+
+
 class Schedule:
     """Timers by key; setting one again moves it. Equal times come in the order they were set."""
 
@@ -24,10 +28,19 @@ class Schedule:
         self._serial += 1
         self._due[key] = self._serial
         heapq.heappush(self._heap, (when, self._serial, key))
+        self._tidy()
 
     def cancel(self, key: Key) -> None:
         """Makes ``key`` due never. It may be unknown."""
-        self._due.pop(key, None)
+        if self._due.pop(key, None) is not None:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Rebuilds the heap when most of it was moved or cancelled."""
+        due = self._due
+        if len(self._heap) > 2 * len(due) + SLACK:
+            self._heap = [entry for entry in self._heap if due.get(entry[2]) == entry[1]]
+            heapq.heapify(self._heap)
 
     def clear(self) -> None:
         """Cancels everything."""

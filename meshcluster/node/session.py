@@ -156,10 +156,11 @@ class Session:
             return self._collect_exempt()
         if self.stalled:
             return _measured(self.stalled)
+        count = min(len(self.waiting), BATCH_MESSAGES)  # before looking at large: see put
         if self.large:
             return _measured(self.waiting)
         pop = self.waiting.popleft
-        return [pop() for _ in range(min(len(self.waiting), BATCH_MESSAGES))]
+        return [pop() for _ in range(count)]
 
     def _collect_exempt(self) -> list[AnyMessage]:
         """Without credit: questions and answers pass, events step aside and keep their order."""
@@ -229,6 +230,7 @@ class Session:
             self._peer_taken = min(taken, self._event_bytes)
         if acked > self._acked:
             self._acked = acked
+            self.failures = 0  # the way there works
             unacked = self._unacked
             while unacked and unacked[0][0] <= acked:
                 _, frame, _ = unacked.popleft()
@@ -268,7 +270,7 @@ class Session:
         acknowledged has an unknown fate, so it is counted as lost, not sent twice.
         """
         if self.peer_token and token != self.peer_token:
-            self.lost_messages += sum(count for _, _, count in self._unacked)
+            self.lost_messages = sum(count for _, _, count in self._unacked)
             self._begin()
         self.peer_token = token
         self._taken_told = 0  # what we told may have been lost with the link

@@ -380,7 +380,7 @@ class Driver:
         try:
             await self._handlers[scheme].dial(effect.address, effect.endpoint, accept)
             return
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: while its process ends
             reason = REFUSED
         except (OSError, ClusterError) as error:
             reason = str(error)

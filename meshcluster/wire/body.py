@@ -23,10 +23,11 @@ from msgspec.msgpack import Ext
 
 from ..errors import DecodeError, EncodeError
 
-BYTES, TEXT, PLAIN, EXTENDED, TYPED = 1, 2, 3, 4, 5
+BYTES, TEXT, PLAIN, EXTENDED, TYPED = FORMS = (1, 2, 3, 4, 5)
 
 MAX_DEPTH = 64
-"""Containers inside containers; deeper ones, and cycles, are refused at the send."""
+"""Containers inside containers; deeper ones, and cycles, are refused at the send. (Inside a
+dataclass the limit is the interpreter's: its fields are not walked.)"""
 
 _TUPLE, _SET, _INTEGER, _DATETIME, _PAIRS = 1, 2, 3, 4, 5
 _LEAVES = frozenset({NoneType, bool, int, float, str, bytes})

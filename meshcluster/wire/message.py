@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..config import check_channel
 from ..model import Service
 from . import body as bodies
 
@@ -62,4 +63,21 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         unknown = changes.keys() - {"form", "body", "channel", "receivers"}
         if unknown:
             raise TypeError(f"a message has no {', '.join(sorted(unknown))} to replace")
-        return msgspec.structs.replace(self, **changes)
+        changed = msgspec.structs.replace(self, **changes)
+        changed.check()
+        return changed
+
+    def check(self) -> None:
+        """Refuses what could not travel.
+
+        Raises:
+            TypeError: a field of the wrong type.
+            ConfigError: no channel number.
+        """
+        check_channel(self.channel)
+        if type(self.body) is not bytes or self.form not in bodies.FORMS:
+            raise TypeError(f"body={self.body!r:.40}, form={self.form!r}: bytes and a form number")
+        if type(self.receivers) is not tuple or not all(
+            isinstance(service, Service) for service in self.receivers
+        ):
+            raise TypeError(f"receivers={self.receivers!r:.80}: a tuple of services")

@@ -456,7 +456,9 @@ told()
     counted = {reason: n - before.get(reason, 0) for reason, n in after.items()}
     unheard = {"datagrams: own copies", "datagrams: of another cluster"}
     bad = sum(
-        n for reason, n in counted.items() if reason.startswith("datagrams") and reason not in unheard
+        n
+        for reason, n in counted.items()
+        if reason.startswith("datagrams") and reason not in unheard
     )
     assert bad == 2 * len(datagrams)
     assert sum(n for reason, n in counted.items() if reason.startswith("links")) >= len(streams) - 3

@@ -1,5 +1,8 @@
 """All timers of a node: each key is due once, at the time it was set to last."""
 
+import tracemalloc
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -96,6 +99,24 @@ def test_what_is_cancelled_meanwhile_does_not_come():
         came.append(name)
         schedule.cancel(("b", None))
     assert came == ["a"]
+
+
+@pytest.mark.parametrize("change", ["moved", "cancelled"])
+def test_timers_that_are_not_due_any_more_do_not_fill_the_memory(change):
+    """Each query sets a timer, perhaps for an hour, and cancels it a moment later."""
+    schedule = scheduled(beacon=1.0)
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            key = ("query", 0 if change == "moved" else number)
+            schedule.set(key, 3600.0 + number)
+            if change == "cancelled":
+                schedule.cancel(key)
+            schedule.next()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 256 * 1024
 
 
 keys = some.sampled_from([BEACON, WATCH, PROBE, ("query", 1), ("query", 2)])

@@ -88,3 +88,14 @@ def test_what_is_not_the_hooks_to_change_is_refused_by_name(field):
 def test_data_that_cannot_be_sent_is_refused():
     with pytest.raises(EncodeError):
         saying("hi").replace(data=object())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"body": "text"}, {"form": None}, {"channel": "7"}, {"channel": -1}, {"receivers": None}],
+    ids=str,
+)
+def test_a_replacement_that_could_not_travel_is_refused(change):
+    """Sent, it would end every link to its receiver, again and again."""
+    with pytest.raises((TypeError, ValueError)):
+        saying("hi").replace(**change)

@@ -1,0 +1,221 @@
+"""How far beacons reach, in network namespaces of the tests own: ttl=0 stays on its host."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(not IS_ROOT, reason="needs root"),
+    pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2 (the command ip)"),
+]
+
+GROUP, PORT = "239.255.77.67", 27677  # namespaces of our own: the defaults disturb nobody
+NUMBERS = itertools.count()
+
+MEMBER = f"""
+import json, sys, time
+import meshcluster
+with meshcluster.join(sys.argv[1:2], ttl=int(sys.argv[2]), heartbeat_seconds=0.2) as cluster:
+    cluster.hook("query")(lambda question: "answer of " + sys.argv[1])
+    print(json.dumps("joined"), flush=True)
+    for line in sys.stdin:
+        if line.strip() == "wait":
+            found = cluster.wait_for_services()
+            answers = cluster.query("?").wait(10)
+            reply = [[s.tags[0], s.address, s.local, answers[s]] for s in found]
+        elif line.strip() == "sent":
+            target, began = cluster.dropped.get("datagrams: own copies", 0) + 5, time.monotonic()
+            while cluster.dropped.get("datagrams: own copies", 0) < target:
+                assert time.monotonic() < began + 20
+                time.sleep(0.05)
+            reply = [[s.tags[0] for s in cluster.services], cluster.dropped]
+        print(json.dumps(reply), flush=True)
+"""
+
+SNIFFER = """
+import json, socket, sys, threading
+packets = 0
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+wire.bind((sys.argv[1], 0))
+def sniff():
+    global packets
+    while True:
+        data = wire.recv(65535)
+        packets += data[12:14] == b"\\x08\\0" and data[23:24] == b"\\x11"  # IPv4, UDP
+threading.Thread(target=sniff, daemon=True).start()
+print(json.dumps("joined"), flush=True)
+for line in sys.stdin:
+    print(json.dumps(packets), flush=True)
+"""
+
+SHOUTER = f"""
+import socket, sys
+shout = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+shout.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 4)
+own = int(sys.argv[1])
+for _ in range(20):
+    for address in (("{GROUP}", {PORT}), ("10.77.0.1", {PORT}), ("10.77.0.1", own)):
+        try:
+            shout.sendto(b"a stranger's datagram", address)
+        except ConnectionRefusedError:
+            pass
+"""
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+class Process:
+    """A script in a namespace; it replies a JSON line to each line."""
+
+    def __init__(self, namespace, script, *arguments):
+        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", script, *arguments]
+        self.popen = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.reply() == "joined"
+
+    def ask(self, line=""):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+        return self.reply()
+
+    def reply(self):
+        line = self.popen.stdout.readline()
+        assert line, "the process has ended"
+        return json.loads(line)
+
+    def end(self):
+        self.popen.stdin.close()
+        self.popen.stdout.close()
+        try:
+            self.popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def namespace(stack):
+    """Makes network namespaces with nothing but loopback; removed at the end."""
+
+    def namespace(loopback="up"):
+        name = f"mctest{os.getpid()}n{next(NUMBERS)}"
+        ip("netns", "add", name)
+        stack.callback(ip, "netns", "del", name)
+        ip("-n", name, "link", "set", "lo", loopback)
+        return name
+
+    return namespace
+
+
+@pytest.fixture
+def neighbours(namespace):
+    """Two namespaces that are joined by a cable."""
+    names = [namespace(), namespace()]
+    ends = [f"mct{os.getpid() % 10**6}v{number}" for number in range(2)]
+    ip("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", "name", ends[1],
+       "netns", names[1])  # fmt: skip
+    for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+        ip("-n", name, "link", "set", end, "name", "eth0")
+        ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
+        ip("-n", name, "link", "set", "eth0", "up")
+        ip("-n", name, "route", "add", "224.0.0.0/4", "dev", "eth0")
+    return names
+
+
+@pytest.fixture
+def start(stack):
+    """Starts scripts in namespaces; they end with the test."""
+
+    def start(*arguments):
+        process = Process(*arguments)
+        stack.callback(process.end)
+        return process
+
+    return start
+
+
+def own_port(process, namespace):
+    """The UDP port of a member's own, as the kernel tells it."""
+    path = f"/proc/{process.popen.pid}/net/udp"
+    with open(path) as table:
+        ports = {int(line.split()[1].partition(":")[2], 16) for line in table.readlines()[1:]}
+    (port,) = ports - {PORT}
+    return port
+
+
+def test_with_only_loopback_up_two_members_meet(namespace, start):
+    host = namespace()
+    one, other = start(host, MEMBER, "one", "0"), start(host, MEMBER, "other", "0")
+    assert one.ask("wait") == [["other", "127.0.0.1", True, "answer of other"]]
+    assert other.ask("wait") == [["one", "127.0.0.1", True, "answer of one"]]
+
+
+def test_at_ttl_0_neighbours_are_invisible_and_nothing_leaves_the_host(neighbours, start):
+    here, there = neighbours
+    sniffer = start(there, SNIFFER, "eth0")
+    members = [start(here, MEMBER, "here", "0"), start(there, MEMBER, "there", "0")]
+    companion = start(here, MEMBER, "companion", "0")
+    assert companion.ask("wait") == [["here", "127.0.0.1", True, "answer of here"]]
+    assert members[0].ask("sent")[0] == ["companion"]
+    assert members[1].ask("sent")[0] == []
+    assert sniffer.ask() == 0
+
+
+def test_at_ttl_1_neighbours_meet_and_the_sniffer_sees_it(neighbours, start):
+    here, there = neighbours
+    sniffer = start(there, SNIFFER, "eth0")
+    one, other = start(here, MEMBER, "one", "1"), start(there, MEMBER, "other", "1")
+    assert one.ask("wait") == [["other", "10.77.0.2", False, "answer of other"]]
+    assert other.ask("wait") == [["one", "10.77.0.1", False, "answer of one"]]
+    assert sniffer.ask() > 0
+
+
+def test_at_ttl_0_a_neighbour_at_ttl_1_is_not_heard(neighbours, start):
+    here, there = neighbours
+    inside, outside = start(here, MEMBER, "inside", "0"), start(there, MEMBER, "outside", "1")
+    assert outside.ask("sent")[0] == []
+    assert inside.ask("sent")[0] == []
+
+
+@pytest.mark.parametrize("ttl", [0, 1])
+def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(neighbours, start, ttl):
+    here, there = neighbours
+    member = start(here, MEMBER, "member", str(ttl))
+    port = own_port(member, here)
+    command = ["ip", "netns", "exec", there, sys.executable, "-c", SHOUTER, str(port)]
+    subprocess.run(command, check=True, timeout=30)
+    known, dropped = member.ask("sent")
+    strangers = sum(n for reason, n in dropped.items() if "own copies" not in reason)
+    assert known == []
+    assert strangers == (0 if ttl == 0 else 40), dropped
+
+
+@pytest.mark.parametrize(
+    ("loopback", "ttl", "advice"),
+    [
+        ("down", 0, "the loopback interface is down ('ip link set lo up' brings it up)"),
+        ("up", 1, "no interface with a multicast route; connect one, or use ttl=0"),
+    ],
+)
+def test_a_host_that_cannot_do_it_is_told_what_would_help(namespace, loopback, ttl, advice):
+    code = f"import meshcluster; meshcluster.join(ttl={ttl})"
+    command = ["ip", "netns", "exec", namespace(loopback), sys.executable, "-c", code]
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert advice in failed.stderr
