@@ -135,6 +135,7 @@ class MulticastAnnouncer:
     # --- reading -----------------------------------------------------------------------------
 
     def _read(self, source: socket.socket) -> None:
+        smooth = False
         for _ in range(READS_A_TURN):
             if self._receiver is None:
                 return
@@ -143,10 +144,19 @@ class MulticastAnnouncer:
             except _WOULD_BLOCK:
                 break
             except OSError:  # an earlier datagram was refused; the queue says which
-                self._read_refusals()
-                continue
+                smooth = False
+                break
+            smooth = True
             self._receiver.datagram_received(data, address)
         self._read_refusals()
+        if not smooth:
+            self._watch_again(source)
+
+    def _watch_again(self, source: socket.socket) -> None:
+        """Woken by an error, libuv (uvloop) has stopped to watch the socket; others do not mind."""
+        if self._loop is not None and self._receiver is not None:
+            self._loop.remove_reader(source)
+            self._loop.add_reader(source, self._read, source)
 
     def _read_refusals(self) -> None:
         """Reads the error queue (Linux): where datagrams went that a host refused."""
