@@ -60,6 +60,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         """
         if "data" in changes:
             changes["form"], changes["body"] = bodies.encode(changes.pop("data"))
+        if "receivers" in changes:
+            changes["receivers"] = tuple(changes["receivers"])
         unknown = changes.keys() - {"form", "body", "channel", "receivers"}
         if unknown:
             raise TypeError(f"a message has no {', '.join(sorted(unknown))} to replace")

@@ -223,7 +223,7 @@ async def test_a_protocol_nobody_offers_has_no_route(pair):
 
 
 async def test_a_bare_text_for_protocols_is_refused(pair):
-    with pytest.raises(ConfigError, match=r"such as \['tcp'\]"):
+    with pytest.raises(ConfigError, match=r"such as protocols=\['tcp'\]"):
         await pair[0].send("x", resolve="other", protocols="tcp")
 
 
