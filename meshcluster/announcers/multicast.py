@@ -26,6 +26,9 @@ LOOPBACK = "127.0.0.1"
 RECEIVE_BYTES = 2048
 """More than any datagram of ours: a longer one shows its true size as too large."""
 
+NOTHING = b""
+"""The datagram that tries whether the group can be reached; nobody minds it."""
+
 SOCKET_BUFFER_BYTES = 1024 * 1024
 READS_A_TURN = 256
 """Datagrams taken before other work of the loop gets its turn."""
@@ -54,6 +57,7 @@ class MulticastAnnouncer:
         try:
             self._own_socket = self._open_own()
             self._group_socket = self._open_group()
+            self._own_socket.sendto(NOTHING, self._group)  # fails where nothing could ever be sent
         except OSError as error:
             self.close()
             raise ConfigError(_advice(error, self._group, self._ttl)) from error
@@ -147,7 +151,8 @@ class MulticastAnnouncer:
                 smooth = False
                 break
             smooth = True
-            self._receiver.datagram_received(data, address)
+            if data != NOTHING:
+                self._receiver.datagram_received(data, address)
         self._read_refusals()
         if not smooth:
             self._watch_again(source)

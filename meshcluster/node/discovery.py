@@ -69,13 +69,7 @@ class Discovery:
 
     def beacon(self, now: float) -> None:
         """Announces us and sets the time of the next beacon."""
-        me, details = self._identity, self._details()
-        self._announce(
-            Beacon(
-                self._config.cluster, me.id, me.boot, details.version, self._own_digest(details),
-                details.endpoints,
-            )
-        )  # fmt: skip
+        self._announce(self._beacon_of(self._details()))
         self._beacons_sent += 1
         if self._beacons_sent < len(JOIN_BURST_SECONDS):
             burst = JOIN_BURST_SECONDS
@@ -84,6 +78,16 @@ class Discovery:
             jitter = 1 + BEACON_JITTER * (2 * self._random.random() - 1)
             wait = self._config.heartbeat_seconds * jitter
         self._schedule.set(BEACON_KEY, now + wait)
+
+    def _beacon_of(self, details: Details) -> Beacon:
+        me, digest = self._identity, self._own_digest(details)
+        return Beacon(
+            self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints
+        )
+
+    def beacon_size(self, details: Details) -> int:
+        """How many bytes a beacon with these details has."""
+        return len(codec.encode_datagram(self._beacon_of(details)))
 
     def say_goodbye(self) -> None:
         """Tells the group that we leave."""

@@ -85,7 +85,6 @@ class Node:
             1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
             port, config.heartbeat_seconds,
         )  # fmt: skip
-        self._check_details(self.details)
         self._links = Links(
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
@@ -97,6 +96,7 @@ class Node:
             own_addresses=frozenset(own_addresses), details=lambda: self.details,
             proved=self._proved, by_link=self._needs_link, alive=self._alive, gone=self.lose,
         )  # fmt: skip
+        self._check_details(self.details)
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, schedule=self._schedule,
             effects=self._effects, counters=self.counters,
@@ -406,6 +406,9 @@ class Node:
         room = self.config.limits.hello_bytes - 1024
         if size > room:
             raise MessageTooLarge(f"tags, props and endpoints take {size} bytes, over {room}")
+        size, room = self._discovery.beacon_size(details), self.config.limits.datagram_bytes
+        if size > room:
+            raise MessageTooLarge(f"a beacon with these endpoints has {size} bytes, over {room}")
 
     def close_queries(self) -> None:
         """Ends all queries: we leave."""
