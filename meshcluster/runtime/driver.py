@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ from ..node.resolver import Words
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
 from ..wire.body import BYTES, encode
-from ..wire.frames import ANSWERED, RAISED, Answer, AnyMessage, Event
+from ..wire.frames import RAISED, Answer, AnyMessage, Event
 from ..wire.message import ANSWER
 from .links import LinkEnd
 from .observers import Observers
@@ -269,8 +270,9 @@ class Driver:
         if threading.get_ident() == self._thread:
             self.node.took(session, size)
             self._wake()
-        elif self.joined:
-            self.call_soon(lambda: self.node.took(session, size))
+        else:
+            with suppress(NotJoined):
+                self.call_soon(lambda: self.node.took(session, size))
 
     def call_soon(self, function: Callable[[], None]) -> None:
         """Runs a function in the loop, then steps (any thread).
@@ -316,11 +318,12 @@ class Driver:
         try:
             form, body = self.sender.encode(value, 0)
             parts = self.sender.prepare(ANSWER, form, body, asked.channel, receivers)
-        except (EncodeError, HookError) as error:
-            self.node.counters.count(f"answers not sent: {type(error).__name__}")
-            if outcome == ANSWERED:
-                self.answer(arrived, RAISED, [type(error).__name__, str(error)])
-            return
+        except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
+            kind = type(error).__name__
+            self.node.counters.count(f"answers not sent: {kind}")
+            logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
+            form, body = encode([kind, "the answer could not be sent"])
+            parts, outcome = [(asked.channel, form, body, receivers)], RAISED
         for channel, form, body, _ in parts:
             self.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
 

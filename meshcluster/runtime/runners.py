@@ -28,6 +28,9 @@ from ..wire.message import QUESTION, Message
 from .workers import Workers
 
 RESPONDER_THREADS = 8
+ERROR_CHARACTERS = 10_000
+"""More of what a responder raised is not sent."""
+
 TAKEN_BYTES = 256 * 1024
 """How much the hooks take before the loop hears of it: a wake for each batch would cost more."""
 
@@ -125,16 +128,16 @@ class HookCalls:
                 if answer is not PASS:
                     self.answer(arrived, ANSWERED, answer)
                     return
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.raised(arrived, error)
             return
         self.answer(arrived, NO_RESPONDER, None)
 
-    def raised(self, arrived: QuestionArrived, error: Exception) -> None:
+    def raised(self, arrived: QuestionArrived, error: BaseException) -> None:
         """Sends what a responder raised; its traceback stays in our log."""
         self.counters.count("responders that raised")
         logger.info("a responder raised for %s", arrived.service.name, exc_info=error)
-        self.answer(arrived, RAISED, [type(error).__name__, str(error)])
+        self.answer(arrived, RAISED, [type(error).__name__, _text(error)])
 
     def answer(self, arrived: QuestionArrived, outcome: int, value: object) -> None:
         """Sends an answer; that we have left meanwhile is no error of the responder."""
@@ -142,6 +145,15 @@ class HookCalls:
             self._answer(arrived, outcome, value)
         except NotJoined:
             self.counters.count("answers after leaving")
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says, as far as it can be sent."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its text cannot be had)"
+    return text[:ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
 def _all(chain: Sequence[Function]) -> Sequence[Function]:

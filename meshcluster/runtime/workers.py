@@ -5,10 +5,13 @@ Daemonic because a hook that never returns must not keep its program from ending
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
+
+logger = logging.getLogger("meshcluster.hooks")
 
 Job = tuple[Callable[..., None], tuple[Any, ...]]
 
@@ -29,7 +32,7 @@ class Workers:
         self._lock = threading.Lock()
 
     def put(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Runs ``function(*arguments)`` on a thread; it must not raise."""
+        """Runs ``function(*arguments)`` on a thread; what it raises is logged."""
         self._jobs.put((function, arguments))
         with self._lock:
             if self._free <= 0 and len(self._threads) < self._count:
@@ -63,7 +66,10 @@ class Workers:
             if job is None:
                 return
             function, arguments = job
-            function(*arguments)
+            try:
+                function(*arguments)
+            except BaseException:  # such as sys.exit() in a hook: it ends no thread of ours
+                logger.exception("%s raised", function)
             del job, function, arguments  # or an idle thread keeps the last message alive
             with self._lock:
                 self._free += 1

@@ -20,7 +20,7 @@ pytestmark = [
 GROUP, PORT = "239.255.77.67", 27677  # namespaces of our own: the defaults disturb nobody
 NUMBERS = itertools.count()
 
-MEMBER = f"""
+MEMBER = """
 import json, sys, time
 import meshcluster
 with meshcluster.join(sys.argv[1:2], ttl=int(sys.argv[2]), heartbeat_seconds=0.2) as cluster:

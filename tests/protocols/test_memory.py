@@ -40,15 +40,20 @@ def handler(tmp_path):
 
 @pytest.fixture
 def other_loop():
-    """An event loop that runs in a thread of its own."""
+    """An event loop that runs in a thread of its own, until ``end`` is called."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+
+    def end():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    loop.end = end
     yield loop
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    end()
 
 
 async def connect_to(loop, handler):
@@ -86,10 +91,7 @@ async def test_frames_go_both_ways_between_loops_in_their_order(handler, other_l
 
 async def test_a_link_ends_when_the_other_loop_is_gone(handler, other_loop):
     near, _ = await connect_to(other_loop, handler)
-    other_loop.call_soon_threadsafe(other_loop.stop)
-    while other_loop.is_running():
-        await asyncio.sleep(0)
-    other_loop.close()
+    other_loop.end()
     near.link.send([b"to nobody"])
     assert await take(near.lost)
 
@@ -98,10 +100,7 @@ async def test_a_listener_whose_loop_is_closed_refuses(handler, other_loop):
     server = handler()
     listening = asyncio.run_coroutine_threadsafe(server.listen(Receiver), other_loop)
     props = await asyncio.wrap_future(listening)
-    other_loop.call_soon_threadsafe(other_loop.stop)
-    while other_loop.is_running():
-        await asyncio.sleep(0)
-    other_loop.close()
+    other_loop.end()
     with pytest.raises(ConnectionRefusedError):
         await handler().dial("", Endpoint("memory", props), Receiver)
     await server.close()
