@@ -278,7 +278,7 @@ class Discovery:
 
     def _drop(self, reason: str, text: str) -> None:
         if self._counters.count(f"datagrams: {reason}"):
-            self._effects.append(Report(f"dropped a {text} (further ones are only counted)"))
+            self._effects.append(Report(f"dropped {text} (further ones are only counted)"))
 
 
 def _is_loopback(address: str) -> bool:

@@ -114,11 +114,12 @@ def stack():
 def namespace(stack):
     """Makes network namespaces with nothing but loopback; removed at the end."""
 
-    def namespace(loopback="up"):
+    def namespace(*loopback):
         name = f"mctest{os.getpid()}n{next(NUMBERS)}"
         ip("netns", "add", name)
         stack.callback(ip, "netns", "del", name)
-        ip("-n", name, "link", "set", "lo", loopback)
+        for state in loopback or ["up"]:
+            ip("-n", name, "link", "set", "lo", state)
         return name
 
     return namespace
@@ -210,12 +211,14 @@ def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(neighbours, start, 
 @pytest.mark.parametrize(
     ("loopback", "ttl", "advice"),
     [
-        ("down", 0, "the loopback interface is down ('ip link set lo up' brings it up)"),
-        ("up", 1, "no interface with a multicast route; connect one, or use ttl=0"),
+        (["down"], 0, "the loopback interface is down ('ip link set lo up' brings it up)"),
+        (["up", "down"], 0, "the loopback interface is down ('ip link set lo up' brings it up)"),
+        (["up"], 1, "no interface with a multicast route; connect one, or use ttl=0"),
     ],
+    ids=["never up", "down again", "no route"],
 )
 def test_a_host_that_cannot_do_it_is_told_what_would_help(namespace, loopback, ttl, advice):
     code = f"import meshcluster; meshcluster.join(ttl={ttl})"
-    command = ["ip", "netns", "exec", namespace(loopback), sys.executable, "-c", code]
+    command = ["ip", "netns", "exec", namespace(*loopback), sys.executable, "-c", code]
     failed = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert advice in failed.stderr
