@@ -30,7 +30,6 @@ from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
 from .tags import Change, Tags
 
-
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
 
