@@ -8,7 +8,8 @@ from __future__ import annotations
 from ..errors import DecodeError, HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
-from ..wire.frames import Ack, Answer, AnyMessage, Batch, Event, Events, Question
+from ..wire.body import encode
+from ..wire.frames import RAISED, Ack, Answer, AnyMessage, Batch, Event, Events, Question
 from ..wire.message import ANSWER, EVENT, QUESTION, Message
 from .counters import Counters
 from .effects import Effect, EventsArrived, QuestionArrived, Report
@@ -94,11 +95,21 @@ class Delivery:
         service = session.peer.service
         assert service is not None
         if self._hooks.hooks("receive"):
-            message = self._intercepted(_message(question, QUESTION, session, link))
-            if message is None:
+            try:
+                message = self._run_receive(_message(question, QUESTION, session, link))
+            except HookError as error:  # the asker should not wait for what will not come
+                self._refuse(session, link, question, error)
                 return
             question = Question(question.id, message.channel, message.form, message.body)
         self._effects.append(QuestionArrived(session, service, link.scheme, question))
+
+    def _refuse(
+        self, session: Session, link: NodeLink, question: Question, error: HookError
+    ) -> None:
+        kind = type(error).__name__
+        form, body = encode([kind, "a receive hook did not let the question pass"])
+        session.put(Answer(question.id, RAISED, question.channel, form, body))
+        self._links.ready[link] = None
 
     def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
         key = session.peer.key
@@ -117,14 +128,11 @@ class Delivery:
     # --- receive hooks -----------------------------------------------------------------------
 
     def _intercept_event(self, event: Event, session: Session, link: NodeLink) -> Event | None:
-        message = self._intercepted(_message(event, EVENT, session, link))
-        return None if message is None else Event(message.channel, message.form, message.body)
-
-    def _intercepted(self, message: Message) -> Message | None:
         try:
-            return self._run_receive(message)
+            message = self._run_receive(_message(event, EVENT, session, link))
         except HookError:
             return None
+        return Event(message.channel, message.form, message.body)
 
     def _run_receive(self, message: Message) -> Message:
         """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""

@@ -66,6 +66,7 @@ class Driver:
         """Somebody waits for room."""
         self._hooks = hooks
         self._limit = config.limits.waiting_messages
+        self._short_bytes = min(LARGE_BODY_BYTES, config.limits.message_bytes)
         self._announcers = announcers
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
@@ -248,7 +249,7 @@ class Driver:
         if session is None or len(session.waiting) >= self._limit or session.stalled:
             return None
         form, body = (BYTES, data) if type(data) is bytes else encode(data)
-        if len(body) > LARGE_BODY_BYTES:
+        if len(body) > self._short_bytes:
             return None
         session.waiting.append(Event(0, form, body))
         if not session.awake:

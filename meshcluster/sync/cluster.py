@@ -177,7 +177,10 @@ class Cluster(HookPlacing):
             portal.run(lambda: self._cluster._place(point, function, **filters))
 
     def _displace(self, function: Any) -> int:
-        return self._cluster._displace(function)
+        portal = self._portal
+        if portal is None:
+            return self._cluster._displace(function)
+        return portal.run(lambda: self._cluster._displace(function))
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshcluster.errors import HookRejected
+from meshcluster.errors import HookRejected, RemoteError
 from meshcluster.node import effects as fx
 from meshcluster.node.links import State
 from meshcluster.node.queries import Gathering
@@ -171,3 +171,18 @@ def test_a_batch_without_events_is_taken_at_once(two: Two) -> None:
     frame = codec.encode_frame(Batch(1, 0, 0, [Question(1, 0, 2, b"?")]))
     two.other.node.frames_received(two.far, [frame], 0.0)
     assert two.session(two.other).taken == len(frame)
+
+
+def test_a_question_that_a_receive_hook_stops_is_answered_so_at_once(two: Two) -> None:
+    def veto(message: Message) -> None:
+        raise HookRejected("not you")
+
+    two.other.hooks.add("receive", veto)
+    session = two.session(two.one)
+    gathering = Gathering(5, 30.0)
+    asked = [(session, session.peer.service, Question(5, 0, 2, b"?"))]
+    two.one.node.ask(gathering, 0.0, asked, list)
+    carry(two.one, two.near, two.other, two.far)
+    (error,) = gathering.errors.values()
+    assert isinstance(error, RemoteError)
+    assert error.kind == "HookRejected"

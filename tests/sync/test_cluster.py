@@ -28,6 +28,13 @@ from meshcluster import (
 from meshcluster.config import ClusterConfig, Limits
 
 
+@pytest.fixture(params=["fastest loop", "plain loop"], autouse=True)
+def loop(request, monkeypatch):
+    """The loops that a cluster may find: uvloop where it is installed, else asyncio's own."""
+    if request.param == "plain loop":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+
+
 @pytest.fixture
 def join(beacon_port):
     """Joins members of a mesh of this test's own; all leave at its end."""
@@ -274,6 +281,32 @@ def test_events_and_questions_wait_for_the_first_hook(pair):
     assert take(queue_of(other, "event")).data == "early"
     other.hook("query")(lambda question: question.data)
     assert list(query.wait(10).values()) == ["early?"]
+
+
+def test_hooks_may_be_placed_and_taken_by_many_threads(join):
+    one, wrong = join(), []
+
+    def place_and_take():
+        for _ in range(500):
+
+            def hook(message):
+                pass
+
+            one.hook("event")(hook)
+            if (count := one.unhook(hook)) != 1:
+                wrong.append(count)
+
+    threads = [threading.Thread(target=place_and_take) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_wait_for_services_says_how_many_there_were(join):

@@ -1,6 +1,7 @@
 """The way from blocking code into a loop of its own, and out again when it ends."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -9,9 +10,11 @@ from meshcluster import ClusterError, NotJoined
 from meshcluster.sync.portal import Portal
 
 
-@pytest.fixture
-def portal():
-    """A portal; its thread and loop end with the test."""
+@pytest.fixture(params=["fastest loop", "plain loop"])
+def portal(request, monkeypatch):
+    """A portal over either loop there may be; its thread and loop end with the test."""
+    if request.param == "plain loop":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
     made = Portal("test-portal")
     yield made
     if threads():
