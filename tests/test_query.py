@@ -11,6 +11,7 @@ from meshcluster import (
     AsyncCluster,
     ConfigError,
     EncodeError,
+    HookRejected,
     NoResponder,
     NoRoute,
     NoServices,
@@ -171,6 +172,18 @@ async def test_a_failure_is_told_by_name_and_hinders_no_other(asker, responder, 
     assert isinstance(errors["broken"], RemoteError)
     assert str(errors["broken"]) == f"{errors['broken'].service.name} raised ValueError: inside"
     assert isinstance(errors["deaf"], NoResponder)
+
+
+async def test_a_question_that_a_hook_stops_is_answered_at_once(asker, responder):
+    member = await responder("picky", lambda question: 1)
+
+    @member.hook("receive")
+    def veto(message):
+        raise HookRejected("not today")
+
+    query = asker.query("x", timeout=3600)
+    assert await soon(query.wait()) == {}
+    assert [error.kind for error in query.errors.values()] == ["HookRejected"]
 
 
 async def test_who_leaves_while_asked_is_lost_at_once(asker, responder, silent):

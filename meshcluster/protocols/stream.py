@@ -20,6 +20,20 @@ JOIN_BYTES = 64 * 1024
 """Longer frames are written by themselves: copying them into one write costs more than it saves."""
 
 
+async def close_server(server: asyncio.AbstractServer) -> None:
+    """Closes a server without losing a connection that is half accepted.
+
+    asyncio makes the transport of an accepted connection a turn later, and when the server was
+    closed in between the socket is leaked. So accepting stops first.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in getattr(server, "sockets", ()):
+        loop.remove_reader(listener.fileno())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    server.close()
+
+
 class StreamLink(asyncio.BufferedProtocol):
     """A link over any asyncio stream transport; also the protocol object of that transport.
 

@@ -7,7 +7,7 @@ import asyncio
 from ..errors import ConfigError
 from ..model import Endpoint
 from .base import Accept, Context, Props
-from .stream import StreamLink
+from .stream import StreamLink, close_server
 
 
 class TcpHandler:
@@ -51,4 +51,4 @@ class TcpHandler:
     async def close(self) -> None:
         """Closes the port."""
         if self._server is not None:
-            self._server.close()
+            await close_server(self._server)

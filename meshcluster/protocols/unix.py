@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..model import Endpoint
 from .base import Accept, Context, Props
-from .stream import StreamLink
+from .stream import StreamLink, close_server
 
 MAX_PATH_BYTES = 103
 """The shortest limit among systems (macOS: 104 with its end)."""
@@ -94,7 +94,7 @@ class UnixHandler:
     async def close(self) -> None:
         """Closes and removes the socket, then the lock."""
         if self._server is not None:
-            self._server.close()
+            await close_server(self._server)
         if self._lock >= 0:
             unlock(self._path, self._lock)
             self._lock = -1

@@ -72,6 +72,10 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ends: dict[NodeLink, LinkEnd] = {}
+        self._closing: set[LinkEnd] = set()
+        """Ends that were closed and have not said yet that they are lost."""
+        self._link_closed = asyncio.Event()
+        self._left = False
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._queries: dict[int, QuerySink] = {}
         self._query_ids = itertools.count(1)
@@ -196,6 +200,8 @@ class Driver:
 
     def accept(self, scheme: str, number: int | None, link: Link) -> LinkEnd | None:
         """From a handler: a link is open, dialled as ``number`` or by somebody else."""
+        if self._left:
+            return None
         node_link = self.node.link_opened(
             scheme, link.remote, self._loop.time(), local=link.local, number=number
         )
@@ -213,6 +219,8 @@ class Driver:
 
     def link_lost(self, end: LinkEnd, reason: str, *, fault: bool) -> None:
         """From a link."""
+        self._closing.discard(end)
+        self._link_closed.set()
         if self._ends.pop(end.node_link, None) is not None:
             self.node.link_lost(end.node_link, reason, self._loop.time(), fault=fault)
             self.step()
@@ -403,6 +411,7 @@ class Driver:
         end = self._ends.pop(effect.link, None)
         if end is None:
             return
+        self._closing.add(end)
         if effect.abort:
             end.link.abort()
         else:
@@ -443,6 +452,7 @@ class Driver:
         except TimeoutError:
             logger.warning("left with messages that nobody acknowledged")
         self._idle = None
+        self._left = True
         self.node.leave(self._loop.time())
         self.step()
         await self._close()
@@ -458,5 +468,18 @@ class Driver:
         await asyncio.gather(*dials, return_exceptions=True)
         for handler in self._handlers.values():
             await handler.close()
+        await self._links_closed()
         await self.runner.close()
         self.room()
+
+    async def _links_closed(self) -> None:
+        """Waits until the last frames are written; who does not read them is cut off."""
+        try:
+            async with asyncio.timeout(self.config.limits.leave_seconds):
+                while self._closing:
+                    self._link_closed.clear()
+                    await self._link_closed.wait()
+        except TimeoutError:
+            for end in self._closing:
+                end.link.abort()
+        await asyncio.sleep(0)

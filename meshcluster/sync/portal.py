@@ -86,6 +86,8 @@ class Portal:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):  # what they closed ends a turn or two later
+            await asyncio.sleep(0)
 
     @property
     def inside(self) -> bool:
