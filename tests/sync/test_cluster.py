@@ -8,6 +8,7 @@ import threading
 from contextlib import ExitStack
 from functools import partial
 
+import psutil
 import pytest
 
 import meshcluster
@@ -131,10 +132,11 @@ def test_who_left_may_join_again_with_the_same_hooks(join, beacon_port):
 )
 def test_a_join_that_fails_says_why_and_leaves_nothing_behind(beacon_port, settings, error):
     cluster = Cluster()
-    held = len(os.listdir("/proc/self/fd")), threading.active_count()
+    process = psutil.Process()
+    held = process.num_fds(), process.num_threads()
     with pytest.raises(error):
         cluster.join(**{"port": beacon_port, **settings})
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == held
+    assert (process.num_fds(), process.num_threads()) == held
     cluster.join(port=beacon_port)
     cluster.leave()
 
