@@ -132,11 +132,10 @@ def test_who_left_may_join_again_with_the_same_hooks(join, beacon_port):
 )
 def test_a_join_that_fails_says_why_and_leaves_nothing_behind(beacon_port, settings, error):
     cluster = Cluster()
-    process = psutil.Process()
-    held = process.num_fds(), process.num_threads()
+    held = psutil.Process().num_fds(), threading.active_count()
     with pytest.raises(error):
         cluster.join(**{"port": beacon_port, **settings})
-    assert (process.num_fds(), process.num_threads()) == held
+    assert (psutil.Process().num_fds(), threading.active_count()) == held
     cluster.join(port=beacon_port)
     cluster.leave()
 
@@ -254,9 +253,8 @@ def test_a_late_hook_is_told_each_known_member_once(join):
     late.wait_for_services(3)
     found = queue_of(late, "service.discovered")
     join("d")
-    told = [take(found).tags for _ in range(4)]
-    assert sorted(told[:3]) == [("a",), ("b",), ("c",)]
-    assert told[3] == ("d",)
+    told = [take(found).tags[0] for _ in range(4)]
+    assert (set(told[:3]), told[3]) == ({"a", "b", "c"}, "d")
     late.wait_for_services(4)
     assert found.empty()
 
