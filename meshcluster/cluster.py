@@ -20,10 +20,10 @@ from .hooks.placing import HookPlacing
 from .model import Endpoint, Identity, Service
 from .node.node import Node
 from .node.queries import Asked, Gathering
-from .node.resolver import Resolver, Words
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
+from .resolver import Resolver, Words
 from .runtime import host
 from .runtime.driver import Driver
 from .runtime.runners import LoopRunner, Runner
@@ -236,7 +236,7 @@ class AsyncCluster(HookPlacing):
 
     @property
     def tags(self) -> Tags:
-        """Our own tags: a sequence, with ``append``, ``remove`` and ``replace``."""
+        """Our own tags: a sequence, with methods that change it (see ``Tags``)."""
         return self._tags
 
     def _change_tags(self, change: Change) -> None:

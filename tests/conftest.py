@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 GRACE_SECONDS = 2.0
 FIRST_PORT, PORTS = 20_000, 10_000  # below the range that systems give out by themselves
@@ -29,6 +30,11 @@ except ImportError:
     pass
 else:
     uvloop.new_event_loop().close()
+
+# The same values in every run, whatever the machine; `--hypothesis-profile=random` tries others.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("fixed")
 
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count()

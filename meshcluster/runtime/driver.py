@@ -24,9 +24,9 @@ from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
 from ..node.queries import Asked, Gathering
-from ..node.resolver import Words
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
+from ..resolver import Words
 from ..wire.body import BYTES, encode
 from ..wire.frames import RAISED, Answer, AnyMessage, Event
 from ..wire.message import ANSWER

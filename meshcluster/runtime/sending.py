@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .. import resolver as resolving
 from ..config import ClusterConfig, check_channel, check_words
 from ..errors import Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import Service
-from ..node import resolver as resolving
 from ..node.membership import Peer
 from ..node.node import Node
 from ..node.queries import Asked
-from ..node.resolver import Resolver, Words
 from ..node.session import Session
+from ..resolver import Resolver, Words
 from ..wire import body as bodies
 from ..wire.frames import Question
 from ..wire.message import EVENT, QUESTION, Message

@@ -21,8 +21,8 @@ from ..errors import ClusterError, NotJoined
 from ..hooks.placing import HookPlacing
 from ..model import Service
 from ..node.queries import Gathering
-from ..node.resolver import Resolver, Words
 from ..query import OnEvent
+from ..resolver import Resolver, Words
 from ..runtime.driver import Driver
 from ..runtime.runners import HookCalls, ThreadRunner
 from ..runtime.sending import Part
@@ -189,7 +189,7 @@ class Cluster(HookPlacing):
 
     @property
     def tags(self) -> Tags:
-        """Our own tags: a sequence, with ``append``, ``remove`` and ``replace``."""
+        """Our own tags: a sequence, with methods that change it (see ``Tags``)."""
         return self._tags
 
     def _change_tags(self, change: Change) -> None:
