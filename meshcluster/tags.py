@@ -44,6 +44,29 @@ class Tags(Sequence[str]):
         check_tags(new)
         self._change(lambda old: new)
 
+    def map(self, old: str, new: str | None) -> None:
+        """Puts ``new`` in the place of ``old``; nothing happens if ``old`` is not there.
+
+        A ``new`` that stood elsewhere moves there; an empty one, or None, changes nothing.
+
+        Raises:
+            ConfigError, MessageTooLarge: see ``append``.
+        """
+        if not new:
+            check_tags((old,))
+            return
+        check_tags((old, new))
+        self._change(lambda tags: _mapped(tags, old, new))
+
+    def mappend(self, old: str, new: str) -> None:
+        """Takes ``old`` away, if it is there, and adds ``new`` at the end, if it is not there.
+
+        Raises:
+            ConfigError, MessageTooLarge: see ``append``.
+        """
+        check_tags((old, new))
+        self._change(lambda tags: tuple(dict.fromkeys((*(t for t in tags if t != old), new))))
+
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
@@ -67,3 +90,9 @@ class Tags(Sequence[str]):
 
     def __repr__(self) -> str:
         return repr(list(self._read()))
+
+
+def _mapped(tags: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
+    if old not in tags:
+        return tags
+    return tuple(new if tag == old else tag for tag in tags if tag == old or tag != new)

@@ -70,6 +70,71 @@ def test_replace_sets_all_anew_each_once():
     assert member.announced == [("b", "a")]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "tags"),
+    [
+        ("b", "x", "a x c"),
+        ("a", "x", "x b c"),
+        ("z", "x", "a b c"),
+        ("b", "c", "a c"),
+        ("c", "a", "b a"),
+        ("z", "a", "a b c"),
+        ("b", "b", "a b c"),
+        ("b", "", "a b c"),
+        ("b", None, "a b c"),
+    ],
+)
+def test_map_puts_a_tag_in_the_place_of_another_and_doubles_none(old, new, tags):
+    member = Member("a", "b", "c")
+    member.tags.map(old, new)
+    assert member.said == tuple(tags.split())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "tags"),
+    [
+        ("b", "x", "a c x"),
+        ("z", "x", "a b c x"),
+        ("b", "a", "a c"),
+        ("z", "a", "a b c"),
+        ("b", "b", "a c b"),
+        ("z", "z", "a b c z"),
+    ],
+)
+def test_mappend_takes_one_away_and_adds_the_other_at_the_end(old, new, tags):
+    member = Member("a", "b", "c")
+    member.tags.mappend(old, new)
+    assert member.said == tuple(tags.split())
+
+
+@pytest.mark.parametrize("change", ["map", "mappend"])
+def test_a_mapping_is_announced_once(change):
+    member = Member("a", "b")
+    getattr(member.tags, change)("a", "x")
+    assert len(member.announced) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        ("map", "", "x"),
+        ("map", "", None),
+        ("map", None, "x"),
+        ("map", "a", 5),
+        ("map", "a", "two\nlines"),
+        ("mappend", "a", ""),
+        ("mappend", "a", None),
+        ("mappend", "", "x"),
+        ("mappend", "x" * 65, "x"),
+    ],
+)
+def test_what_is_no_tag_is_not_mapped(change, old, new):
+    member = Member("a", "b")
+    with pytest.raises(ConfigError):
+        getattr(member.tags, change)(old, new)
+    assert member.announced == []
+
+
 @pytest.mark.parametrize("wrong", ["", "x" * 65, "two\nlines", 5, None])
 def test_a_word_that_is_no_tag_changes_nothing(wrong):
     member = Member("web")
