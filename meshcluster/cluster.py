@@ -69,7 +69,9 @@ class AsyncCluster(HookPlacing):
     """
 
     def __init__(self) -> None:
-        self._hooks = HookRegistry(allow_async=self._allow_async)
+        self._hooks = HookRegistry(
+            allow_async=self._allow_async, clock=time.perf_counter, lock=threading.Lock()
+        )
         self._id = os.urandom(16)
         self._boot = 0
         self.joined: Driver | None = None
@@ -256,6 +258,14 @@ class AsyncCluster(HookPlacing):
     def dropped(self) -> dict[str, int]:
         """How much was dropped since joining, by reason. A copy."""
         return self._driver.node.counters.as_dict()
+
+    @property
+    def slow_hooks(self) -> dict[str, int]:
+        """How often each ``send``, ``receive`` or ``service.validate`` hook took over 50 ms, by
+        its name, since this object was made. A copy.
+        """
+        timing = self._hooks.timing
+        return {} if timing is None else timing.as_dict()
 
     async def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0

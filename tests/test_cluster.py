@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -295,6 +296,30 @@ async def test_interceptors_keep_replace_and_veto_in_their_order(pair):
     await one.send("x", resolve="other")
     assert (await soon(heard.get())).data == "xabc"
     assert other.dropped["receive: HookRejected"] == 1
+
+
+def slow(_):
+    time.sleep(0.06)
+
+
+async def test_interceptors_that_hold_the_member_up_are_told(join):
+    cluster = AsyncCluster()
+    assert cluster.slow_hooks == {}
+    for point in ("send", "receive", "service.validate"):
+        cluster.hook(point)(slow)
+    one, other = await join("one", cluster=cluster), await join("other")
+    await one.wait_for_services()
+    await other.wait_for_services()
+    heard = queue_of(other, "event")
+    await one.send("x", resolve="other")
+    await soon(heard.get())
+    name = f"hook {__name__}.slow"
+    assert one.slow_hooks == {name: 2}  # once it validated, once it sent
+    one_heard = queue_of(one, "event")
+    await other.send("x", resolve="one")
+    await soon(one_heard.get())
+    assert one.slow_hooks == {name: 3}
+    assert other.slow_hooks == {}
 
 
 async def test_a_veto_is_raised_at_the_sender(pair):

@@ -8,17 +8,22 @@ messages are immutable and no hook can half-change one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import HookFailed, HookRejected
 from ..model import Service
 from ..wire.message import Message
 
+if TYPE_CHECKING:
+    from .timing import Timing
+
 Function = Callable[..., Any]
 
 
-def intercept(functions: Sequence[Function], message: Message) -> Message:
-    """The message as the interceptors leave it.
+def intercept(
+    functions: Sequence[Function], message: Message, timing: Timing | None = None
+) -> Message:
+    """The message as the interceptors leave it. ``timing`` notes the slow ones.
 
     Raises:
         HookRejected: one of them vetoed.
@@ -26,7 +31,7 @@ def intercept(functions: Sequence[Function], message: Message) -> Message:
     """
     for function in functions:
         try:
-            changed = function(message)
+            changed = function(message) if timing is None else timing.call(function, message)
         except HookRejected:
             raise
         except Exception as error:
@@ -39,20 +44,21 @@ def intercept(functions: Sequence[Function], message: Message) -> Message:
     return message
 
 
-def validate(functions: Sequence[Function], service: Service) -> bool:
-    """Whether all of them accept the service.
+def validate(functions: Sequence[Function], service: Service, timing: Timing | None = None) -> bool:
+    """Whether all of them accept the service. ``timing`` notes the slow ones.
 
     Raises:
         HookFailed: one of them broke; the service must not be taken in.
     """
     for function in functions:
         try:
-            if function(service) is False:
-                return False
+            accepted = function(service) if timing is None else timing.call(function, service)
         except HookRejected:
             return False
         except Exception as error:
             raise HookFailed(f"{name_of(function)} raised {error!r}") from error
+        if accepted is False:
+            return False
     return True
 
 

@@ -52,6 +52,9 @@ class HookPlacing:
                 with a protocol sees only the receivers that are reached by it.
             order: lower runs earlier; equal ones run in the order in which they were placed.
 
+        ``send``, ``receive`` and ``service.validate`` hooks run inside the member and must be
+        short: one that takes over 50 ms is warned of once and counted in ``slow_hooks``.
+
         Raises:
             ConfigError: no such point, a filter that does not apply, or an ``async def`` where
                 only plain functions can run.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..config import check_channel
 from ..errors import ConfigError
 from .chain import Function, name_of
 from .points import POINTS
+from .timing import Timing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +41,18 @@ class Hook:
 
 
 class HookRegistry:
-    """Adds, removes and looks up hooks. ``allow_async`` is False on the blocking cluster."""
+    """Adds, removes and looks up hooks. ``allow_async`` is False on the blocking cluster.
 
-    def __init__(self, *, allow_async: bool) -> None:
+    ``clock`` measures the interceptors (None: nobody does), ``lock`` guards what it counts.
+    """
+
+    def __init__(
+        self, *, allow_async: bool, clock: Callable[[], float] | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:  # fmt: skip
         self._allow_async = allow_async
+        self.timing = None if clock is None else Timing(clock, lock)
+        """To be handed to the chains of interceptors."""
         self._hooks: dict[str, tuple[Hook, ...]] = dict.fromkeys(POINTS, ())
         self.send_hooks: tuple[Hook, ...] = ()
         """``hooks("send")`` without a call: every message looks here."""

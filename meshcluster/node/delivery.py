@@ -138,7 +138,7 @@ class Delivery:
         """The message as the ``receive`` hooks leave it; counts what they drop and raises why."""
         chain = self._hooks.chain("receive", message.channel, message.protocol)
         try:
-            return intercept(chain, message)
+            return intercept(chain, message, self._hooks.timing)
         except HookError as error:
             self.hook_stopped("receive", error)
             raise

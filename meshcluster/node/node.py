@@ -270,7 +270,8 @@ class Node:
 
     def _accepts(self, service: Service) -> bool:
         try:
-            return validate(self.hooks.chain("service.validate"), service)
+            chain = self.hooks.chain("service.validate")
+            return validate(chain, service, self.hooks.timing)
         except HookError as error:
             self._delivery.hook_stopped("service.validate", error)
             return False

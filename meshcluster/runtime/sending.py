@@ -247,7 +247,7 @@ class Sender:
 
     def _intercepted(self, message: Message, receivers: Receivers) -> Part:
         chain = self._hooks.chain("send", message.channel, message.protocol)
-        changed = intercept(chain, message)
+        changed = intercept(chain, message, self._hooks.timing)
         if len(changed.body) > self._limits.message_bytes:
             raise MessageTooLarge(f"a send hook made a message of {len(changed.body)} bytes")
         if changed.receivers != message.receivers:

@@ -204,6 +204,11 @@ class Cluster(HookPlacing):
         """How much was dropped since joining, by reason. A copy."""
         return self._driver.node.counters.as_dict()
 
+    @property
+    def slow_hooks(self) -> dict[str, int]:
+        """How often a hook inside the member was slow; see ``AsyncCluster.slow_hooks``."""
+        return self._cluster.slow_hooks
+
     def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
     ) -> tuple[Service, ...]:

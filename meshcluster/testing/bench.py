@@ -18,9 +18,12 @@ class Bench:
     """One node on the bench, at an address, with what it has put out so far."""
 
     def __init__(self, number: int, **config: Any) -> None:
-        """``config`` is the node's; ``endpoints`` and ``spoken`` are handed to it as they are."""
+        """``config`` is the node's; ``endpoints`` and ``spoken`` are handed to it as they are.
+
+        ``clock`` measures its interceptors.
+        """
         name = config.pop("name", f"n{number}")
-        self.hooks = HookRegistry(allow_async=False)
+        self.hooks = HookRegistry(allow_async=False, clock=config.pop("clock", None))
         self.address: Address = (f"10.0.0.{number}", 1000 + number)
         endpoints = config.pop("endpoints", [Endpoint("tcp", {"port": number})])
         spoken = config.pop("spoken", {"tcp": False, "unix": True})

@@ -16,8 +16,8 @@ from meshcluster.wire.message import Message
 class Two:
     """Two benches with an open link."""
 
-    def __init__(self) -> None:
-        self.one, self.other = Bench(1), Bench(2)
+    def __init__(self, **config: object) -> None:
+        self.one, self.other = Bench(1), Bench(2, **config)
         introduce(self.one, self.other)
         self.near, self.far = connect(self.one, self.other)
         for each in (self.one, self.other):
@@ -186,3 +186,17 @@ def test_a_question_that_a_receive_hook_stops_is_answered_so_at_once(two: Two) -
     (error,) = gathering.errors.values()
     assert isinstance(error, RemoteError)
     assert error.kind == "HookRejected"
+
+
+def test_slow_receive_hooks_are_counted() -> None:
+    clock = iter(range(1000)).__next__  # each look is a second later
+    two = Two(clock=clock)
+    two.other.hooks.add("receive", len_of_body)
+    two.put(event("a"), event("b"), Question(1, 0, 2, b"?"))
+    timing = two.other.hooks.timing
+    assert timing is not None
+    assert timing.as_dict() == {f"hook {__name__}.len_of_body": 3}
+
+
+def len_of_body(message: Message) -> None:
+    len(message.body)

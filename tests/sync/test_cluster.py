@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 
@@ -330,6 +331,22 @@ def test_service_validate_refuses_members(join):
     join("good")
     assert take(found).tags == ("good",)
     assert [service.tags for service in picky.services] == [("good",)]
+
+
+def test_interceptors_that_hold_a_sender_up_are_told(pair):
+    one, other = pair
+
+    @one.hook("send")
+    def slow(message):
+        time.sleep(0.06)
+
+    heard = queue_of(other, "event")
+    one.send("x", resolve="other")
+    assert take(heard).data == "x"
+    ((name, count),) = one.slow_hooks.items()
+    assert name.endswith("slow")
+    assert count == 1
+    assert other.slow_hooks == {}
 
 
 def test_interceptors_replace_and_veto(pair):
