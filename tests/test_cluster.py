@@ -308,17 +308,17 @@ async def test_interceptors_that_hold_the_member_up_are_told(join):
     for point in ("send", "receive", "service.validate"):
         cluster.hook(point)(slow)
     one, other = await join("one", cluster=cluster), await join("other")
+    heard = queue_of(one, "event")
     await one.wait_for_services()
     await other.wait_for_services()
-    heard = queue_of(other, "event")
+    (name,) = one.slow_hooks
+    assert name == f"hook {__name__}.slow"
+    validated = one.slow_hooks[name]
     await one.send("x", resolve="other")
-    await soon(heard.get())
-    name = f"hook {__name__}.slow"
-    assert one.slow_hooks == {name: 2}  # once it validated, once it sent
-    one_heard = queue_of(one, "event")
+    assert one.slow_hooks[name] == validated + 1
     await other.send("x", resolve="one")
-    await soon(one_heard.get())
-    assert one.slow_hooks == {name: 3}
+    await soon(heard.get())
+    assert one.slow_hooks[name] == validated + 2
     assert other.slow_hooks == {}
 
 
