@@ -375,6 +375,41 @@ def test_any_bytes_are_read_as_a_type_or_refused(form, data, wanted):
         pass
 
 
+def wrapped(inner):
+    """An extension that holds something: rarely what an encoder would put there."""
+    codes = some.integers(-1, 6)
+    told = some.tuples(
+        some.sampled_from(["2024-01-01T12:00:00", "2024-01-01", "9999-12-31T23:59:59+24", ""]),
+        some.integers(-1, 2),
+        some.sampled_from(["", "0", "-5400000000", "x", "9" * 25]),
+        some.sampled_from(["", "UTC", "Europe/Berlin", "..", "Europe", "\0"]),
+    )
+    held = inner.map(packed) | some.binary(max_size=12) | told.map(packed)
+    return some.builds(Ext, codes, held)
+
+
+hostile = some.recursive(
+    some.none() | some.integers(-(2**63), 2**64 - 1) | some.floats() | some.text(max_size=5),
+    lambda inner: some.one_of(
+        some.lists(inner, max_size=3),
+        some.lists(some.lists(inner, min_size=2, max_size=2), max_size=3),
+        some.dictionaries(some.text(max_size=3) | some.integers(0, 9), inner, max_size=3),
+        wrapped(inner),
+    ),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=600)
+@given(hostile.map(packed))
+def test_extensions_around_anything_are_a_sendable_value_or_refused(data):
+    try:
+        value = body.decode(EXTENDED, data)
+    except DecodeError:
+        return
+    assert_arrives_exactly(value)
+
+
 @thorough
 @given(values, some.integers(0, 400), some.binary(max_size=3))
 def test_a_damaged_body_is_read_or_refused(value, place, damage):

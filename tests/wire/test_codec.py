@@ -206,6 +206,8 @@ def test_any_bytes_are_read_or_refused(data):
     is_read_or_refused(decode_frame, data)
     is_read_or_refused(decode_datagram, data)
     is_read_or_refused(decode_datagram, DATAGRAM_MAGIC + data)
+    is_read_or_refused(check_preface, data)
+    is_read_or_refused(check_preface, preface()[: 8 - len(data)] + data)
 
 
 @thorough

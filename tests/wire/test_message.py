@@ -1,8 +1,14 @@
 """The message as hooks see it: immutable, decoded on demand, replaced whole."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from meshcluster.errors import DecodeError, EncodeError
 from meshcluster.model import Identity, Service
@@ -59,6 +65,42 @@ def test_the_value_is_read_as_a_type():
     assert saying([{"x": 1}]).read(list[Point]) == [Point(1)]
     with pytest.raises(DecodeError, match="x"):
         saying({"x": "one"}).read(Point)
+
+
+@dataclass
+class Nested:
+    """What a program might read a message as."""
+
+    at: datetime
+    points: list[Point]
+    names: dict[str, frozenset[int]]
+    id: UUID | None = None
+
+
+WANTED = [int, str, bytes, list, dict[str, int], tuple[int, ...], set[str], datetime, Decimal]
+WANTED += [Point, Nested, list[Nested], Nested | int]
+plain = some.recursive(
+    some.none() | some.integers(0, 99) | some.text(max_size=9) | some.datetimes().map(str),
+    lambda inner: some.one_of(
+        some.lists(inner, max_size=3),
+        some.dictionaries(some.sampled_from(["x", "at", "points", "names", "id"]), inner),
+    ),
+)
+
+
+@settings(max_examples=400)
+@given(
+    some.integers(-1, 6),
+    some.binary(max_size=40) | plain.map(msgspec.msgpack.encode),
+    some.sampled_from(WANTED),
+)
+def test_anything_is_read_as_what_is_wanted_or_refused(form, data, wanted):
+    message = Message(ADA, 0, form, data)
+    for look in (lambda: message.read(wanted), lambda: message.data):
+        try:
+            look()
+        except DecodeError:
+            pass
 
 
 @pytest.mark.parametrize("field", ["service", "channel", "form", "body", "protocol", "kind"])

@@ -18,9 +18,9 @@ def stream_of(*frames):
     return b"".join(HEADER.pack(len(frame)) + frame for frame in frames)
 
 
-def arrive(splitter, data, at_most=LIMIT):
+def arrive(splitter, data, at_most=LIMIT, frames=None):
     """Has bytes arrive, in as many reads as the buffer needs; gives the frames."""
-    frames, rest = [], memoryview(data)
+    frames, rest = [] if frames is None else frames, memoryview(data)
     while rest:
         room = splitter.buffer()
         count = min(len(room), len(rest), at_most)
@@ -51,6 +51,53 @@ def test_any_chunking_gives_the_same_frames(frames, sizes):
         found += arrive(splitter, stream[:size])
         stream = stream[size:]
     assert found == frames
+
+
+def outcome(data, limit, sizes):
+    """The frames that come of bytes that arrive in chunks, and whether the stream was refused."""
+    splitter, frames = Splitter(limit), []
+    arrived = 0
+    for size in [*sizes, len(data)]:
+        chunk, data = data[:size], data[size:]
+        try:
+            arrive(splitter, chunk, frames=frames)
+        except DecodeError:
+            return frames, True
+        arrived += len(chunk)
+        assert len(splitter.buffer()) <= max(BUFFER_BYTES, 2 * arrived)
+    return frames, False
+
+
+def said(data, limit):
+    """The same, told by the format alone."""
+    frames = []
+    while len(data) >= HEADER.size:
+        (length,) = HEADER.unpack_from(data)
+        if length > limit:
+            return frames, True
+        if len(data) < HEADER.size + length:
+            break
+        frames.append(data[HEADER.size : HEADER.size + length])
+        data = data[HEADER.size + length :]
+    return frames, False
+
+
+lengths = some.integers(0, 30) | some.integers(0, 2**32 - 1) | some.integers(60_000, 70_000)
+pieces = some.one_of(
+    some.binary(max_size=40),  # bytes of anybody
+    some.binary(max_size=30).map(lambda frame: stream_of(frame)),
+    some.builds(lambda length, frame: HEADER.pack(length) + frame, lengths, some.binary()),  # lies
+)
+
+
+@settings(max_examples=400)
+@given(
+    some.lists(pieces, max_size=8).map(b"".join),
+    some.sampled_from([0, 20, 30, 65_536, LIMIT]),
+    some.lists(some.integers(1, 60), max_size=40),
+)
+def test_any_bytes_in_any_chunks_give_what_the_format_says(data, limit, sizes):
+    assert outcome(data, limit, sizes) == said(data, limit)
 
 
 def test_byte_by_byte_gives_the_same_frames():
