@@ -80,13 +80,11 @@ class UnixHandler:
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the name, inside our own runtime directory only."""
-        name = str(endpoint.props.get("name", ""))
-        if not _NAME.fullmatch(name):
-            raise ConnectionError("malformed socket name")
+        path = socket_path(self._root, endpoint.props.get("name"))
         loop = asyncio.get_running_loop()
         try:
             await loop.create_unix_connection(
-                lambda: StreamLink(accept, local=True), os.fspath(self._root / name)
+                lambda: StreamLink(accept, local=True), os.fspath(path)
             )
         except FileNotFoundError:
             raise ConnectionRefusedError("no such socket") from None
@@ -98,6 +96,17 @@ class UnixHandler:
         if self._lock >= 0:
             unlock(self._path, self._lock)
             self._lock = -1
+
+
+def socket_path(root: Path, name: object) -> Path:
+    """Where a socket of an advertised name is: always two steps below ``root``.
+
+    Raises:
+        ConnectionError: not a name that a member gives itself.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConnectionError("malformed socket name")
+    return root / name
 
 
 def lock(path: Path) -> int:

@@ -1,13 +1,19 @@
 """The one door: joining, telling of changes, names, limits, leaving."""
 
+from typing import Any, get_type_hints
+
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from meshcluster.config import Limits
 from meshcluster.errors import MessageTooLarge, NotJoined
 from meshcluster.node import effects as fx
 from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, connect, introduce
-from meshcluster.wire.frames import Beacon, Leave
+from meshcluster.wire import codec
+from meshcluster.wire.frames import Beacon, Datagram, Details, Leave, LinkFrame, ProbeReply
 
 
 def test_a_node_does_nothing_before_it_is_started() -> None:
@@ -124,3 +130,121 @@ def test_messages_to_a_member_that_is_lost_are_counted() -> None:
     session.put(Event(0, 1, b"late"))
     one.node.wake(session, 1.0)
     assert one.dropped["messages to a lost member"] == 4
+
+
+# --- hostile peers: frames that are well-formed, and nothing else ---
+
+IDS = [bytes([number]) * 16 for number in (1, 2, 3)]  # the node's own, a known one, a stranger
+SMALL = some.integers(0, 3) | some.integers(0, 2**64 - 1)
+KNOWN = {
+    "cluster": some.sampled_from(["default", "default", "other"]),
+    "id": some.sampled_from(IDS),
+    "boot": some.integers(0, 2),
+    "to": some.sampled_from([each + boot.to_bytes(8, "big") for each in IDS for boot in (1, 2)]),
+    "lane": some.sampled_from(["", "tcp", "tcp,unix", "nonsense"]),
+    "outcome": some.integers(0, 5),
+}
+described = some.builds(
+    Details,
+    name=some.sampled_from(["n1", "n2", "n3"]),
+    host=some.just("host"),
+    tags=some.just(()) | some.just(("web",)),
+    port=some.integers(0, 65535),
+    heartbeat_seconds=some.sampled_from([0.001, 1.0, 999_999.0]),
+    props=some.just({}),
+)
+
+
+def any_of(kind: Any) -> Any:
+    """Any value of a kind, by its annotations; what makes it credible is made likely."""
+    fields = {}
+    for name, hint in get_type_hints(kind).items():
+        if name in KNOWN:
+            fields[name] = KNOWN[name]
+        elif hint is int:
+            fields[name] = SMALL
+        elif hint == Details | None:
+            fields[name] = some.none() | described
+        else:
+            fields[name] = described if hint is Details else some.from_type(hint)
+    return some.builds(kind, **fields)
+
+
+happenings = some.one_of(
+    some.tuples(some.just("datagram"), some.integers(2, 4), some.one_of(
+        *map(any_of, Datagram.__args__))),
+    some.tuples(some.just("reply"), some.integers(2, 4)),
+    some.tuples(some.just("frame"), some.integers(0, 3), some.one_of(
+        *map(any_of, LinkFrame.__args__))),
+    some.tuples(some.just("link"), some.sampled_from(["10.0.0.2", "10.0.0.3", ""])),
+    some.tuples(some.just("refused"), some.integers(2, 4)),
+    some.tuples(some.just("lost"), some.integers(0, 3)),
+    some.tuples(some.just("time"), some.sampled_from([0.01, 0.3, 1.0, 40.0])),
+)  # fmt: skip
+
+
+class Besieged:
+    """A node that knows one member over an open link, and what comes at it."""
+
+    def __init__(self) -> None:
+        self.bench, self.friend, self.now = Bench(1, limits=Limits(members=3)), Bench(2), 0.0
+        introduce(self.bench, self.friend)
+        self.bench.node.start(0.0)
+        near, _ = connect(self.bench, self.friend)
+        self.node, self.links = self.bench.node, [near]
+        self.said: list[Any] = self.bench.datagrams()
+
+    def happen(self, name: str, *how: Any) -> None:
+        getattr(self, name)(*how)
+        self.said += self.bench.datagrams()
+        for link in self.links:
+            self.node.take_frames(link)
+        assert self.node.deadline() is not None, "it beacons as long as it lives"
+
+    def datagram(self, number: int, datagram: Any) -> None:
+        try:
+            data = codec.encode_datagram(datagram)
+        except (msgspec.EncodeError, UnicodeEncodeError, OverflowError):
+            return  # what nobody can write
+        self.node.datagram_received(data, (f"10.0.0.{number}", 1000 + number), self.now)
+
+    def reply(self, number: int) -> None:
+        """Somebody answers the node's last probe as its receiver would."""
+        nonces = [each.nonce for each in self.said if hasattr(each, "nonce")]
+        if nonces:
+            who, details = IDS[(number - 1) % 3], self.friend.node.details
+            self.datagram(number, ProbeReply("default", who, 1, nonces[-1], 7, details, False))
+
+    def frame(self, number: int, frame: Any) -> None:
+        try:
+            data = codec.encode_frame(frame)
+        except (msgspec.EncodeError, UnicodeEncodeError, OverflowError):
+            return
+        link = self.links[number % len(self.links)]
+        self.node.frames_received(link, [data], self.now)
+
+    def link(self, remote: str) -> None:
+        opened = self.node.link_opened("tcp", remote, self.now, local=not remote)
+        if opened is not None:
+            self.links.append(opened)
+            self.node.frames_received(opened, [codec.preface()], self.now)
+
+    def refused(self, number: int) -> None:
+        self.node.datagram_refused((f"10.0.0.{number}", 1000 + number), self.now)
+
+    def lost(self, number: int) -> None:
+        if number < len(self.links) - 1:
+            self.node.link_lost(self.links.pop(number + 1), "broke", self.now)
+
+    def time(self, seconds: float) -> None:
+        self.now += seconds
+        self.node.advance(self.now)
+
+
+@settings(max_examples=250)
+@given(some.lists(happenings, max_size=25))
+def test_no_well_formed_frame_breaks_a_node(story: list[Any]) -> None:
+    besieged = Besieged()
+    for happening in story:
+        besieged.happen(*happening)
+    assert len(besieged.bench.known) <= 3

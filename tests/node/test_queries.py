@@ -1,11 +1,14 @@
 """A query ends when all expected have answered, left or died; at its deadline; or cancelled."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from meshcluster.config import Limits
 from meshcluster.errors import (
     DecodeError,
     NoResponder,
+    NoRoute,
     NoServices,
     NotJoined,
     QueryTimeout,
@@ -288,6 +291,112 @@ def test_a_query_cancelled_while_settling_asks_nobody(asker, ada):
     asker.advance(0.3)
     assert ada.sessions == {}
     assert asker.told() == [(DONE, None)]
+
+
+# --- whatever happens ---
+
+NAMES = ["ada", "bob", "cat", "stranger"]
+EITHER, ANYBODY = some.integers(0, 1), some.sampled_from(NAMES)
+happenings = some.one_of(
+    some.tuples(
+        some.just("answer"), EITHER, ANYBODY,
+        some.sampled_from([ANSWERED, ANSWERED, RAISED, NO_RESPONDER, OVERLOADED, 77]),
+        some.sampled_from([1, None, ["KeyError", "x"]]),
+    ),
+    some.tuples(some.just("garbage"), EITHER, ANYBODY),
+    some.tuples(some.just("unreachable"), EITHER, ANYBODY),
+    some.tuples(some.just("gone"), ANYBODY, some.sampled_from(["left", "does not answer"])),
+    some.tuples(some.just("time passes"), some.sampled_from([0.1, 1.0, 3.0])),
+    some.tuples(some.just("cancel"), EITHER),
+    some.tuples(some.just("leave")),
+)  # fmt: skip
+
+
+class Story:
+    """Two queries of the same members, what happens to them, and what must stay true."""
+
+    def __init__(self, settled_at):
+        self.asker, self.now = Asker(), 0.0
+        self.peers = {name: member(name) for name in NAMES}
+        ada, bob, cat = (self.peers[name] for name in NAMES[:3])
+        first = self.asker.ask(ada, bob, cat, timeout=4.0)
+        second = self.asker.ask_whoever_is_there(
+            lambda: self.asker.asking(bob, ada), settled_at=settled_at, timeout=3.0
+        )
+        self.gatherings = [first, second]
+        self.told = {each.id: [] for each in self.gatherings}
+        self.ends = {}
+        self.look()
+
+    def happen(self, name, *how):
+        getattr(self, name.replace(" ", "_"))(*how)
+        self.look()
+
+    def answer(self, number, who, outcome, data):
+        self.asker.answer(self.gatherings[number], self.peers[who], data, outcome)
+
+    def garbage(self, number, who):
+        gathering, peer = self.gatherings[number], self.peers[who]
+        if self.asker.queries.expecting(gathering.id, peer.key):
+            message = Message(peer.service, 0, body.EXTENDED, b"\xc1", "tcp", ANSWER)
+            self.asker.queries.answered(gathering, peer.key, ANSWERED, message)
+
+    def unreachable(self, number, who):
+        gathering, peer = self.gatherings[number], self.peers[who]
+        if self.asker.queries.expecting(gathering.id, peer.key):
+            self.asker.queries.failed(gathering, peer.key, NoRoute("no way there"))
+
+    def gone(self, who, reason):
+        peer = self.peers[who]
+        if peer.service is not None:
+            service, peer.service = peer.service, None
+            self.asker.queries.member_gone(service, reason)
+            peer.service = peer.as_service()  # and is back at once
+
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.asker.advance(self.now)
+
+    def cancel(self, number):
+        self.asker.queries.cancel(self.gatherings[number])
+
+    def leave(self):
+        self.asker.queries.close(NotJoined("left"))
+
+    def look(self):
+        for effect in self.asker.effects:
+            self.told[effect.gathering.id].append(effect.name)
+        self.asker.effects.clear()
+        for gathering in self.gatherings:
+            self.look_at(gathering, self.told[gathering.id])
+
+    def look_at(self, gathering, told):
+        groups = [set(gathering.results), set(gathering.errors), set(gathering.remaining)]
+        assert sum(map(len, groups)) == len(set().union(*groups)) == len(gathering.expected)
+        assert set().union(*groups) == set(gathering.expected.values())
+        assert dict(gathering.order) == gathering.results
+        assert told.count(RESPONSE) == len(gathering.results)
+        assert told.count(ERROR) == len(gathering.errors)
+        assert gathering.over == (DONE in told)
+        if gathering.over:
+            assert told.index(DONE) == len(told) - 1
+            end = (*map(len, groups), gathering.failure)
+            assert self.ends.setdefault(gathering.id, end) == end
+            if isinstance(gathering.failure, QueryTimeout):
+                assert gathering.failure.missing == gathering.remaining
+        elif START in told:
+            assert gathering.waiting
+
+
+@settings(max_examples=400)
+@given(some.sampled_from([0.0, 1.5]), some.lists(happenings, max_size=30))
+def test_whatever_happens_everybody_asked_is_in_one_place_and_a_query_ends_once(settled_at, story):
+    told = Story(settled_at)
+    for happening in story:
+        told.happen(*happening)
+    told.happen("time passes", 100.0)
+    assert all(gathering.over for gathering in told.gatherings)
+    assert told.asker.schedule.next() is None
 
 
 # --- the gathering itself ---

@@ -421,12 +421,22 @@ def test_credit_told_on_a_link_that_broke_is_told_again():
     assert bob.heard == [event(b"more")]
 
 
+def meet_after_a_hello_was_lost(dialler, acceptor):
+    """The link broke when the acceptor had resumed and sent, and the dialler heard nothing."""
+    one = dialler.session
+    acceptor.session.resume(one.token, one.peer_token, one.received)
+    acceptor.send()
+    meet(dialler, acceptor)
+
+
 sizes = some.integers(0, 1500)
-happenings = some.tuples(
-    some.sampled_from(["event", "question", "send", "send", "receive", "take", "ack", "break"]),
-    some.booleans(),
-    sizes,
-)
+ORDINARY = ["event", "question", "send", "send", "receive", "twice", "take", "ack"]
+
+
+def stories(*names):
+    """What happens, to which of the two, and how large what is put is."""
+    happening = some.tuples(some.sampled_from([*ORDINARY, *names]), some.booleans(), sizes)
+    return some.lists(happening, max_size=60)
 
 
 def happen(name, half, other, size, told):
@@ -439,7 +449,14 @@ def happen(name, half, other, size, told):
         half.put(told[-1])
     elif name == "receive" and other.under_way:
         half.receive(other.under_way.popleft())
+    elif name == "twice" and other.under_way:
+        half.receive(other.under_way[0])
     elif name == "break":
+        meet(half, other)
+    elif name == "break twice":
+        meet_after_a_hello_was_lost(half, other)
+    elif name == "forget":
+        half.forget()
         meet(half, other)
     elif name == "send":
         half.send()
@@ -449,9 +466,8 @@ def happen(name, half, other, size, told):
         half.send_ack()
 
 
-@settings(deadline=None, max_examples=200)
-@given(some.lists(happenings, max_size=60))
-def test_whatever_happens_each_message_arrives_once_and_in_order(story):
+def live_through(story):
+    """Has a story happen, then peace; gives what each told and what the other heard of it."""
     ada, bob = pair(Limits(event_window_bytes=2000, unacked_bytes=4000))
     ada_told, bob_told = [], []
     for name, to_ada, size in story:
@@ -460,11 +476,30 @@ def test_whatever_happens_each_message_arrives_once_and_in_order(story):
         else:
             happen(name, bob, ada, size, bob_told)
     exchange(ada, bob)
-    for told, heard in ((ada_told, bob.heard), (bob_told, ada.heard)):
-        for kind in (Event, Question):
-            assert [m for m in heard if type(m) is kind] == [m for m in told if type(m) is kind]
     assert ada.session.idle
     assert bob.session.idle
+    return (ada_told, bob.heard), (bob_told, ada.heard)
+
+
+def of_kind(kind, messages):
+    return [message for message in messages if type(message) is kind]
+
+
+@settings(max_examples=300)
+@given(stories("break", "break twice"))
+def test_whatever_happens_each_message_arrives_once_and_in_order(story):
+    for told, heard in live_through(story):
+        for kind in (Event, Question):
+            assert of_kind(kind, heard) == of_kind(kind, told)
+
+
+@settings(max_examples=300)
+@given(stories("break", "break twice", "forget"))
+def test_whoever_forgets_what_still_arrives_does_so_at_most_once_and_in_order(story):
+    for told, heard in live_through(story):
+        for kind in (Event, Question):
+            rest = iter(of_kind(kind, told))
+            assert all(message in rest for message in of_kind(kind, heard))
 
 
 # --- being looked after ---

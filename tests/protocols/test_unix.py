@@ -1,6 +1,7 @@
 """UNIX sockets: for this user only, never robbed while alive, swept away when dead."""
 
 import asyncio
+import os
 import socket
 import stat
 import sys
@@ -8,13 +9,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as some
 
 from meshcluster import ConfigError, Endpoint
 from meshcluster.protocols import Context
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
 if sys.platform != "win32":
-    from meshcluster.protocols.unix import UnixHandler
+    from meshcluster.protocols.unix import UnixHandler, socket_path
 
 
 @pytest.fixture
@@ -142,6 +145,33 @@ def test_members_that_start_and_end_at_once_never_hinder_each_other(runtime_dir)
 async def test_a_malformed_name_is_not_dialled(handler, name):
     with pytest.raises(ConnectionError, match="malformed"):
         await handler().dial("", Endpoint("unix", {"name": name}), unwanted)
+
+
+pieces = some.sampled_from(["..", ".", "/", "\0", "\n", "0", "f", "0123456789abcdef", ".sock", "~"])
+names = some.one_of(
+    some.text(max_size=40),
+    some.lists(pieces, max_size=8).map("".join),
+    some.from_regex(r"[0-9a-f]{8}/[0-9a-f]{16}\.sock"),  # with anything before and after
+    some.from_regex(r"\A[0-9a-f]{8}/[0-9a-f]{16}\.sock\Z"),
+    some.integers(),
+    some.none(),
+)
+
+
+@settings(max_examples=500)
+@given(names)
+@example("0123456\uff17/0123456789abcdef.sock")  # a digit, but not one of ours
+@example("01234567/0123456789abcdef.sock\n")
+def test_any_name_is_refused_or_two_steps_below_the_root(name):
+    root = Path("/run/mesh")
+    try:
+        path = socket_path(root, name)
+    except ConnectionError:
+        return
+    assert path.parent.parent == root
+    assert path.suffix == ".sock"
+    assert str(path) == os.path.normpath(path)
+    assert not set(path.parts) & {"..", "."}
 
 
 async def test_a_name_where_nobody_listens_refuses(handler):
