@@ -389,7 +389,7 @@ class Story:
 
 
 @settings(max_examples=400)
-@given(some.sampled_from([0.0, 1.5]), some.lists(happenings, max_size=30))
+@given(some.sampled_from([0.0, 1.5]), some.lists(happenings, min_size=6, max_size=30))
 def test_whatever_happens_everybody_asked_is_in_one_place_and_a_query_ends_once(settled_at, story):
     told = Story(settled_at)
     for happening in story:

@@ -436,7 +436,7 @@ ORDINARY = ["event", "question", "send", "send", "receive", "twice", "take", "ac
 def stories(*names):
     """What happens, to which of the two, and how large what is put is."""
     happening = some.tuples(some.sampled_from([*ORDINARY, *names]), some.booleans(), sizes)
-    return some.lists(happening, max_size=60)
+    return some.lists(happening, min_size=20, max_size=80)  # or most would be very short
 
 
 def happen(name, half, other, size, told):
