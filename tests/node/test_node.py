@@ -242,6 +242,7 @@ class Besieged:
         self.node.advance(self.now)
 
 
+@pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=200)
 @given(some.lists(happenings, min_size=8, max_size=25))
 def test_no_well_formed_frame_breaks_a_node(story: list[Any]) -> None:

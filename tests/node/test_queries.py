@@ -388,6 +388,7 @@ class Story:
             assert gathering.waiting
 
 
+@pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=400)
 @given(some.sampled_from([0.0, 1.5]), some.lists(happenings, min_size=6, max_size=30))
 def test_whatever_happens_everybody_asked_is_in_one_place_and_a_query_ends_once(settled_at, story):

@@ -485,6 +485,7 @@ def of_kind(kind, messages):
     return [message for message in messages if type(message) is kind]
 
 
+@pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=300)
 @given(stories("break", "break twice"))
 def test_whatever_happens_each_message_arrives_once_and_in_order(story):
@@ -493,6 +494,7 @@ def test_whatever_happens_each_message_arrives_once_and_in_order(story):
             assert of_kind(kind, heard) == of_kind(kind, told)
 
 
+@pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=300)
 @given(stories("break", "break twice", "forget"))
 def test_whoever_forgets_what_still_arrives_does_so_at_most_once_and_in_order(story):
