@@ -16,6 +16,7 @@ import os
 import re
 import socket
 import stat
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,11 +32,11 @@ LOOK_SECONDS = 5.0
 
 RETRIES = 8
 RETRY_SECONDS = 0.002
-"""The queue of a UNIX datagram socket is short (10 on many systems): try again, the pause doubled
-each time, half a second in all."""
+"""The queue of a UNIX datagram socket is short (10 on many systems): what does not fit is tried
+again, after pauses that double while nobody reads; in all that is half a second."""
 
-WAITING_DATAGRAMS = 1024
-"""So many wait for their next try; further ones are lost, as datagrams may be."""
+WAITING_DATAGRAMS = 64
+"""So many wait for one receiver; then the oldest is lost, as datagrams may be."""
 
 _FULL = (errno.EAGAIN, errno.ENOBUFS)
 
@@ -59,7 +60,9 @@ class RendezvousAnnouncer:
         self._receiver: AnnouncerReceiver | None = None
         self._eager_until: float | None = None
         self._look_at = 0.0
-        self._waiting = 0
+        self._waiting: dict[str, deque[bytes]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tries = 0
         self.sent = 0
         """Datagrams that were taken by the system."""
 
@@ -103,6 +106,10 @@ class RendezvousAnnouncer:
             if self._loop is not None:
                 self._loop.remove_reader(self._socket)
             self._socket.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting.clear()
         self._claim.release()
         self._socket = self._receiver = None
 
@@ -134,9 +141,17 @@ class RendezvousAnnouncer:
 
     # --- sending -----------------------------------------------------------------------------
 
-    def _send(self, data: bytes, name: str, tries: int = 0) -> None:
-        if self._socket is None:
+    def _send(self, data: bytes, name: str) -> None:
+        """Sends, after what waits for the same receiver already."""
+        if name not in self._waiting and self._is_done(data, name):
             return
+        self._waiting.setdefault(name, deque(maxlen=WAITING_DATAGRAMS)).append(data)
+        self._try_later()
+
+    def _is_done(self, data: bytes, name: str) -> bool:
+        """Hands a datagram to the system; False when the receiver has no room for it now."""
+        if self._socket is None:
+            return True
         path = self._folder / f"{name}.sock"
         try:
             self._socket.sendto(data, os.fspath(path))
@@ -144,18 +159,29 @@ class RendezvousAnnouncer:
         except (ConnectionRefusedError, FileNotFoundError):
             self._nobody_at(path, name)
         except OSError as error:
-            if error.errno in _FULL:
-                self._send_later(data, name, tries)
+            return error.errno not in _FULL
+        return True
 
-    def _send_later(self, data: bytes, name: str, tries: int) -> None:
-        assert self._loop is not None
-        if tries < RETRIES and self._waiting < WAITING_DATAGRAMS:
-            self._waiting += 1
-            self._loop.call_later(RETRY_SECONDS * 2**tries, self._again, data, name, tries + 1)
+    def _try_later(self) -> None:
+        if self._timer is None and self._loop is not None:
+            pause = RETRY_SECONDS * 2**self._tries
+            self._timer = self._loop.call_later(pause, self._try_again)
 
-    def _again(self, data: bytes, name: str, tries: int) -> None:
-        self._waiting -= 1
-        self._send(data, name, tries)
+    def _try_again(self) -> None:
+        self._timer = None
+        self._tries += 1
+        for name, datagrams in list(self._waiting.items()):
+            while datagrams and self._is_done(datagrams[0], name):
+                datagrams.popleft()
+                self._tries = 0
+            if not datagrams:
+                self._waiting.pop(name, None)
+        if self._tries > RETRIES:
+            self._waiting.clear()
+        if self._waiting:
+            self._try_later()
+        else:
+            self._tries = 0
 
     def _nobody_at(self, path: Path, name: str) -> None:
         """Nobody reads that socket: its member is dead, unless it holds its lock."""

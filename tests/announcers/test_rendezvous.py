@@ -219,37 +219,50 @@ async def test_who_sends_without_a_name_of_ours_is_not_heard(meet, folder, runti
 # --- full queues -------------------------------------------------------------------------------
 
 
-async def test_a_full_queue_is_tried_again(meet):
-    (one, _), (other, _) = await meet(1), await meet(2, start=False)
-    for number in range(300):
-        one.send(b"%d" % number, unix_address(member_id(2)))
+@pytest.fixture
+async def flooded(meet):
+    """Sends numbered datagrams to a member that does not read yet; gives both ends."""
+
+    async def flooded(count):
+        (one, _), (other, _) = await meet(1), await meet(2, start=False)
+        for number in range(count):
+            one.send(b"%d" % number, unix_address(member_id(2)))
+        return one, other
+
+    return flooded
+
+
+async def test_what_does_not_fit_a_queue_comes_later_in_order(flooded, monkeypatch):
+    monkeypatch.setattr(rendezvous, "WAITING_DATAGRAMS", 300)
+    _, other = await flooded(300)
     hears = Receiver()
     other.start(hears)
     received = [(await soon(hears.datagrams.get()))[0] for _ in range(300)]
-    assert sorted(received, key=int) == [b"%d" % number for number in range(300)]
+    assert received == [b"%d" % number for number in range(300)]
 
 
-async def test_what_waits_for_a_full_queue_is_bounded(meet, monkeypatch):
-    monkeypatch.setattr(rendezvous, "WAITING_DATAGRAMS", 5)
-    (one, _), (other, _) = await meet(1), await meet(2, start=False)
-    for _ in range(2000):
-        one.send(b"datagram", unix_address(member_id(2)))
-    taken = one.sent
-    hears = Receiver()
+async def test_of_too_much_that_waits_the_oldest_is_lost(flooded):
+    one, other = await flooded(2000)
+    taken, hears = one.sent, Receiver()
     other.start(hears)
-    for _ in range(taken + 5):
-        await soon(hears.datagrams.get())
-    assert taken + 5 < 2000
-    assert (one.sent, hears.datagrams.empty()) == (taken + 5, True)
+    last = range(2000 - rendezvous.WAITING_DATAGRAMS, 2000)
+    for number in [*range(taken), *last]:
+        assert (await soon(hears.datagrams.get()))[0] == b"%d" % number
 
 
-async def test_who_never_reads_is_given_up(meet, monkeypatch):
+async def test_who_never_reads_is_given_up(flooded, monkeypatch):
     monkeypatch.setattr(rendezvous, "RETRY_SECONDS", 0.0)
-    (one, _), _ = await meet(1), await meet(2, start=False)
-    for _ in range(2000):
-        one.send(b"datagram", unix_address(member_id(2)))
-    await until(lambda: one._waiting == 0)
-    assert one.sent < 2000
+    one, _ = await flooded(2000)
+    taken = one.sent
+    await until(lambda: not one._waiting)
+    assert one.sent == taken < 2000
+
+
+async def test_who_does_not_read_delays_nobody_else(flooded, meet):
+    one, _ = await flooded(2000)
+    _, hears = await meet(3)
+    one.send(b"to another", unix_address(member_id(3)))
+    assert await soon(hears.datagrams.get())
 
 
 # --- as members use it -------------------------------------------------------------------------
