@@ -12,7 +12,7 @@ from random import SystemRandom
 from types import TracebackType
 from typing import Any, Self
 
-from .announcers import MulticastAnnouncer
+from .announcers import Announcer, open_announcers
 from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
 from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
@@ -142,35 +142,51 @@ class AsyncCluster(HookPlacing):
             raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
-        announcer = MulticastAnnouncer(config.address, config.port, config.ttl)
+        announcers: list[Announcer] = []
         handlers: dict[str, ProtocolHandler] = {}
         try:
-            await announcer.open()
-            endpoints = [
-                Endpoint(scheme, await self._listen(scheme, config, handlers))
-                for scheme in config.protocols or DEFAULT
-            ]
+            announcers = await open_announcers(
+                config, member_id=self._id, runtime_dir=host.runtime_dir()
+            )
+            port = announcers[0].port
+            endpoints = await self._endpoints(config, handlers, networked=port != 0)
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
-                port=announcer.port, lock=threading.Lock(),
+                port=port, lock=threading.Lock(),
                 own_addresses=host.own_addresses() if config.ttl else (),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
             )  # fmt: skip
         except BaseException:
-            announcer.close()
+            for announcer in announcers:
+                announcer.close()
             for handler in handlers.values():
                 await handler.close()
             raise
         self._left.clear()
         driver = Driver(
-            node, self._hooks, announcers=[announcer], handlers=handlers,
+            node, self._hooks, announcers=announcers, handlers=handlers,
             make_runner=self._make_runner,
         )  # fmt: skip
         driver.room = self._room.set
         self.joined = driver
-        announcer.start(driver)
+        for announcer in announcers:
+            announcer.start(driver)
         driver.start()
         return self
+
+    async def _endpoints(
+        self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
+    ) -> list[Endpoint]:
+        """Listens by every protocol. Without a network, what nobody asked for may fail."""
+        endpoints = []
+        for scheme in config.protocols or DEFAULT:
+            try:
+                endpoints.append(Endpoint(scheme, await self._listen(scheme, config, handlers)))
+            except ConfigError:
+                if networked or config.protocols is not None or scheme == DEFAULT[0]:
+                    raise
+                await handlers.pop(scheme).close()
+        return endpoints
 
     async def _listen(
         self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]

@@ -11,7 +11,26 @@ from typing import Any
 import msgspec
 
 Address = tuple[str, int]
-"""An IP address as text and a port."""
+"""An IP address as text and a port; or ``unix:``, a socket's name in the runtime directory, and 0.
+"""
+
+UNIX = "unix:"
+LOOPBACK = "127.0.0.1"
+
+
+def is_unix(address: Address) -> bool:
+    """Whether an address is a UNIX socket's: only processes of this user send from there."""
+    return address[0].startswith(UNIX)
+
+
+def unix_address(member_id: bytes) -> Address:
+    """Where a member's own datagram socket is, in the runtime directory."""
+    return UNIX + member_id[:8].hex(), 0
+
+
+def ip_of(address: Address) -> str:
+    """The IP address to dial: who is reached by UNIX sockets is on this machine."""
+    return LOOPBACK if is_unix(address) else address[0]
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -2,5 +2,13 @@
 
 from .base import Announcer, AnnouncerReceiver
 from .multicast import MulticastAnnouncer
+from .opening import open_announcers
+from .rendezvous import RendezvousAnnouncer
 
-__all__ = ("Announcer", "AnnouncerReceiver", "MulticastAnnouncer")
+__all__ = (
+    "Announcer",
+    "AnnouncerReceiver",
+    "MulticastAnnouncer",
+    "RendezvousAnnouncer",
+    "open_announcers",
+)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from ..model import Address
+
+RECEIVE_BYTES = 2048
+"""More than any datagram of ours: a longer one shows its true size as too large."""
+
+READS_A_TURN = 256
+"""Datagrams taken before other work of the loop gets its turn."""
 
 
 class AnnouncerReceiver(Protocol):
@@ -16,13 +23,16 @@ class AnnouncerReceiver(Protocol):
     def datagram_refused(self, address: Address) -> None:
         """The host at ``address`` said that nobody listens there."""
 
+    def known(self) -> Iterable[tuple[bytes, Address]]:
+        """Id and address of every member known now."""
+
 
 class Announcer(Protocol):
     """Opened once, closed once. Once open it never raises: what cannot be sent is lost."""
 
     @property
     def port(self) -> int:
-        """The member's own UDP port, known once open: where it answers probes."""
+        """The member's own UDP port, known once open: where it answers probes; 0: none."""
 
     async def open(self) -> None:
         """Gets ready; ``port`` is known afterwards.
@@ -36,6 +46,9 @@ class Announcer(Protocol):
 
     def announce(self, data: bytes) -> None:
         """Sends a datagram to the group."""
+
+    def reaches(self, address: Address) -> bool:
+        """Whether ``send`` is the way to an address."""
 
     def send(self, data: bytes, address: Address) -> None:
         """Sends a datagram to one address."""

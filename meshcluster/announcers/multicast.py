@@ -19,19 +19,15 @@ import struct
 import sys
 
 from ..errors import ConfigError
-from ..model import Address
-from .base import AnnouncerReceiver
-
-LOOPBACK = "127.0.0.1"
-RECEIVE_BYTES = 2048
-"""More than any datagram of ours: a longer one shows its true size as too large."""
+from ..model import LOOPBACK, Address, is_unix
+from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 
 NOTHING = b""
 """The datagram that tries whether the group can be reached; nobody minds it."""
 
 SOCKET_BUFFER_BYTES = 1024 * 1024
-READS_A_TURN = 256
-"""Datagrams taken before other work of the loop gets its turn."""
+NO_NETWORK = (errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EPERM)
+"""The interface is down, it has no route, or a firewall forbids it."""
 
 _IP_MULTICAST_ALL = 49
 _IP_RECVERR = 11
@@ -74,6 +70,10 @@ class MulticastAnnouncer:
     def announce(self, data: bytes) -> None:
         """Sends a datagram to the group."""
         self.send(data, self._group)
+
+    def reaches(self, address: Address) -> bool:
+        """Every IP address."""
+        return not is_unix(address)
 
     def send(self, data: bytes, address: Address) -> None:
         """Sends a datagram. An error of an earlier one may surface here, so it is tried again."""
@@ -174,6 +174,11 @@ class MulticastAnnouncer:
                 self._receiver.datagram_refused((str(address[0]), int(address[1])))
 
 
+def has_no_network(error: ConfigError) -> bool:
+    """Whether ``open`` failed for want of a network, not for a setting."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_NETWORK
+
+
 def _udp_socket() -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setblocking(False)
@@ -194,4 +199,6 @@ def _advice(error: OSError, group: Address, ttl: int) -> str:
         if ttl == 0:
             return f"{where}: the loopback interface is down ('ip link set lo up' brings it up)"
         return f"{where}: no interface with a multicast route; connect one, or use ttl=0"
+    if error.errno == errno.EPERM:
+        return f"{where}: a firewall forbids to send there; allow it, or choose another address="
     return f"{where}: {error.strerror or error}"

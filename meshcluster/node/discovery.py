@@ -14,7 +14,7 @@ from random import Random
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity
+from ..model import UNIX, Address, Identity, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import Beacon, Datagram, Details, Leave, Probe, ProbeAck, ProbeReply
 from .counters import Counters
@@ -31,6 +31,9 @@ BEACON_JITTER = 0.2
 
 OVERDUE_INTERVALS = 1.5
 """A member unheard for this many of its own intervals is probed."""
+
+MEET_SECONDS = 5.0
+"""A member that beacons by UNIX socket as well is probed there this seldom: perhaps it is deaf."""
 
 BEACON_KEY = ("beacon", None)
 
@@ -202,11 +205,20 @@ class Discovery:
             if peer.refused != beacon.digest and not self._prober.expects_proof(peer, now):
                 self.probe(peer, now, want=True)
         elif source != peer.address:
-            self.probe(peer, now, want=True, address=source)
+            self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = now
             if beacon.digest != peer.digest:
                 self.probe(peer, now, want=True)
+
+    def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
+        """A member's beacon came from another address than the one where it answers."""
+        if is_unix(source) and peer.probing is None:
+            peer.heard_at = now
+            if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
+                return
+            peer.met_at = now
+        self.probe(peer, now, want=True, address=source)
 
     def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
         if peer.service is None:
@@ -227,7 +239,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.address = source
+        peer.answered_from(source)
         peer.local = peer.local or self.is_own(source[0])
         if reply.challenge:
             self._acknowledge(reply.challenge, source)
@@ -247,7 +259,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.address = source
+        peer.answered_from(source)
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:
@@ -255,15 +267,19 @@ class Discovery:
             self._by_link(peer, now)
 
     def _heard_leave(self, peer: Peer, source: Address, now: float) -> None:
-        if peer.service is not None and source != peer.address:
+        if peer.service is not None and source not in (peer.address, unix_address(peer.id)):
             self._counters.count("datagrams: goodbyes from another address")
         else:
             self._gone(peer, "left", now)
 
     def refused(self, address: Address, now: float) -> None:
-        """The host at an address answers that nobody listens there: its process is gone."""
+        """The host at an address answers that nobody listens there: its process is gone.
+
+        The network's word is taken only for a probe's answer, our own kernel's always.
+        """
         for peer in self._peers.at(address):
-            if peer.probing is not None and peer.probing.address == address:
+            probed = peer.probing is not None and peer.probing.address == address
+            if probed or is_unix(address):
                 self._gone(peer, "its process is gone", now)
 
     # --- scope -------------------------------------------------------------------------------
@@ -282,7 +298,7 @@ class Discovery:
 
 
 def _is_loopback(address: str) -> bool:
-    if address.startswith("127."):
+    if address.startswith(("127.", UNIX)):
         return True
     try:
         return ipaddress.ip_address(address).is_loopback

@@ -14,7 +14,7 @@ from random import Random
 
 from ..config import Limits
 from ..errors import DecodeError
-from ..model import Endpoint, Identity
+from ..model import Endpoint, Identity, ip_of
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -154,7 +154,7 @@ class Links:
         dial.number = self._serial
         self._dials[dial.number] = dial
         self._schedule.set(("dial", dial.number), now + self._limits.dial_seconds)
-        address = dial.session.peer.address[0]
+        address = ip_of(dial.session.peer.address)
         self._effects.append(DialEndpoint(dial.number, address, dial.endpoint))
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:

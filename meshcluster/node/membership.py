@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from ..config import Limits
-from ..model import Address, Endpoint, Identity, Service, member_key
+from ..model import Address, Endpoint, Identity, Service, ip_of, is_unix, member_key
 from ..wire import codec
 from ..wire.frames import Details
 from .session import Session
@@ -38,6 +39,7 @@ class Peer:
         "id",
         "key",
         "local",
+        "met_at",
         "probing",
         "refused",
         "service",
@@ -49,10 +51,12 @@ class Peer:
         self.boot = boot
         self.key = member_key(member_id, boot)
         self.address = address
-        """Its own UDP socket, where it answers probes."""
+        """Its own datagram socket, where it answers probes."""
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
         self.heard_at = now
+        self.met_at = -inf
+        """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
         self.details: Details | None = None
         self.digest = b""
@@ -63,6 +67,13 @@ class Peer:
         self.refused: bytes | None = None
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
+
+    def answered_from(self, source: Address) -> None:
+        """It answers at ``source``. A member's IP address gives way to no UNIX socket: heard by
+        both, it would move to and fro.
+        """
+        if self.service is None or is_unix(self.address) or not is_unix(source):
+            self.address = source
 
     def describe(self, details: Details) -> None:
         """Takes over what the member says of itself."""
@@ -77,7 +88,7 @@ class Peer:
         return Service(
             Identity(self.id, self.boot, details.name, details.host),
             tags=details.tags,
-            address=self.address[0],
+            address=ip_of(self.address),
             local=self.local,
             endpoints=details.endpoints,
             props=details.props,
@@ -137,7 +148,7 @@ class Membership:
         return None
 
     def at(self, address: Address) -> Iterator[Peer]:
-        """The peers that answer, or should answer, at a UDP address."""
+        """The peers that answer, or should answer, at an address."""
         for peer in (*self._members.values(), *self._candidates.values()):
             if peer.address == address:
                 yield peer

@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
-from ..model import Address, Endpoint, Identity, Service
+from ..model import LOOPBACK, Address, Endpoint, Identity, Service, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -55,7 +55,8 @@ LINK_PROOF_SECONDS = 5.0
 
 
 class Node:
-    """One member. ``endpoints`` are its own, best first; ``port`` its own UDP port.
+    """One member. ``endpoints`` are its own, best first; ``port`` its own UDP port
+    (0: it has none).
 
     ``spoken`` maps the schemes it can dial to whether they reach this machine only. ``lock`` guards
     the counters where several threads count.
@@ -346,11 +347,13 @@ class Node:
         if not self._discovery.in_scope(link.remote, local=link.local):
             return REJECTED
         port = hello.details.port
-        address = (link.remote or "127.0.0.1", port)
+        address = (link.remote or LOOPBACK, port)
+        if link.local and port == 0:  # it has no UDP at all
+            address = unix_address(hello.id)
         peer = self.peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
-        if peer.service is None and link.dial is None:
+        if peer.service is None and link.dial is None and not is_unix(peer.address):
             peer.address = address
         peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
         self._proved(peer, hello.details, now)

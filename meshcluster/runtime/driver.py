@@ -198,6 +198,10 @@ class Driver:
         self.node.datagram_refused(address, self._loop.time())
         self.step()
 
+    def known(self) -> Iterable[tuple[bytes, Address]]:
+        """For an announcer: who need not be looked for."""
+        return [(peer.id, peer.address) for peer in self.node.peers]
+
     def accept(self, scheme: str, number: int | None, link: Link) -> LinkEnd | None:
         """From a handler: a link is open, dialled as ``number`` or by somebody else."""
         if self._left:
@@ -379,7 +383,11 @@ class Driver:
             announcer.announce(effect.data)
 
     def _send_datagram(self, effect: fx.SendDatagram) -> None:
-        self._announcers[0].send(effect.data, effect.address)
+        for announcer in self._announcers:
+            if announcer.reaches(effect.address):
+                announcer.send(effect.data, effect.address)
+                return
+        self.node.counters.count("datagrams: no way to their address")
 
     def _dial(self, effect: fx.DialEndpoint) -> None:
         task = self._loop.create_task(self._dial_endpoint(effect))

@@ -17,7 +17,9 @@ VERSION = 1
 
 
 class Details(msgspec.Struct, frozen=True, array_like=True):
-    """All a member says of itself. ``port`` is its own UDP port, where it answers probes."""
+    """All a member says of itself. ``port`` is its own UDP port, where it answers probes; 0:
+    it has none.
+    """
 
     version: int
     name: str

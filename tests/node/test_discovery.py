@@ -3,9 +3,11 @@
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
+from meshcluster.model import is_unix, unix_address
 from meshcluster.node import effects as fx
-from meshcluster.testing import Bench, introduce
+from meshcluster.testing import Bench, carry, introduce
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeAck, ProbeReply
 
@@ -210,3 +212,164 @@ def test_with_ttl_0_only_loopback_sources_are_heard() -> None:
     assert one.dropped["datagrams: from outside this host"] == 1
     one.node.datagram_received(codec.encode_datagram(beacon), ("127.0.0.1", 9), 0.0)
     assert [type(d) for d in one.datagrams()] == [Probe]
+
+
+# --- by UNIX sockets, where members of one user meet without a network ---------------------------
+
+
+def by_unix(one: Bench) -> Bench:
+    """The same member, heard by its UNIX socket from now on."""
+    one.address = unix_address(one.node.identity.id)
+    return one
+
+
+def beacon(one: Bench, now: float) -> Beacon:
+    """The member's next beacon."""
+    one.node.take_effects()
+    one.node._discovery.beacon(now)
+    (made,) = one.datagrams()
+    assert isinstance(made, Beacon)
+    return made
+
+
+@pytest.mark.parametrize("ttl", [0, 1])
+def test_who_meets_by_unix_sockets_is_here_and_dialled_at_an_ip_address(ttl: int) -> None:
+    one, other = by_unix(Bench(1, ttl=ttl)), by_unix(Bench(2, ttl=ttl))
+    introduce(one, other)
+    (service,) = [peer.service for peer in one.node.peers]
+    assert service is not None
+    assert (service.address, service.local) == ("127.0.0.1", True)
+    assert "localhost" in service.words
+    (peer,) = list(one.node.peers)
+    session = peer.session("", one.node.config.limits)
+    assert session is not None
+    one.node._links.want(session, 0.0)
+    (dial,) = one.take(fx.DialEndpoint)
+    assert dial.address == "127.0.0.1"
+
+
+def test_beacons_by_unix_socket_do_not_move_a_member_that_answers_at_an_ip_address() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    ip_address = other.address
+    probes = []
+    for tenth in range(100):
+        now = tenth / 10
+        other.address = ip_address
+        one.hear(other, beacon(other, now), now)
+        one.hear(by_unix(other), beacon(other, now), now)
+        for probe in [d for d in one.datagrams() if isinstance(d, Probe)]:
+            probes.append(now)
+            other.hear(one, probe, now)
+            one.hear(other, other.datagrams()[-1], now)
+        assert [peer.address for peer in one.node.peers] == [ip_address]
+    assert probes == [0.0, 5.0]
+
+
+def test_a_member_that_is_deaf_to_us_learns_of_us_by_its_unix_socket() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    (peer,) = list(other.node.peers)
+    other.node.lose(peer, "does not answer", 1.0)
+    one.hear(by_unix(other), beacon(other, 1.0), 1.0)
+    (probe,) = one.datagrams()
+    other.hear(by_unix(one), probe, 1.0)
+    one.hear(other, other.datagrams()[-1], 1.0)
+    (ack,) = one.datagrams()
+    other.hear(one, ack, 1.0)
+    assert other.known == ["n1"]
+
+
+def test_new_details_by_unix_socket_are_fetched_at_once() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    one.hear(by_unix(other), beacon(other, 1.0), 1.0)
+    (probe,) = one.datagrams()
+    other.hear(one, probe, 1.0)
+    one.hear(other, other.datagrams()[-1], 1.0)
+    other.node.describe(2.0, tags=["new"])
+    one.hear(other, beacon(other, 2.0), 2.0)
+    (probe,) = one.datagrams()
+    assert probe.want
+
+
+def test_a_member_met_by_unix_socket_moves_to_its_ip_address_once_that_answers() -> None:
+    one, other = Bench(1), Bench(2)
+    ip_address = other.address
+    introduce(one, by_unix(other))
+    other.address = ip_address
+    one.node.take_effects()
+    one.hear(other, beacon(other, 1.0), 1.0)
+    (probe,) = one.datagrams()
+    other.hear(one, probe, 1.0)
+    one.hear(other, other.datagrams()[-1], 1.0)
+    assert [peer.address for peer in one.node.peers] == [ip_address]
+    one.node.take_effects()
+    one.hear(other, beacon(other, 2.0), 2.0)
+    assert one.node.take_effects() == []
+
+
+def test_a_goodbye_from_a_members_own_unix_socket_counts() -> None:
+    one, other, third = Bench(1), Bench(2), by_unix(Bench(3))
+    introduce(one, other)
+    me = other.node.identity
+    one.hear(third, Leave("default", me.id, me.boot), 1.0)
+    assert one.known == ["n2"]
+    one.hear(by_unix(other), Leave("default", me.id, me.boot), 1.0)
+    assert one.known == []
+
+
+def test_our_own_kernels_word_that_nobody_listens_needs_no_probe() -> None:
+    one, other = Bench(1), by_unix(Bench(2))
+    introduce(one, other)
+    one.node.datagram_refused(other.address, 0.5)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == "its process is gone"
+
+
+def test_a_members_ip_address_outlives_its_unix_socket() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.datagram_refused(unix_address(other.node.identity.id), 0.5)
+    assert one.known == ["n2"]
+
+
+def greet(one: Bench, other: Bench) -> None:
+    """The other, which knows one, opens a link to it that cannot leave this machine."""
+    (me,) = list(other.node.peers)
+    session = me.session("", other.node.config.limits)
+    assert session is not None
+    other.node._links.want(session, 0.0)
+    (dial,) = other.take(fx.DialEndpoint)
+    near = other.node.link_opened("unix", "", 0.0, local=True, number=dial.number)
+    far = one.node.link_opened("unix", "", 0.0, local=True)
+    assert near is not None
+    assert far is not None
+    carry(other, near, one, far)
+
+
+@pytest.mark.parametrize("port", [0, 1002])
+def test_a_local_links_hello_without_a_udp_port_is_of_a_member_met_by_unix_socket(
+    port: int,
+) -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    (peer,) = list(one.node.peers)
+    one.node.lose(peer, "does not answer", 0.0)
+    other.node.details = structs.replace(other.node.details, port=port)
+    greet(one, other)
+    (peer,) = list(one.node.peers)
+    assert is_unix(peer.address) == (port == 0)
+
+
+def test_a_hello_by_a_local_link_does_not_move_who_was_met_by_unix_socket() -> None:
+    """With details too large for a datagram a hello is what proves them."""
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    (peer,) = list(one.node.peers)
+    one.node.lose(peer, "does not answer", 0.0)
+    one.hear(by_unix(other), beacon(other, 0.0), 0.0)
+    greet(one, other)
+    assert [peer.address for peer in one.node.peers] == [other.address]

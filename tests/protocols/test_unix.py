@@ -5,7 +5,6 @@ import os
 import socket
 import stat
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -83,23 +82,6 @@ async def test_the_next_start_removes_what_the_dead_left(handler, runtime_dir):
     assert (runtime_dir / props["name"]).exists()
 
 
-async def test_a_start_replaces_a_dead_socket_of_the_same_name(handler, runtime_dir):
-    one = handler()
-    props = await one.listen(unwanted)
-    await one.close()
-    path = runtime_dir / props["name"]
-    leave_dead_socket(path.parent, path.stem)
-    assert await handler().listen(unwanted) == props
-
-
-async def test_a_socket_without_a_lock_file_is_left_alone(handler, runtime_dir):
-    props = await handler(1).listen(unwanted)
-    foreign = (runtime_dir / props["name"]).parent / "foreign.sock"
-    foreign.touch()
-    await handler(2).listen(unwanted)
-    assert foreign.exists()
-
-
 async def test_a_live_socket_is_never_robbed(handler):
     first, robber = handler(), handler()
     opened = asyncio.Event()
@@ -109,34 +91,6 @@ async def test_a_live_socket_is_never_robbed(handler):
     await robber.close()
     await robber.dial("", Endpoint("unix", props), unwanted)
     await asyncio.wait_for(opened.wait(), 10)
-
-
-def test_members_that_start_and_end_at_once_never_hinder_each_other(runtime_dir):
-    """Each start sweeps the folder while others make their locks there."""
-    troubles = []
-
-    async def start_and_end(number):
-        for count in range(150):
-            member_id = (number * 1000 + count).to_bytes(8, "big") + bytes(8)
-            one = UnixHandler(Context("default", member_id, True, runtime_dir))
-            try:
-                props = await one.listen(unwanted)
-                if not (runtime_dir / props["name"]).exists():
-                    troubles.append("robbed")
-            except ConfigError as error:
-                troubles.append(error)
-            await one.close()
-            await asyncio.sleep(0)
-
-    def run(number):
-        asyncio.run(start_and_end(number))
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert troubles == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""Which ways to be found a member has: all that work here, and at least one."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+
+from ..config import ClusterConfig
+from ..errors import ConfigError
+from .base import Announcer
+from .multicast import MulticastAnnouncer, has_no_network
+from .rendezvous import RendezvousAnnouncer
+
+logger = logging.getLogger("meshcluster.announcers")
+
+
+async def open_announcers(
+    config: ClusterConfig, *, member_id: bytes, runtime_dir: Path
+) -> list[Announcer]:
+    """Opens multicast and, where there are UNIX sockets, the rendezvous directory.
+
+    At ``ttl=0`` the directory suffices: a host without a working loopback interface is warned of.
+
+    Raises:
+        ConfigError: a setting that cannot work, or nobody could ever be met.
+    """
+    meeting = await _open_rendezvous(config, member_id, runtime_dir)
+    multicast = MulticastAnnouncer(config.address, config.port, config.ttl)
+    try:
+        await multicast.open()
+    except ConfigError as error:
+        if not meeting or config.ttl > 0 or not has_no_network(error):
+            for announcer in meeting:
+                announcer.close()
+            raise
+        logger.warning("no beacons: %s. Members of this user on this host still meet", error)
+        return meeting
+    except BaseException:
+        for announcer in meeting:
+            announcer.close()
+        raise
+    return [multicast, *meeting]
+
+
+async def _open_rendezvous(
+    config: ClusterConfig, member_id: bytes, runtime_dir: Path
+) -> list[Announcer]:
+    if not hasattr(socket, "AF_UNIX"):
+        return []
+    meeting = RendezvousAnnouncer(
+        runtime_dir, cluster=config.cluster, address=config.address, port=config.port,
+        member_id=member_id,
+    )  # fmt: skip
+    try:
+        await meeting.open()
+    except (ConfigError, OSError) as error:
+        meeting.close()
+        logger.warning("members that multicast does not reach will not be met: %s", error)
+        return []
+    except BaseException:
+        meeting.close()
+        raise
+    return [meeting]

@@ -1,0 +1,121 @@
+"""UNIX sockets claimed by a live process: how members of one user share a directory.
+
+Each member has a path of its own there, named by its random id and guarded by a lock file that is
+held as long as it lives. So a crash leaves nothing that blocks a start, a live socket is never
+robbed, and whoever comes by removes what the dead left (their locks are free).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+from .errors import ConfigError
+
+MAX_PATH_BYTES = 103
+"""The shortest limit among systems (macOS: 104 with its end)."""
+
+LOCK_TRIES = 50
+LOCK_PAUSE_SECONDS = 0.01
+
+
+class Claim:
+    """A socket's path, ours from ``bind`` to ``release``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = -1
+
+    async def bind(self, kind: socket.SocketKind) -> socket.socket:
+        """Takes the lock, removes what the dead left, binds a non-blocking socket, mode 0600.
+
+        Raises:
+            ConfigError: the path is too long, or belongs to a live process.
+            OSError: the directory cannot be used.
+        """
+        if len(os.fsencode(self.path)) > MAX_PATH_BYTES:
+            raise ConfigError(
+                f"MESHCLUSTER_RUNTIME_DIR: {self.path} is longer than the {MAX_PATH_BYTES} bytes "
+                "a UNIX socket's path may have; choose a shorter directory"
+            )
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._lock = await self._take_lock()
+        remove_dead(self.path.parent)
+        self.path.unlink(missing_ok=True)  # ours by the lock, whoever left it
+        bound = socket.socket(socket.AF_UNIX, kind)
+        try:
+            bound.bind(os.fspath(self.path))
+            os.chmod(self.path, 0o600)
+            bound.setblocking(False)
+        except BaseException:
+            bound.close()
+            raise
+        return bound
+
+    async def _take_lock(self) -> int:
+        """Takes our lock; whoever cleans up after the dead may hold it for a moment."""
+        for _ in range(LOCK_TRIES):
+            with contextlib.suppress(ConfigError):
+                return lock(self.path)
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        return lock(self.path)
+
+    def release(self) -> None:
+        """Removes the socket and its lock. Idempotent."""
+        if self._lock >= 0:
+            unlock(self.path, self._lock)
+            self._lock = -1
+
+
+def lock(path: Path) -> int:
+    """Takes the lock file beside a socket; returns its descriptor, which holds it.
+
+    Raises:
+        ConfigError: a live process holds it.
+    """
+    import fcntl  # POSIX only, as UNIX sockets are
+
+    name = path.with_suffix(".lock")
+    while True:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise ConfigError(f"{path} belongs to a live process") from None
+        if _is_still(name, handle):
+            return handle
+        os.close(handle)  # somebody removed it between open and lock: lock the new one
+
+
+def unlock(path: Path, handle: int) -> None:
+    """Removes a socket and its lock file, then lets go of the lock."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".lock").unlink(missing_ok=True)
+    os.close(handle)
+
+
+def remove_dead(directory: Path) -> None:
+    """Removes the sockets whose locks nobody holds; leaves all else alone."""
+    for name in directory.glob("*.lock"):
+        remove_if_dead(name.with_suffix(".sock"))
+
+
+def remove_if_dead(path: Path) -> bool:
+    """Removes a socket if nobody holds its lock; says whether nobody does."""
+    try:
+        handle = lock(path)
+    except (ConfigError, OSError):
+        return False
+    unlock(path, handle)
+    return True
+
+
+def _is_still(name: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(name, follow_symlinks=False), os.fstat(handle))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,99 @@
+"""All ways to be found that work here are opened; at ttl=0 the directory alone suffices."""
+
+import errno
+import socket
+import sys
+
+import pytest
+
+from meshcluster import ConfigError
+from meshcluster.announcers import MulticastAnnouncer, RendezvousAnnouncer, open_announcers
+from meshcluster.config import ClusterConfig
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
+
+
+@pytest.fixture
+async def opened(beacon_port, runtime_dir):
+    """Opens announcers as a member does; all are closed at the end."""
+    made = []
+
+    async def opened(*, runtime_dir=runtime_dir, **settings):
+        config = ClusterConfig(port=beacon_port, **settings)
+        made.extend(await open_announcers(config, member_id=bytes(16), runtime_dir=runtime_dir))
+        return [type(announcer) for announcer in made]
+
+    yield opened
+    for announcer in made:
+        announcer.close()
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Makes the own UDP socket fail as the system would."""
+
+    def broken(number):
+        def fail(self):
+            raise OSError(number, "as the system says")
+
+        monkeypatch.setattr(MulticastAnnouncer, "_open_own", fail)
+
+    return broken
+
+
+async def test_multicast_comes_first_then_the_directory(opened):
+    assert await opened() == [MulticastAnnouncer, RendezvousAnnouncer]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.ENODEV, "the loopback interface is down"),
+        (errno.EADDRNOTAVAIL, "the loopback interface is down"),
+        (errno.ENETUNREACH, "the loopback interface is down"),
+        (errno.EPERM, "a firewall forbids"),
+    ],
+)
+async def test_without_a_network_the_directory_is_left_and_one_warning_says_so(
+    opened, broken, caplog, number, text
+):
+    broken(number)
+    assert await opened() == [RendezvousAnnouncer]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert text in record.message
+    assert "Members of this user on this host still meet" in record.message
+
+
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.EPERM])
+async def test_beyond_this_host_a_network_is_needed(opened, broken, runtime_dir, number):
+    broken(number)
+    with pytest.raises(ConfigError, match=r"address=.*port="):
+        await opened(ttl=1)
+    assert list(runtime_dir.glob("*/*")) == []
+
+
+async def test_a_port_that_is_taken_is_an_error_not_a_warning(opened, beacon_port, runtime_dir):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("", beacon_port))
+        with pytest.raises(ConfigError, match="another program"):
+            await opened()
+    assert list(runtime_dir.glob("*/*")) == []
+
+
+async def test_a_directory_that_cannot_be_used_leaves_multicast_and_a_warning(
+    opened, caplog, tmp_path
+):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    assert await opened(runtime_dir=deep) == [MulticastAnnouncer]
+    (record,) = caplog.records
+    assert "choose a shorter directory" in record.message
+
+
+async def test_a_member_that_can_be_found_in_no_way_is_told_why(opened, broken, tmp_path):
+    broken(errno.ENODEV)
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    with pytest.raises(ConfigError, match="the loopback interface is down"):
+        await opened(runtime_dir=deep)
