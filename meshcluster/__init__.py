@@ -7,6 +7,7 @@
     cluster = meshcluster.join(tags=["web"])
 """
 
+from .channels import Channels
 from .cluster import AsyncCluster
 from .errors import (
     ClusterError,
@@ -32,9 +33,13 @@ from .errors import (
     WireError,
 )
 from .hooks import PASS
+from .mailbox import AsyncMailbox
 from .model import Endpoint, Service
+from .props import Props
 from .query import STOP, AsyncQuery
+from .runtime.mailboxes import LATER, Letter
 from .sync.cluster import Cluster, join
+from .sync.mailbox import Mailbox
 from .sync.query import Query
 from .tags import Tags
 from .version import VERSION as __version__
@@ -42,7 +47,9 @@ from .wire.message import Message
 
 __all__ = (
     "AsyncCluster",
+    "AsyncMailbox",
     "AsyncQuery",
+    "Channels",
     "Cluster",
     "ClusterError",
     "ConfigError",
@@ -54,7 +61,10 @@ __all__ = (
     "HookError",
     "HookFailed",
     "HookRejected",
+    "LATER",
+    "Letter",
     "LinkError",
+    "Mailbox",
     "Message",
     "MessageTooLarge",
     "NoResponder",
@@ -63,6 +73,7 @@ __all__ = (
     "NotJoined",
     "PASS",
     "PluginError",
+    "Props",
     "Query",
     "QueryError",
     "QueryTimeout",

@@ -10,25 +10,31 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from functools import partial
 from random import SystemRandom
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from .announcers import Announcer, open_announcers
+from .channels import Channels
 from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
 from .errors import ConfigError, NoServices, NotJoined
 from .hooks import HookRegistry
-from .hooks.placing import HookPlacing
-from .model import Endpoint, Identity, Service
+from .mailbox import AsyncMailbox, Make
+from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
 from .node.queries import Asked, Gathering
+from .node.snapshots import Snapshots
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import host
 from .runtime.driver import Driver
+from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
-from .tags import Change, Tags
+from .view import ClusterView
+from .wire.frames import Event
+
+T = TypeVar("T")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
@@ -54,7 +60,7 @@ class Joining:
         await self._cluster.leave()
 
 
-class AsyncCluster(HookPlacing):
+class AsyncCluster(ClusterView):
     """Our handle on the mesh. Make it, place hooks, join::
 
         cluster = AsyncCluster()
@@ -69,9 +75,13 @@ class AsyncCluster(HookPlacing):
     """
 
     def __init__(self) -> None:
-        self._hooks = HookRegistry(
+        hooks = HookRegistry(
             allow_async=self._allow_async, clock=time.perf_counter, lock=threading.Lock()
         )
+        super().__init__(hooks, Channels(), Mailboxes())
+        self._boxes.changed = self._tell_offers
+        self.door: Door = self
+        """What services act through; the blocking face puts itself here."""
         self._id = os.urandom(16)
         self._boot = 0
         self.joined: Driver | None = None
@@ -81,7 +91,6 @@ class AsyncCluster(HookPlacing):
         self._left = asyncio.Event()
         self._room = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
-        self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
 
     _allow_async = True
     _make_runner: Callable[..., Runner] = staticmethod(LoopRunner)
@@ -95,6 +104,7 @@ class AsyncCluster(HookPlacing):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+        observer: bool = False,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -111,6 +121,8 @@ class AsyncCluster(HookPlacing):
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: reserved; the default interface is used.
             props: anything else to say of ourselves.
+            observer: only look on: we know the others, may send and ask, and are asked, counted and
+                told of nowhere.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -124,7 +136,7 @@ class AsyncCluster(HookPlacing):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds,
             protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
-            interfaces=None if interfaces is None else tuple(interfaces),
+            interfaces=None if interfaces is None else tuple(interfaces), observer=observer,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -153,8 +165,9 @@ class AsyncCluster(HookPlacing):
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
                 port=port, lock=threading.Lock(),
-                own_addresses=host.own_addresses() if config.ttl else (),
+                own_networks=host.own_networks() if config.ttl else (),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
+                snapshots=Snapshots(self.door), offers=self._boxes.offers,
             )  # fmt: skip
         except BaseException:
             for announcer in announcers:
@@ -163,9 +176,10 @@ class AsyncCluster(HookPlacing):
                 await handler.close()
             raise
         self._left.clear()
+        self._channels.join(*config.channels)
         driver = Driver(
             node, self._hooks, announcers=announcers, handlers=handlers,
-            make_runner=self._make_runner,
+            make_runner=self._make_runner, channels=self._channels, mailboxes=self._boxes,
         )  # fmt: skip
         driver.room = self._room.set
         self.joined = driver
@@ -247,41 +261,8 @@ class AsyncCluster(HookPlacing):
     def _displace(self, function: Any) -> int:
         return self._hooks.remove(function)
 
-    @property
-    def services(self) -> tuple[Service, ...]:
-        """The members known, in the order of their discovery, without ourselves."""
-        return self._driver.sender.services
-
-    @property
-    def tags(self) -> Tags:
-        """Our own tags: a sequence, with methods that change it (see ``Tags``)."""
-        return self._tags
-
-    def _change_tags(self, change: Change) -> None:
-        driver = self._driver
-        tags = change(driver.node.details.tags)
-        if tags != driver.node.details.tags:
-            driver.node.describe(asyncio.get_running_loop().time(), tags=tags)
-            driver.step()
-
-    def resolve(self, *words: str) -> tuple[Service, ...]:
-        """The members that have every word among their tags, name, id, host, address; the word
-        ``localhost`` matches those proven to be on this machine. Without words: all.
-        """
-        return self._driver.sender.resolve(words)
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How much was dropped since joining, by reason. A copy."""
-        return self._driver.node.counters.as_dict()
-
-    @property
-    def slow_hooks(self) -> dict[str, int]:
-        """How often each ``send``, ``receive`` or ``service.validate`` hook took over 50 ms, by
-        its name, since this object was made. A copy.
-        """
-        timing = self._hooks.timing
-        return {} if timing is None else timing.as_dict()
+    def _in_loop(self, function: Callable[[], T]) -> T:
+        return function()
 
     async def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
@@ -317,6 +298,30 @@ class AsyncCluster(HookPlacing):
             self._watchers.discard(watcher)
             self._hooks.remove(look)
         return found
+
+    def mailbox(
+        self, name: str, receive: Receive | None = None, *, offer: object = None
+    ) -> AsyncMailbox:
+        """A mailbox: how a library talks to its own kind, unseen by ``event`` and ``query`` hooks.
+
+        Args:
+            name: the same on every member that is to talk; one mailbox of a name on each.
+            receive: plain function called in the event loop, in order, with each ``Letter``; it
+                must not block. What it returns answers a request (or ``LATER``: ``letter.reply``
+                will be called). None: this member only asks.
+            offer: what others see as ``service.offers[name]``: a plain value; needs ``receive``.
+
+        Raises:
+            ConfigError: the name is taken, or no short text; an offer that cannot travel.
+            MessageTooLarge: more than a member may say of itself.
+        """
+        self._boxes.open(name, receive, offer)
+        return AsyncMailbox(name, self._boxes, lambda: self._driver, self._in_loop, self._commit)
+
+    def _tell_offers(self) -> None:
+        if self.joined is not None:
+            offers = dict(self._boxes.offers)
+            self.joined.touch(lambda driver, now: driver.node.describe(now, offers=offers))
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -361,11 +366,11 @@ class AsyncCluster(HookPlacing):
         """Tells something to every member known now. Like ``send``; nobody there is no error."""
         return await self._commit(self._driver.sender.event_to_all(data, channel))
 
-    async def _commit(self, parts: Sequence[Part]) -> tuple[Service, ...]:
+    async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
         if driver.sender.congested(parts):
             await self._wait_for_room(driver, parts)
-        return driver.commit(parts)
+        return driver.commit(parts, make)
 
     async def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
         seconds = driver.config.limits.send_seconds

@@ -35,6 +35,8 @@ class Limits:
     """Strangers heard but not proven; further ones are dropped and counted."""
     members: int = 16384
     """Proven members; further ones are dropped and counted."""
+    observers: int = 256
+    """Observers at a time; further ones are dropped and counted."""
     lanes: int = 8
     """Sessions one member may have with us (one for each set of protocols asked for)."""
     pending_links: int = 64
@@ -87,6 +89,7 @@ class ClusterConfig:
     protocol_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     interfaces: tuple[str, ...] | None = None
     props: Mapping[str, Any] = field(default_factory=dict)
+    observer: bool = False
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -113,7 +116,7 @@ class ClusterConfig:
         if self.protocols is not None:
             check_words("protocols", self.protocols)
             _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
-        _check(_is_plain(self.props), "props", self.props, "a dict of texts to plain values")
+        check_props(self.props)
 
     @property
     def all_channels(self) -> frozenset[int]:
@@ -156,6 +159,18 @@ def check_channel(channel: object) -> None:
     """Refuses what is not a channel number."""
     if not isinstance(channel, int) or isinstance(channel, bool) or not 0 <= channel < 2**32:
         raise ConfigError(f"channel={channel!r}: a number from 0 to 4294967295")
+
+
+def check_props(props: object) -> None:
+    """Refuses what is not a dict of texts to values that details can carry."""
+    good = isinstance(props, Mapping) and _is_plain(dict(props))
+    _check(good, "props", props, "a dict of texts to plain values")
+
+
+def check_plain(setting: str, value: object) -> None:
+    """Refuses a value that details cannot carry."""
+    wanted = "None, bool, int of 64 bits, float, str, bytes, or lists and dicts of these"
+    _check(_is_plain(value), setting, value, wanted)
 
 
 def check_timeout(timeout: float) -> float:

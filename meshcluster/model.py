@@ -5,10 +5,14 @@ All are immutable, so they cross threads and hooks without locks or copies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+from .errors import NotJoined
+from .resolver import passes
 
 Address = tuple[str, int]
 """An IP address as text and a port; or ``unix:``, a socket's name in the runtime directory, and 0.
@@ -62,16 +66,50 @@ def member_key(member_id: bytes, boot: int) -> bytes:
     return member_id + boot.to_bytes(8, "big")
 
 
+class Door(Protocol):
+    """What stands behind a ``Service``: the cluster that knows it."""
+
+    @property
+    def send(self) -> Callable[..., Any]:
+        """Sends something; see ``Cluster.send``."""
+
+    @property
+    def query(self) -> Callable[..., Any]:
+        """Asks something; see ``Cluster.query``."""
+
+    def _standing(self, service: Service) -> Standing: ...
+
+
+class Standing(NamedTuple):
+    """How a member stands right now, as we see it.
+
+    ``state``: "alive"; "suspect", it is overdue and being asked; "told", only a member's word
+    speaks for it so far; "gone". ``last_seen``: seconds since it was heard, None when it is gone.
+    ``protocol``: the scheme that carries what we send it, "" when there is none.
+    """
+
+    state: str
+    last_seen: float | None
+    protocol: str
+
+
+GONE = Standing("gone", None, "")
+
+
 class Service:
-    """A member as we see it: an immutable snapshot.
+    """A member as we see it: an immutable snapshot, and our handle on it.
 
     Two snapshots of one run of a member are equal and hash alike, whatever changed in between,
     so a dictionary keyed by services survives a change of tags.
 
     Attributes: ``id`` (32 hex digits), ``boot`` (a number, new at each start), ``name``, ``host``
-    (an opaque id of its machine), ``tags`` (tuple of str, in the member's order), ``address``
-    (IP address as text), ``local`` (bool: proven to be on this machine), ``endpoints`` (tuple of
-    ``Endpoint``, best first), ``props`` (dict), ``words`` (what ``resolve`` matches).
+    (an opaque id of its machine, new at each boot of that), ``tags`` (tuple of str, in the member's
+    order), ``address`` (IP address as text), ``local`` (bool: proven to be on this machine),
+    ``lan`` (bool: its address is in a network of ours), ``endpoints`` (tuple of ``Endpoint``, best
+    first), ``props`` (what else it says of itself), ``offers`` (what it says of each of its
+    mailboxes, by name), ``words`` (what ``resolve`` matches). ``sid``, ``hid`` and ``ip`` are other
+    names of id, host and address. ``state``, ``last_seen``, ``protocol`` are not of the snapshot
+    but of now.
     """
 
     key: bytes
@@ -82,19 +120,25 @@ class Service:
     tags: tuple[str, ...]
     address: str
     local: bool
+    lan: bool
     endpoints: tuple[Endpoint, ...]
-    props: dict[str, Any]
+    props: Mapping[str, Any]
+    offers: Mapping[str, Any]
     words: frozenset[str]
+    _door: Door | None
 
     __slots__ = (
+        "_door",
         "address",
         "boot",
         "endpoints",
         "host",
         "id",
         "key",
+        "lan",
         "local",
         "name",
+        "offers",
         "props",
         "tags",
         "words",
@@ -107,8 +151,11 @@ class Service:
         tags: Iterable[str] = (),
         address: str = "",
         local: bool = False,
+        lan: bool = False,
         endpoints: Iterable[Endpoint] = (),
         props: Mapping[str, Any] | None = None,
+        offers: Mapping[str, Any] | None = None,
+        door: Door | None = None,
     ) -> None:
         member_id, tags = identity.id.hex(), tuple(tags)
         words = {*tags, identity.name, member_id, identity.host, address}
@@ -117,10 +164,108 @@ class Service:
         values = {
             "key": identity.key, "id": member_id, "boot": identity.boot, "name": identity.name,
             "host": identity.host, "tags": tags, "address": address, "local": local,
-            "endpoints": tuple(endpoints), "props": dict(props or {}), "words": frozenset(words),
+            "lan": lan or local, "endpoints": tuple(endpoints),
+            "props": MappingProxyType(dict(props or {})),
+            "offers": MappingProxyType(dict(offers or {})), "words": frozenset(words),
+            "_door": door,
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def sid(self) -> str:
+        """The same as ``id``."""
+        return self.id
+
+    @property
+    def hid(self) -> str:
+        """The same as ``host``."""
+        return self.host
+
+    @property
+    def ip(self) -> str:
+        """The same as ``address``."""
+        return self.address
+
+    @property
+    def uuid(self) -> str:
+        """Id and host as one word: unique in any mesh."""
+        return f"{self.id}@{self.host}"
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Everything known of it now, as a dict of plain values."""
+        state, last_seen, protocol = self.standing
+        endpoints = [{"scheme": e.scheme, **e.props} for e in self.endpoints]
+        return {
+            "id": self.id, "boot": self.boot, "name": self.name, "state": state,
+            "protocol": protocol, "address": self.address, "tags": list(self.tags),
+            "local": self.local, "lan": self.lan, "host": self.host, "last_seen": last_seen,
+            "endpoints": endpoints, "props": dict(self.props), "offers": dict(self.offers),
+        }  # fmt: skip
+
+    def resolve(self, *words: str) -> bool:
+        """Whether it has every one of these words; see ``Cluster.resolve``."""
+        return self.words.issuperset(words)
+
+    def resolver(self, *tests: str | Sequence[str]) -> bool:
+        """Whether it passes every test; see ``Cluster.resolver``.
+
+        Raises:
+            ConfigError: no tests that can be understood.
+        """
+        return passes(self.words, self.tags, tests)
+
+    # --- how it stands now -------------------------------------------------------------------
+
+    @property
+    def standing(self) -> Standing:
+        """State, last_seen and protocol, read at one moment."""
+        return GONE if self._door is None else self._door._standing(self)
+
+    @property
+    def state(self) -> str:
+        """ "alive", "suspect", "told" or "gone": see ``Standing``."""
+        return self.standing.state
+
+    @property
+    def last_seen(self) -> float | None:
+        """Seconds since it was heard; None when it is not a member any more."""
+        return self.standing.last_seen
+
+    @property
+    def protocol(self) -> str:
+        """The scheme that carries what we send it: of its open link, or the first to be tried."""
+        return self.standing.protocol
+
+    # --- talking to it -----------------------------------------------------------------------
+
+    def send(
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
+    ) -> Any:
+        """``send`` of its cluster, to this member alone: to be awaited on an ``AsyncCluster``."""
+        return self._known.send(data, services=(self,), channel=channel, protocols=protocols)
+
+    def query(
+        self, query: object = None, *, timeout: float = 30.0, channel: int = 0,
+        protocols: Sequence[str] | None = None,
+        on_event: Callable[[str, Any], Any] | None = None,
+    ) -> Any:  # fmt: skip
+        """``query`` of its cluster, of this member alone."""
+        return self._known.query(
+            query, services=(self,), timeout=timeout, channel=channel, protocols=protocols,
+            on_event=on_event,
+        )  # fmt: skip
+
+    @property
+    def _known(self) -> Door:
+        if self._door is None:
+            raise NotJoined(f"{self.name} is a snapshot without a cluster")
+        return self._door
+
+    # --- a value -----------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Service is a snapshot: {name} cannot be set")

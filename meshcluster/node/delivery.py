@@ -5,16 +5,31 @@ This is the hot path of receiving. A batch of events makes one effect, not one e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ..errors import DecodeError, HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..wire.body import encode
-from ..wire.frames import RAISED, Ack, Answer, AnyMessage, Batch, Event, Events, Question
-from ..wire.message import ANSWER, EVENT, QUESTION, Message
+from ..wire.frames import (
+    RAISED,
+    Ack,
+    Answer,
+    AnyMessage,
+    Batch,
+    Event,
+    Events,
+    Note,
+    Question,
+    Request,
+)  # fmt: skip
+from ..wire.message import ANSWER, EVENT, NOTE, QUESTION, REQUEST, Message
 from .counters import Counters
-from .effects import Effect, EventsArrived, QuestionArrived, Report
+from .effects import Effect, EventsArrived, NoteArrived, QuestionArrived, Report, RequestArrived
 from .links import Links, NodeLink
 from .queries import Queries
+from .requests import Requests
 from .schedule import Schedule
 from .session import Session
 
@@ -28,16 +43,23 @@ class Delivery:
     """Takes batches, runs the ``receive`` hooks, hands out, acknowledges."""
 
     def __init__(
-        self, hooks: HookRegistry, *, links: Links, queries: Queries, schedule: Schedule,
-        effects: list[Effect], counters: Counters,
+        self, hooks: HookRegistry, *, links: Links, queries: Queries, requests: Requests,
+        schedule: Schedule, effects: list[Effect], counters: Counters,
     ) -> None:  # fmt: skip
         self._hooks = hooks
         self._links = links
         self._queries = queries
+        self._requests = requests
         self._schedule = schedule
         self._effects = effects
         self._counters = counters
         self._owing: dict[Session, None] = {}
+        self._others: dict[type, Callable[[Session, NodeLink, Any], None]] = {
+            Question: self._question,
+            Answer: self._answer,
+            Note: self._note,
+            Request: self._request,
+        }
 
     def received(
         self, session: Session, link: NodeLink, frame: Events | Batch | Ack, size: int, now: float
@@ -82,10 +104,7 @@ class Delivery:
             if events:
                 self._events(session, link, events, 0)
                 events = []
-            if isinstance(message, Question):
-                self._question(session, link, message)
-            else:
-                self._answer(session, link, message)
+            self._others[type(message)](session, link, message)
         if events:
             self._events(session, link, events, size)
         else:
@@ -103,8 +122,33 @@ class Delivery:
             question = Question(question.id, message.channel, message.form, message.body)
         self._effects.append(QuestionArrived(session, service, link.scheme, question))
 
+    def _note(self, session: Session, link: NodeLink, note: Note) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self._hooks.hooks("receive"):
+            try:
+                message = self._run_receive(_message(note, NOTE, session, link))
+            except HookError:
+                return
+            note = Note(note.mailbox, message.channel, message.form, message.body)
+        self._effects.append(NoteArrived(service, link.scheme, note))
+
+    def _request(self, session: Session, link: NodeLink, request: Request) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self._hooks.hooks("receive"):
+            try:
+                message = self._run_receive(_message(request, REQUEST, session, link))
+            except HookError as error:
+                self._refuse(session, link, request, error)
+                return
+            request = Request(
+                request.id, request.mailbox, message.channel, message.form, message.body
+            )
+        self._effects.append(RequestArrived(session, service, link.scheme, request))
+
     def _refuse(
-        self, session: Session, link: NodeLink, question: Question, error: HookError
+        self, session: Session, link: NodeLink, question: Question | Request, error: HookError
     ) -> None:
         kind = type(error).__name__
         form, body = encode([kind, "a receive hook did not let the question pass"])
@@ -113,16 +157,23 @@ class Delivery:
 
     def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
         key = session.peer.key
-        gathering = self._queries.expecting(answer.id, key)
-        if gathering is None:
+        waiter = self._requests.expecting(answer.id, session)
+        gathering = None if waiter else self._queries.expecting(answer.id, key)
+        if waiter is None and gathering is None:
             self._counters.count("answers late, twice or not asked for")
             return
         message = _message(answer, ANSWER, session, link)
         try:
             message = self._run_receive(message)
         except HookError as error:
-            self._queries.failed(gathering, key, error)
-        else:
+            if waiter is not None:
+                self._requests.failed(waiter, error)
+            elif gathering is not None:
+                self._queries.failed(gathering, key, error)
+            return
+        if waiter is not None:
+            self._requests.answered(waiter, answer.outcome, message)
+        elif gathering is not None:
             self._queries.answered(gathering, key, answer.outcome, message)
 
     # --- receive hooks -----------------------------------------------------------------------
@@ -173,6 +224,8 @@ class Delivery:
 
 
 def _message(message: AnyMessage, kind: str, session: Session, link: NodeLink) -> Message:
+    mailbox = message.mailbox if isinstance(message, Note | Request) else ""
     return Message(
-        session.peer.service, message.channel, message.form, message.body, link.scheme, kind
-    )
+        session.peer.service, message.channel, message.form, message.body, link.scheme, kind, (),
+        mailbox,
+    )  # fmt: skip

@@ -2,26 +2,45 @@
 
 A beacon is only a hint. It makes its source a candidate, and a probe to that source, answered,
 proves it; an acknowledgement proves us to it. So two members know each other one round trip after
-the first beacon, and nobody is believed for what it multicasts.
+the first beacon, and nobody is believed for what it multicasts of itself. (Of others, in a large
+mesh: see ``views.py``.)
+
+An observer sends no beacon. It solicits, and whoever answers is proven; those who answered do not
+keep it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from random import Random
+from typing import Any
+
+import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import UNIX, Address, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UNIX, Address, Identity, is_unix, member_key, unix_address
 from ..wire import codec
-from ..wire.frames import Beacon, Datagram, Details, Leave, Probe, ProbeAck, ProbeReply
+from ..wire.frames import (
+    Beacon,
+    Datagram,
+    Details,
+    Leave,
+    Probe,
+    ProbeAck,
+    ProbeReply,
+    Solicit,
+    Vouch,
+)  # fmt: skip
 from .counters import Counters
 from .effects import Announce, Effect, Report, SendDatagram
 from .membership import Membership, Peer
 from .proof import Prober
 from .schedule import Schedule
+from .snapshots import Snapshots
+from .views import Views
 
 JOIN_BURST_SECONDS = (0.0, 0.1, 0.4)
 """Beacons of a newcomer: one may be lost, so there are three, then one each heartbeat."""
@@ -35,7 +54,16 @@ OVERDUE_INTERVALS = 1.5
 MEET_SECONDS = 5.0
 """A member that beacons by UNIX socket as well is probed there this seldom: perhaps it is deaf."""
 
+EXPIRE_INTERVALS = 3.0
+"""A member is kept for as many of its intervals at least, however short ``expire_seconds`` is."""
+
+DISCOVER_SECONDS = 5.0
+"""Between two ``discover``, so that nobody floods the mesh."""
+
 BEACON_KEY = ("beacon", None)
+DESCRIBE_KEY = ("describe", None)
+DESCRIBE_SECONDS = 0.001
+"""Changes of what we say of ourselves that come so close are told together."""
 
 
 class Discovery:
@@ -44,7 +72,8 @@ class Discovery:
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, prober: Prober,
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
-        own_addresses: frozenset[str], details: Callable[[], Details],
+        own_networks: Iterable[str], details: Callable[[], Details], views: Views,
+        snapshots: Snapshots,
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
@@ -58,42 +87,84 @@ class Discovery:
         self._schedule = schedule
         self._effects = effects
         self._counters = counters
-        self._own_addresses = own_addresses
+        self.own_addresses = frozenset({LOOPBACK, *(n.partition("/")[0] for n in own_networks)})
+        self._own_networks = [ipaddress.ip_interface(n).network for n in own_networks]
         self._details = details
+        self._views = views
+        self._snapshots = snapshots
         self._proved = proved
         self._by_link = by_link
         self._alive = alive
         self._gone = gone
         self._beacons_sent = 0
+        self._solicited = 0
+        """The number that answers our last solicitation; 0: there was none."""
+        self._discover_at = 0.0
+        self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
+            Beacon: self._heard_beacon,
+            Solicit: self._heard_solicit,
+            Probe: self._heard_probe,
+            ProbeReply: self._heard_reply,
+            ProbeAck: self._heard_ack,
+            Leave: self._heard_leave,
+        }
         self._digested: Details | None = None
         self._digest = b""
 
     # --- out ---------------------------------------------------------------------------------
 
     def beacon(self, now: float) -> None:
-        """Announces us and sets the time of the next beacon."""
-        self._announce(self._beacon_of(self._details()))
-        self._beacons_sent += 1
-        if self._beacons_sent < len(JOIN_BURST_SECONDS):
-            burst = JOIN_BURST_SECONDS
-            wait = burst[self._beacons_sent] - burst[self._beacons_sent - 1]
+        """Announces us (or solicits, as an observer) and sets the time of the next time."""
+        if self._config.observer:
+            if self._beacons_sent >= len(JOIN_BURST_SECONDS):
+                return
+            self._solicit()
         else:
-            jitter = 1 + BEACON_JITTER * (2 * self._random.random() - 1)
-            wait = self._config.heartbeat_seconds * jitter
-        self._schedule.set(BEACON_KEY, now + wait)
+            self._announce(self._beacon_of(self._details()))
+        self._beacons_sent += 1
+        self._schedule.set(BEACON_KEY, now + self._beacon_wait())
+
+    def _beacon_wait(self) -> float:
+        if self._beacons_sent < len(JOIN_BURST_SECONDS) and not self._views.large:
+            burst = JOIN_BURST_SECONDS
+            return burst[self._beacons_sent] - burst[self._beacons_sent - 1]
+        jitter = 1 + BEACON_JITTER * (2 * self._random.random() - 1)
+        return self._views.interval(self._config.heartbeat_seconds) * jitter
+
+    def discover(self, now: float) -> bool:
+        """Asks everybody to answer; False: it was asked a moment ago."""
+        if now < self._discover_at:
+            return False
+        self._discover_at = now + DISCOVER_SECONDS
+        self._solicit()
+        return True
+
+    def _solicit(self) -> None:
+        me, details = self._identity, self._details()
+        self._solicited = self._solicited or self._random.getrandbits(63) | 1
+        self._announce(
+            Solicit(
+                self._config.cluster, me.id, me.boot, self._solicited, details.version,
+                self._own_digest(details), self._config.observer,
+            )
+        )  # fmt: skip
 
     def _beacon_of(self, details: Details) -> Beacon:
-        me, digest = self._identity, self._own_digest(details)
+        me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
-            self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints
-        )
+            self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
+            views.known, views.fingerprint,
+        )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
-        """How many bytes a beacon with these details has."""
-        return len(codec.encode_datagram(self._beacon_of(details)))
+        """The most bytes that a beacon with these details has."""
+        beacon = msgspec.structs.replace(self._beacon_of(details), known=2**32, view=2**64 - 1)
+        return len(codec.encode_datagram(beacon))
 
     def say_goodbye(self) -> None:
         """Tells the group that we leave."""
+        if self._config.observer:
+            return
         me = self._identity
         self._announce(Leave(self._config.cluster, me.id, me.boot))
 
@@ -114,15 +185,16 @@ class Discovery:
             self._gone(peer, "does not answer", now)  # and nothing else was heard meanwhile
 
     def watch(self, key: bytes, now: float) -> None:
-        """Looks whether a member was heard lately; probes it when not."""
+        """Looks whether a member (or observer) was heard lately; probes it when not."""
         peer = self._peers.member(key)
         if peer is None or peer.details is None:
             return
-        if now >= peer.heard_at + self._config.expire_seconds:
+        interval = self._views.interval(max(peer.details.heartbeat_seconds, 0.01))
+        expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
+        if now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
             return
-        overdue = OVERDUE_INTERVALS * max(peer.details.heartbeat_seconds, 0.01)
-        overdue = min(overdue, self._config.expire_seconds / 2)
+        overdue = min(OVERDUE_INTERVALS * interval, expire / 2)
         due = peer.heard_at + overdue
         if now >= due:  # the very sum that the timer was set to: a difference may round below it
             self.probe(peer, now, want=False)
@@ -135,7 +207,7 @@ class Discovery:
         self._send(
             Probe(
                 self._config.cluster, me.id, me.boot, probing.nonce, probing.want,
-                details.version, self._own_digest(details),
+                details.version, self._own_digest(details), self._config.observer,
             ),
             probing.address,
         )  # fmt: skip
@@ -169,7 +241,7 @@ class Discovery:
             self._drop("oversized", f"datagram of {len(data)} bytes from {source[0]}")
             return
         try:
-            datagram = codec.decode_datagram(data)
+            datagram = self._snapshots.datagram(data)
         except DecodeError as error:
             self._drop(str(error).split(":")[0], f"{error}, from {source[0]}")
             return
@@ -181,20 +253,23 @@ class Discovery:
             self._dispatch(datagram, source, now)
 
     def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
-        peer = self._peers.hear(datagram.id, datagram.boot, source, now)
+        peer = self._peers.get(member_key(datagram.id, datagram.boot))
+        if isinstance(datagram, Vouch):
+            self._views.heard_vouch(datagram, peer, now)
+            return
+        if isinstance(datagram, Solicit | Probe) and datagram.observer:
+            if isinstance(datagram, Probe) or self._views.asks(0):
+                self._show_ourselves(datagram.nonce, source)
+            return
+        if peer is None and isinstance(datagram, Beacon | Solicit):
+            if not self._views.asks(getattr(datagram, "known", 0)):
+                return  # a stranger in a large mesh: others ask it, and vouch for it
+        peer = peer or self._peers.hear(datagram.id, datagram.boot, source, now)
         if peer is None:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
-        elif isinstance(datagram, Beacon):
-            self._heard_beacon(peer, datagram, source, now)
-        elif isinstance(datagram, Probe):
-            self._heard_probe(peer, datagram, source, now)
-        elif isinstance(datagram, ProbeReply):
-            self._heard_reply(peer, datagram, source, now)
-        elif isinstance(datagram, ProbeAck):
-            self._heard_ack(peer, datagram, source, now)
-        else:
-            self._heard_leave(peer, source, now)
-        if peer is not None and peer.service is None and peer.probing is None:
+            return
+        self._heard[type(datagram)](peer, datagram, source, now)
+        if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
 
@@ -208,7 +283,9 @@ class Discovery:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = now
-            if beacon.digest != peer.digest:
+            if beacon.digest == peer.digest:
+                self._views.heard_view(peer, beacon.known, beacon.view, now)
+            elif self._views.asks(beacon.known):
                 self.probe(peer, now, want=True)
 
     def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
@@ -219,6 +296,22 @@ class Discovery:
                 return
             peer.met_at = now
         self.probe(peer, now, want=True, address=source)
+
+    def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
+        me = self._identity
+        probe = Probe(
+            self._config.cluster, me.id, me.boot, solicit.nonce, True, solicit.details_version,
+            solicit.digest,
+        )  # fmt: skip
+        self._heard_probe(peer, probe, source, now)
+
+    def _show_ourselves(self, nonce: int, source: Address) -> None:
+        """Answers an observer, and forgets it."""
+        if self._config.observer:
+            return
+        me, known = self._identity, self._views.known
+        reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
+        self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
     def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
         if peer.service is None:
@@ -231,11 +324,13 @@ class Discovery:
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
         me, details = self._identity, self._details() if probe.want else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        self._send_fitting(reply(details, False), reply(None, True), source)
+        known_here = self._views.known
+        self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         probing = self._prober.answered(peer, reply.nonce)
-        if probing is None:
+        solicited = probing is None and self._solicited != 0 and reply.nonce == self._solicited
+        if probing is None and not solicited:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
@@ -245,14 +340,16 @@ class Discovery:
             self._acknowledge(reply.challenge, source)
         if reply.details is not None:
             self._proved(peer, reply.details, now)
-        elif reply.large and probing.want:
+        elif reply.large and (probing is None or probing.want):
             self._by_link(peer, now)
         self._alive(peer, now)
+        self._views.look_soon(peer, reply.known, now)
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()
+        known = self._views.known
         ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
-        self._send_fitting(ack(details, ()), ack(None, details.endpoints), address)
+        self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 
     def _heard_ack(self, peer: Peer, ack: ProbeAck, source: Address, now: float) -> None:
         if not self._prober.met(peer, ack.challenge):
@@ -265,8 +362,9 @@ class Discovery:
         else:
             peer.endpoints = ack.endpoints or peer.endpoints
             self._by_link(peer, now)
+        self._views.look_soon(peer, ack.known, now)
 
-    def _heard_leave(self, peer: Peer, source: Address, now: float) -> None:
+    def _heard_leave(self, peer: Peer, leave: Leave, source: Address, now: float) -> None:
         if peer.service is not None and source not in (peer.address, unix_address(peer.id)):
             self._counters.count("datagrams: goodbyes from another address")
         else:
@@ -286,7 +384,20 @@ class Discovery:
 
     def is_own(self, address: str) -> bool:
         """Whether an address is this machine's: a loopback address or one of our interfaces."""
-        return address in self._own_addresses or _is_loopback(address)
+        return address in self.own_addresses or _is_loopback(address)
+
+    def on_lan(self, address: str) -> bool:
+        """Whether an address lies in a network that one of our interfaces is in."""
+        if not self._own_networks:
+            return _is_loopback(address)
+        ip = ipaddress.ip_address(address)
+        return any(ip in network for network in self._own_networks)
+
+    def tellable(self, address: str, local: bool) -> bool:
+        """Whether a member at an address may be told of, to or by one who is ``local`` or not."""
+        if self._config.ttl == 0:
+            return _is_loopback(address)
+        return local or not _is_loopback(address)
 
     def in_scope(self, address: str, *, local: bool = False) -> bool:
         """Whether somebody at this address may take part: at ``ttl=0`` only this host."""
@@ -297,6 +408,7 @@ class Discovery:
             self._effects.append(Report(f"dropped {text} (further ones are only counted)"))
 
 
+@lru_cache(maxsize=4096)
 def _is_loopback(address: str) -> bool:
     if address.startswith(("127.", UNIX)):
         return True

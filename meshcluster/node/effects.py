@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..model import Address, Endpoint, Service
-from ..wire.frames import Event, Question
+from ..wire.frames import Event, Note, Question, Request
 
 if TYPE_CHECKING:
     from .links import NodeLink
     from .queries import Gathering
+    from .requests import Waiter
     from .session import Session
 
 
@@ -97,6 +98,34 @@ class QuestionArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteArrived:
+    """Something told to a mailbox."""
+
+    service: Service
+    protocol: str
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """Something asked of a mailbox, to be answered through ``session``."""
+
+    session: Session
+    service: Service
+    protocol: str
+    question: Request
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """A request of ours was answered, or failed."""
+
+    waiter: Waiter
+    value: Any
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueryProgress:
     """Something happened to a query: start, response, error, timeout, done."""
 
@@ -123,6 +152,9 @@ Effect = (
     | ServiceGone
     | EventsArrived
     | QuestionArrived
+    | NoteArrived
+    | RequestArrived
+    | RequestDone
     | QueryProgress
     | Report
 )

@@ -22,6 +22,7 @@ from ..wire.frames import (
     OTHER_CLUSTER,
     REJECTED,
     YIELD,
+    Describe,
     Details,
     Goodbye,
     Hello,
@@ -52,6 +53,9 @@ REFUSED = "refused"
 """The reason of a failed dial that proves that nobody listens there."""
 
 TAKE_BYTES = 256 * 1024
+
+POSTED_FRAMES = 64
+"""Frames other than batches that wait for a session's link; further ones are not sent."""
 
 
 class State(enum.Enum):
@@ -248,11 +252,12 @@ class Links:
 
     def _hello(self, session: Session) -> bytes:
         session.token = session.token or self._random.getrandbits(63) | 1
-        me = self._identity
+        me, details = self._identity, self._details()
+        session.described = details.version
         return codec.encode_frame(
             Hello(
                 self._cluster, me.id, me.boot, session.peer.key, session.lane, session.token,
-                session.peer_token, session.received, session.links, self._details(),
+                session.peer_token, session.received, session.links, details,
             )
         )  # fmt: skip
 
@@ -332,7 +337,8 @@ class Links:
         link.dial = None
         session.link = link
         session.broken = False
-        self._write(link, *session.unacked_frames())
+        self._write(link, *session.posted, *session.unacked_frames())
+        session.posted.clear()
         if session.ack_owed:
             self.acknowledge(session)
 
@@ -406,10 +412,18 @@ class Links:
         link.out.extend(frames)
         self.ready[link] = None
 
-    def send(self, session: Session, frame: LinkFrame) -> None:
-        """Sends a frame that is not a batch over a session's link, if it has one."""
+    def post(self, session: Session, frame: LinkFrame, now: float) -> None:
+        """Sends such a frame over a session's link, which is opened for it if need be."""
         if session.link is not None:
             self._write(session.link, codec.encode_frame(frame))
+        elif len(session.posted) < POSTED_FRAMES:
+            session.posted.append(codec.encode_frame(frame))
+            self.want(session, now)
+
+    def tell_details(self, session: Session) -> None:
+        """Our details have changed: a link that is open tells so before anything else."""
+        if session.link is not None:
+            self.ready[session.link] = None
 
     def acknowledge(self, session: Session) -> None:
         """Sends an acknowledgement by itself, if there is a link for it."""
@@ -422,6 +436,10 @@ class Links:
         session = link.session
         if session is None or link.state is not State.OPEN:
             return frames
+        details = self._details()
+        if session.described != details.version:  # who hears of a change hears it first
+            session.described = details.version
+            frames.append(codec.encode_frame(Describe(details)))
         size = 0
         while size < TAKE_BYTES:
             frame = session.next_frame()

@@ -1,4 +1,6 @@
-"""Everybody we heard of: candidates (heard) and members (proven), and what is known of each."""
+"""Everybody we heard of: candidates (heard), members (proven, or vouched for by one) and observers
+(proven, but counted nowhere), and what is known of each.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,7 @@ from dataclasses import dataclass
 from math import inf
 
 from ..config import Limits
-from ..model import Address, Endpoint, Identity, Service, ip_of, is_unix, member_key
-from ..wire import codec
+from ..model import Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
 from .session import Session
 
@@ -41,6 +42,7 @@ class Peer:
         "local",
         "met_at",
         "probing",
+        "proven",
         "refused",
         "service",
         "sessions",
@@ -54,6 +56,8 @@ class Peer:
         """Its own datagram socket, where it answers probes."""
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
+        self.proven = False
+        """It answered us itself; otherwise a member's word is all we have, until it is used."""
         self.heard_at = now
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
@@ -72,27 +76,34 @@ class Peer:
         """It answers at ``source``. A member's IP address gives way to no UNIX socket: heard by
         both, it would move to and fro.
         """
+        self.proven = True
         if self.service is None or is_unix(self.address) or not is_unix(source):
             self.address = source
 
-    def describe(self, details: Details) -> None:
+    def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""
         self.details = details
-        self.digest = codec.digest(details)
+        self.digest = digest
         self.endpoints = details.endpoints
 
-    def as_service(self) -> Service:
-        """The snapshot that users see, from its details."""
-        details = self.details
-        assert details is not None
-        return Service(
-            Identity(self.id, self.boot, details.name, details.host),
-            tags=details.tags,
-            address=ip_of(self.address),
-            local=self.local,
-            endpoints=details.endpoints,
-            props=details.props,
-        )
+    @property
+    def observer(self) -> bool:
+        """It takes no part: nobody is told of it."""
+        return self.details is not None and self.details.observer
+
+    @property
+    def state(self) -> str:
+        """See ``model.Standing``."""
+        if self.service is None:
+            return "gone"
+        if self.probing is not None and not self.probing.want and self.probing.tries > 1:
+            return "suspect"
+        return "alive" if self.proven else "told"
+
+    @property
+    def fingerprint(self) -> int:
+        """Its part in the fingerprint of a view: of its run and of what it says of itself."""
+        return int.from_bytes(self.key[:8]) ^ self.boot ^ int.from_bytes(self.digest)
 
     def session(self, lane: str, limits: Limits) -> Session | None:
         """The session of a lane, made at first use; None when it has too many (any thread)."""
@@ -103,20 +114,23 @@ class Peer:
 
 
 class Membership:
-    """The table of peers, bounded. Iteration is in the order of arrival."""
+    """The table of peers, bounded. Iteration is over the members, in the order of arrival."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._candidates: dict[bytes, Peer] = {}
         self._members: dict[bytes, Peer] = {}
+        self._observers: dict[bytes, Peer] = {}
+        self._named: dict[tuple[str, str], list[Peer]] = {}
+        """Members by name and host."""
 
     def get(self, key: bytes) -> Peer | None:
-        """The peer of that key, candidate or member."""
-        return self._members.get(key) or self._candidates.get(key)
+        """The peer of that key, whatever it is."""
+        return self._members.get(key) or self._candidates.get(key) or self._observers.get(key)
 
     def member(self, key: bytes) -> Peer | None:
-        """The member of that key (any thread)."""
-        return self._members.get(key)
+        """The member or observer of that key (any thread)."""
+        return self._members.get(key) or self._observers.get(key)
 
     def hear(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer | None:
         """The peer with this identity, a new candidate if need be; None when the table is full."""
@@ -127,31 +141,49 @@ class Membership:
         return peer
 
     def admit(self, peer: Peer) -> bool:
-        """Makes a candidate a member; False when the table is full."""
-        if len(self._members) >= self._limits.members:
+        """Makes a candidate a member or an observer; False when the table is full."""
+        table, limit = self._members, self._limits.members
+        if peer.observer:
+            table, limit = self._observers, self._limits.observers
+        if len(table) >= limit:
             return False
         self._candidates.pop(peer.key, None)
-        self._members[peer.key] = peer
+        table[peer.key] = peer
+        if table is self._members and peer.details is not None:
+            self._named.setdefault((peer.details.name, peer.details.host), []).append(peer)
         return True
 
     def forget(self, peer: Peer) -> None:
         """Takes a peer out of the table."""
         self._candidates.pop(peer.key, None)
-        self._members.pop(peer.key, None)
+        self._observers.pop(peer.key, None)
+        if self._members.pop(peer.key, None) is not None and peer.details is not None:
+            name = (peer.details.name, peer.details.host)
+            twins = self._named.get(name, [])
+            if peer in twins:
+                twins.remove(peer)
+            if not twins:
+                self._named.pop(name, None)
 
     def twin(self, peer: Peer, name: str, host: str) -> Peer | None:
         """Another member with the same name on the same host, or None."""
-        for other in self._members.values():
-            details = other.details
-            if other is not peer and details and details.name == name and details.host == host:
-                return other
-        return None
+        named = self._named.get((name, host))
+        return next((other for other in named if other is not peer), None) if named else None
 
     def at(self, address: Address) -> Iterator[Peer]:
         """The peers that answer, or should answer, at an address."""
-        for peer in (*self._members.values(), *self._candidates.values()):
+        for peer in (*self.linkable(), *self._candidates.values()):
             if peer.address == address:
                 yield peer
+
+    def linkable(self) -> Iterator[Peer]:
+        """Members and observers: everybody who may have sessions with us."""
+        return iter((*self._members.values(), *self._observers.values()))
+
+    @property
+    def strangers(self) -> int:
+        """How many candidates there are."""
+        return len(self._candidates)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._members.values())

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from random import Random
+from typing import Any
+
+import msgspec
 
 from ..config import ClusterConfig
 from ..errors import (
@@ -32,10 +35,12 @@ from ..wire.frames import (
     Events,
     Goodbye,
     Hello,
+    View,
+    ViewRequest,
 )  # fmt: skip
 from .counters import Counters
 from .delivery import Delivery
-from .discovery import BEACON_KEY, Discovery
+from .discovery import BEACON_KEY, DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
 from .effects import (
     Effect,
     Report,
@@ -47,8 +52,13 @@ from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
+from .requests import Requests
 from .schedule import Schedule
 from .session import Session
+from .snapshots import Snapshots
+from .views import Views
+
+LOCALHOST = "localhost"
 
 LINK_PROOF_SECONDS = 5.0
 """How long a candidate whose details need a link has for it."""
@@ -65,8 +75,9 @@ class Node:
     def __init__(
         self, identity: Identity, config: ClusterConfig, hooks: HookRegistry, random: Random, *,
         endpoints: Iterable[Endpoint] = (), port: int = 0,
-        spoken: Mapping[str, bool] | None = None, own_addresses: Iterable[str] = (),
-        lock: AbstractContextManager[object] | None = None,
+        spoken: Mapping[str, bool] | None = None, own_networks: Iterable[str] = (),
+        lock: AbstractContextManager[object] | None = None, snapshots: Snapshots | None = None,
+        offers: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
         self.identity = identity
         self.config = config
@@ -75,32 +86,43 @@ class Node:
         self.peers = Membership(config.limits)
         self.changes = 0
         """Grows with every change of the members known, for those who keep a snapshot."""
+        self._snapshots = snapshots or Snapshots()
         self._effects: list[Effect] = []
         self._schedule = Schedule()
         self._queries = Queries(self._schedule, self._effects, self.wake)
+        self.requests = Requests(self._schedule, self._effects)
         self._twins: dict[bytes, list[Peer]] = {}
         self._joined_at = 0.0
         self._left = False
         self._prober = Prober(self._schedule, random)
         self.details = Details(
             1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
-            port, config.heartbeat_seconds,
+            port, config.heartbeat_seconds, dict(offers or {}), config.observer,
         )  # fmt: skip
         self._links = Links(
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
         )  # fmt: skip
+        self._views = Views(
+            identity, config.cluster, config.limits, peers=self.peers, links=self._links,
+            random=random, schedule=self._schedule, effects=self._effects,
+            vouched=self._proved, forget=self._forget_later,
+            probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
+            tellable=lambda address, local: self._discovery.tellable(address, local),
+        )  # fmt: skip
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
-            own_addresses=frozenset(own_addresses), details=lambda: self.details,
+            own_networks=own_networks, details=lambda: self.details, views=self._views,
+            snapshots=self._snapshots,
             proved=self._proved, by_link=self._needs_link, alive=self._alive, gone=self.lose,
         )  # fmt: skip
         self._check_details(self.details)
+        self._views.toggle(self._own_fingerprint())
         self._delivery = Delivery(
-            hooks, links=self._links, queries=self._queries, schedule=self._schedule,
-            effects=self._effects, counters=self.counters,
+            hooks, links=self._links, queries=self._queries, requests=self.requests,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
         )  # fmt: skip
         self._timers: dict[str, Callable[..., None]] = {
             "beacon": lambda _, now: self._discovery.beacon(now),
@@ -110,7 +132,11 @@ class Node:
             "dial": self._links.dial_timed_out,
             "redial": self._links.want,
             "hello": self._links.hello_timed_out,
+            "describe": lambda _, now: self._tell_details(now),
+            "vouch": lambda _, now: self._views.send_vouches(),
+            "view": lambda _, now: self._views.look(now),
             "query": self._queries.timed_out,
+            "request": self.requests.timed_out,
             "settle": self._queries.settle,
             "ack": lambda _, now: self._delivery.send_acks(),
         }
@@ -208,6 +234,10 @@ class Node:
             self.lose(session.peer, "left", now)
         elif isinstance(frame, Describe):
             self._proved(session.peer, frame.details, now)
+        elif isinstance(frame, ViewRequest):
+            self._views.requested(frame, session, now)
+        elif isinstance(frame, View):
+            self._views.answered(frame, session, now)
         else:
             raise DecodeError("hello on an open link")
 
@@ -246,28 +276,42 @@ class Node:
     # --- members -----------------------------------------------------------------------------
 
     def _proved(self, peer: Peer, details: Details, now: float) -> None:
-        """A peer proved to be there, and these are its details."""
-        known = peer.details
-        if peer.service is not None and known is not None and details.version < known.version:
-            return
-        digest = codec.digest(details)
-        if peer.service is not None and digest == peer.digest:
-            return
-        peer.describe(details)
-        service = peer.as_service()
-        if not self._accepts(service):
+        """A peer proved to be there, or was vouched for, and these are its details."""
+        known, service = peer.details, peer.service
+        digest = self._snapshots.digest(peer, details)
+        if service is not None and known is not None:
+            if details.version < known.version or _other_member(known, details):
+                return
+            if digest == peer.digest and service.local == peer.local:
+                return
+        fingerprint = peer.fingerprint if service is not None else 0
+        peer.describe(details, digest)
+        made = self._snapshots.service(peer, lan=self._discovery.on_lan(peer.address[0]))
+        if not self._accepts(made):
             peer.refused = digest
-            if peer.service is not None:
+            if service is not None:
+                if not peer.observer:
+                    self._views.toggle(fingerprint ^ peer.fingerprint)
                 self.lose(peer, "was refused by a hook", now)
             else:
-                self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
+                self._forget_later(peer, now)
+        elif service is not None:
+            self._changed(peer, made, fingerprint, now)
+        elif peer.observer or not self._waits_for_twin(peer, details, now):
+            self._admit(peer, made, now)
+
+    def _changed(self, peer: Peer, service: Service, fingerprint: int, now: float) -> None:
+        peer.service = service
+        if peer.observer:
             return
-        if peer.service is not None:
-            peer.service = service
-            self._effects.append(ServiceChanged(service))
-            self.changes += 1
-        elif not self._waits_for_twin(peer, details, now):
-            self._admit(peer, service, now)
+        self._effects.append(ServiceChanged(service))
+        self.changes += 1
+        self._views.toggle(fingerprint ^ peer.fingerprint)
+        if peer.proven:
+            self._views.vouch_for(peer, now)
+
+    def _forget_later(self, peer: Peer, now: float) -> None:
+        self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
 
     def _accepts(self, service: Service) -> bool:
         try:
@@ -285,7 +329,7 @@ class Node:
         waiting = self._twins.setdefault(twin.key, [])
         if peer not in waiting:
             waiting.append(peer)
-        self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
+        self._forget_later(peer, now)
         self._discovery.probe(twin, now, want=False)
         return True
 
@@ -293,7 +337,8 @@ class Node:
         """A peer answered: those who share its name are members of their own."""
         for other in self._twins.pop(peer.key, ()):
             if other.service is None and other.details is not None:
-                self._admit(other, other.as_service(), now)
+                lan = self._discovery.on_lan(other.address[0])
+                self._admit(other, self._snapshots.service(other, lan=lan), now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:
         if not self.peers.admit(peer):
@@ -303,9 +348,12 @@ class Node:
         peer.service = service
         peer.refused = None
         peer.heard_at = now
+        self._discovery.watch(peer.key, now)
+        if peer.observer:
+            return
         self.changes += 1
         self._effects.append(ServiceDiscovered(service))
-        self._schedule.set(("watch", peer.key), now)
+        self._views.entered(peer, now)
 
     def lose(self, peer: Peer, reason: str, now: float) -> None:
         """A peer left, died or expired."""
@@ -320,10 +368,12 @@ class Node:
             if lost:
                 self.counters.count("messages to a lost member", lost)
         peer.service = None
-        if service is not None:
+        if service is not None and not peer.observer:
+            self._views.left(peer, now)
             self.changes += 1
             self._effects.append(ServiceGone(service, reason))
             self._queries.member_gone(service, reason)
+            self.requests.member_gone(service, reason)
         self._alive(peer, now)
 
     def _forget(self, key: bytes) -> None:
@@ -356,6 +406,7 @@ class Node:
         if peer.service is None and link.dial is None and not is_unix(peer.address):
             peer.address = address
         peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
+        peer.proven = True
         self._proved(peer, hello.details, now)
         if peer.service is not None:
             return peer
@@ -370,40 +421,69 @@ class Node:
         peer, service = session.peer, session.peer.service
         if service is None:
             return
-        if session.broken and attempts and all(reason == REFUSED for _, reason in attempts):
+        if (
+            (session.broken or not peer.proven)
+            and attempts
+            and all(reason == REFUSED for _, reason in attempts)
+        ):
             self.lose(peer, "its process is gone", now)
             return
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if self.counters.count("members that could not be reached"):
             self._effects.append(Report(text))
-        for query_id in session.withdraw_questions():
-            gathering = self._queries.expecting(query_id, peer.key)
+        for asked in session.withdraw_questions():
+            gathering = self._queries.expecting(asked, peer.key)
             if gathering is not None:
                 self._queries.failed(gathering, peer.key, NoRoute(text, attempts))
+            else:
+                self.requests.unreachable(asked, session, NoRoute(text, attempts))
         self._discovery.probe(peer, now, want=False)
         if session.backlog or session.broken:
             self._links.redial_later(session, now)
 
     # --- ourselves ---------------------------------------------------------------------------
 
-    def describe(self, now: float, *, tags: Sequence[str] | None = None) -> None:
-        """Changes what we say of ourselves and announces it at once.
+    def describe(self, now: float, **changes: Any) -> None:
+        """Changes what we say of ourselves (``tags``, ``props``, ``offers``); told in a moment, and
+        before anything that is sent from here on.
 
         Raises:
             MessageTooLarge: the details would not fit a hello; nothing was changed.
         """
-        old = self.details
-        details = Details(
-            old.version + 1, old.name, old.host, old.tags if tags is None else tuple(tags),
-            old.endpoints, old.props, old.port, old.heartbeat_seconds,
-        )  # fmt: skip
+        version = self.details.version + 1
+        details = msgspec.structs.replace(self.details, version=version, **changes)
         self._check_details(details)
-        self.details = details
-        for peer in self.peers:
+        before, self.details = self._own_fingerprint(), details
+        self._views.toggle(before ^ self._own_fingerprint())
+        if DESCRIBE_KEY not in self._schedule:
+            self._schedule.set(DESCRIBE_KEY, now + DESCRIBE_SECONDS)
+
+    def _tell_details(self, now: float) -> None:
+        for peer in self.peers.linkable():
             for session in peer.sessions.values():
-                self._links.send(session, Describe(details))
+                self._links.tell_details(session)
         self._schedule.set(BEACON_KEY, now)
+
+    def _own_fingerprint(self) -> int:
+        me = Peer(self.identity.id, self.identity.boot, ("", 0), 0.0)
+        me.digest = codec.digest(self.details)
+        return me.fingerprint
+
+    @property
+    def own_words(self) -> frozenset[str]:
+        """What others would resolve us by (any thread)."""
+        me, details = self.identity, self.details
+        addresses = self._discovery.own_addresses
+        return frozenset({*details.tags, me.name, me.id.hex(), me.host, LOCALHOST, *addresses})
+
+    def heartbeat(self, now: float) -> None:
+        """Announces us now instead of at the next time."""
+        self._schedule.set(BEACON_KEY, now)
+
+    def discover(self, now: float) -> bool:
+        """Asks everybody to answer; False: it was asked a moment ago."""
+        return self._discovery.discover(now)
 
     def _check_details(self, details: Details) -> None:
         size = len(codec.encode_details(details))
@@ -415,21 +495,29 @@ class Node:
             raise MessageTooLarge(f"a beacon with these endpoints has {size} bytes, over {room}")
 
     def close_queries(self) -> None:
-        """Ends all queries: we leave."""
+        """Ends all queries and requests: we leave."""
         self._queries.close(NotJoined("the cluster was left before the query ended"))
+        self.requests.close(NotJoined("the cluster was left before the answer came"))
 
     @property
     def idle(self) -> bool:
         """All that was sent has been acknowledged."""
-        return all(s.idle for p in self.peers for s in p.sessions.values())
+        return all(s.idle for p in self.peers.linkable() for s in p.sessions.values())
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
         self._left = True
         self.close_queries()
         self._discovery.say_goodbye()
-        for peer in self.peers:
+        for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.say_goodbye(session)
         self._links.close_pending()
         self._schedule.clear()
+
+
+def _other_member(known: Details, details: Details) -> bool:
+    """Whether details say what never changes in one run of a member."""
+    return (known.name, known.host, known.observer) != (
+        details.name, details.host, details.observer,
+    )  # fmt: skip

@@ -12,15 +12,14 @@ from typing import Any
 from ..errors import (
     ClusterError,
     DecodeError,
-    NoResponder,
     QueryTimeout,
-    RemoteError,
     ServiceLost,
 )  # fmt: skip
 from ..model import Service
-from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, Question
+from ..wire.frames import ANSWERED, Question
 from ..wire.message import Message
 from .effects import Effect, QueryProgress
+from .requests import failure
 from .schedule import Schedule
 from .session import Session
 
@@ -85,13 +84,7 @@ class Gathering:
             self.results[service] = data
             self.order.append((service, data))
             return RESPONSE
-        if outcome == NO_RESPONDER:
-            return self.failed(key, NoResponder(service))
-        if outcome == OVERLOADED:
-            return self.failed(
-                key, RemoteError(service, "Overloaded", "too many questions are waiting there")
-            )
-        return self.failed(key, _remote_error(service, message))
+        return self.failed(key, failure(service, outcome, message))
 
     def failed(self, key: bytes, error: Exception) -> str:
         """Notes that no answer will come from somebody."""
@@ -109,14 +102,6 @@ class Gathering:
             self.errors,
             tuple(self.waiting.values()),
         )
-
-
-def _remote_error(service: Service, message: Message) -> Exception:
-    try:
-        kind, text = message.read(tuple[str, str])
-    except DecodeError as error:
-        return error
-    return RemoteError(service, kind, text)
 
 
 class Queries:

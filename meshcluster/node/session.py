@@ -3,9 +3,9 @@
 Each half numbers its batches, keeps what is not acknowledged and takes only the next in order, so
 a link may break, be replaced or be dialled twice without a message lost, doubled or overtaken.
 
-Credit: a receiver tells how many bytes of batches its hooks have taken; events beyond the window
-wait at their sender. Questions and answers pass: they are bounded by who asks, and holding them
-back could deadlock two members that query each other from a hook.
+Credit: a receiver tells how many bytes of batches its hooks have taken; events (and notes) beyond
+the window wait at their sender. Questions, requests and answers pass: they are bounded by who
+asks, and holding them back could deadlock two members that query each other from a hook.
 
 ``put`` may be called from any thread (a deque's append is atomic). All else belongs to the node.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..wire.codec import encode_frame
-from ..wire.frames import Ack, AnyMessage, Batch, Event, Events, Question
+from ..wire.frames import Ack, AnyMessage, Batch, Event, Events, Note, Question, Request
 
 if TYPE_CHECKING:
     from .links import Dial, NodeLink
@@ -54,6 +54,7 @@ class Session:
         "_unacked_bytes",
         "awake",
         "broken",
+        "described",
         "dial",
         "failures",
         "lane",
@@ -64,6 +65,7 @@ class Session:
         "peer",
         "peer_links",
         "peer_token",
+        "posted",
         "received",
         "stalled",
         "taken",
@@ -76,8 +78,8 @@ class Session:
         self.lane = lane
         self._limits = limits
         self.waiting: deque[AnyMessage] = deque()
-        self.stalled: deque[Event] = deque()
-        """Events without credit that questions and answers overtook."""
+        self.stalled: deque[AnyMessage] = deque()
+        """Events and notes without credit that questions and answers overtook."""
         self.large = False
         self.awake = False
         """Set while the node looks here without being told again (any thread sets it). It is
@@ -92,6 +94,10 @@ class Session:
         """Had a link that broke and has none again yet."""
         self.token = 0
         self.peer_token = 0
+        self.described = 0
+        """The version of our details that the other end was told last."""
+        self.posted: list[bytes] = []
+        """Frames beside the batches that wait for a link."""
         self.lost_messages = 0
         self._begin()
 
@@ -168,7 +174,7 @@ class Session:
         waiting = self.waiting
         while waiting and len(messages) < BATCH_MESSAGES:
             message = waiting.popleft()
-            if type(message) is Event:
+            if type(message) is Event or type(message) is Note:
                 self.stalled.append(message)
             else:
                 messages.append(message)
@@ -191,11 +197,11 @@ class Session:
         return False
 
     def withdraw_questions(self) -> list[int]:
-        """Takes back the questions that were never sent; returns their ids."""
+        """Takes back the questions and requests that were never sent; returns their ids."""
         kept, ids = [], []
         while self.waiting:
             message = self.waiting.popleft()
-            if isinstance(message, Question):
+            if isinstance(message, Question | Request):
                 ids.append(message.id)
             else:
                 kept.append(message)
@@ -208,6 +214,7 @@ class Session:
         count = self.backlog + sum(count for _, _, count in self._unacked)
         self.waiting.clear()
         self.stalled.clear()
+        self.posted.clear()
         self.awake = False
         self._begin()
         return count
@@ -278,7 +285,7 @@ class Session:
             self.acknowledged(received, 0)
 
 
-def _measured(queue: deque[AnyMessage] | deque[Event]) -> list[AnyMessage]:
+def _measured(queue: deque[AnyMessage]) -> list[AnyMessage]:
     messages: list[AnyMessage] = []
     size = 0
     while queue and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:

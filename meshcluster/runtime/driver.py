@@ -13,24 +13,27 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..announcers import Announcer
+from ..channels import Channels
 from ..config import ClusterConfig, Limits
 from ..errors import ClusterError, EncodeError, HookError, NotJoined
 from ..hooks import HookRegistry
-from ..model import Address, Service
+from ..model import Address, Service, Standing
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
 from ..node.queries import Asked, Gathering
+from ..node.requests import Finish, Waiter
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
 from ..resolver import Words
 from ..wire.body import BYTES, encode
-from ..wire.frames import RAISED, Answer, AnyMessage, Event
-from ..wire.message import ANSWER
+from ..wire.frames import RAISED, Answer, AnyMessage, Event, Request
+from ..wire.message import ANSWER, REQUEST
 from .links import LinkEnd
+from .mailboxes import Mailboxes
 from .observers import Observers
 from .runners import HookCalls, Runner
 from .sending import Part, Sender
@@ -40,6 +43,7 @@ logger = logging.getLogger("meshcluster")
 WRITES_A_TURN = 4
 """Of about 256 KiB each, before other links and timers get their turn."""
 
+T = TypeVar("T")
 MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], Limits], Runner]
 
 
@@ -54,7 +58,8 @@ class Driver:
 
     def __init__(
         self, node: Node, hooks: HookRegistry, *, announcers: Sequence[Announcer],
-        handlers: Mapping[str, ProtocolHandler], make_runner: MakeRunner,
+        handlers: Mapping[str, ProtocolHandler], make_runner: MakeRunner, channels: Channels,
+        mailboxes: Mailboxes,
     ) -> None:  # fmt: skip
         config = node.config
         self.node = node
@@ -65,6 +70,7 @@ class Driver:
         self.full = False
         """Somebody waits for room."""
         self._hooks = hooks
+        self._mailboxes = mailboxes
         self._limit = config.limits.waiting_messages
         self._short_bytes = min(LARGE_BODY_BYTES, config.limits.message_bytes)
         self._announcers = announcers
@@ -87,7 +93,7 @@ class Driver:
         self._changes = 0
         self._idle: asyncio.Event | None = None
         self.joined = True
-        calls = HookCalls(hooks, config.all_channels, node.counters, self.answer)
+        calls = HookCalls(hooks, channels, node.counters, self.answer)
         self.runner = make_runner(calls, self.took, config.limits)
         self._observers = Observers(
             hooks, self.runner, calls.answer, limit=config.limits.held_questions,
@@ -104,6 +110,9 @@ class Driver:
             fx.ServiceGone: self._gone,
             fx.EventsArrived: self._observers.events,
             fx.QuestionArrived: self._observers.question,
+            fx.NoteArrived: self._letter,
+            fx.RequestArrived: self._letter,
+            fx.RequestDone: self._request_done,
             fx.QueryProgress: self._query_progress,
             fx.Report: lambda e: logger.warning("%s", e.text),
         }
@@ -229,6 +238,12 @@ class Driver:
             self.node.link_lost(end.node_link, reason, self._loop.time(), fault=fault)
             self.step()
 
+    def touch(self, function: Callable[[Driver, float], T]) -> T:
+        """Does something with the node, at the time that it is."""
+        value = function(self, self._loop.time())
+        self.step()
+        return value
+
     # --- input from any thread ---------------------------------------------------------------
 
     def put(self, session: Session, message: AnyMessage) -> None:
@@ -268,12 +283,16 @@ class Driver:
             self._notice(session)
         return services
 
-    def commit(self, parts: Sequence[Part]) -> tuple[Service, ...]:
-        """Queues prepared events; returns who gets them (any thread)."""
+    def commit(
+        self, parts: Sequence[Part], make: Callable[[int, int, bytes], AnyMessage] = Event
+    ) -> tuple[Service, ...]:
+        """Queues prepared events, or what else ``make`` makes; returns who gets them (any
+        thread).
+        """
         for channel, form, body, receivers in parts:
-            event = Event(channel, form, body)
+            message = make(channel, form, body)
             for _, session in receivers:
-                self.put(session, event)
+                self.put(session, message)
         if len(parts) == 1:
             return tuple([service for service, _ in parts[0][3]])
         return tuple(service for part in parts for service, _ in part[3])
@@ -319,12 +338,15 @@ class Driver:
     def _drain(self) -> None:
         self._waking = False  # first: what is put from here on wakes again
         now = self._loop.time()
+        self.node.requests.start(now)
         woken = self._woken
         while woken:
             self.node.wake(woken.popleft(), now)
         self.step()
 
-    def answer(self, arrived: fx.QuestionArrived, outcome: int, value: object) -> None:
+    def answer(
+        self, arrived: fx.QuestionArrived | fx.RequestArrived, outcome: int, value: object
+    ) -> None:
         """Sends what came of a question (any thread)."""
         asked = arrived.question
         receivers = ((arrived.service, arrived.session),)
@@ -339,6 +361,34 @@ class Driver:
             parts, outcome = [(asked.channel, form, body, receivers)], RAISED
         for channel, form, body, _ in parts:
             self.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
+
+    def standing(self, service: Service) -> Standing:
+        """How a member stands now (any thread)."""
+        return self.sender.standing(service, self._loop.time())
+
+    # --- mailboxes ---------------------------------------------------------------------------
+
+    def request(
+        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish
+    ) -> Callable[[], None]:
+        """Asks one member's mailbox; returns what cancels that (any thread).
+
+        Raises:
+            NoServices, EncodeError, HookError: see ``Sender.letter``.
+        """
+        ((channel, form, body, receivers),) = self.sender.letter(REQUEST, service, mailbox, data)
+        ((_, session),) = receivers
+        waiter = Waiter(self.next_query_id(), service, session, timeout, finish)
+        self.node.requests.open(waiter)
+        self.put(session, Request(waiter.id, mailbox, channel, form, body))
+        self._wake()  # its time runs from here, whether or not the session is busy
+        return lambda: self.node.requests.cancel(waiter.id)
+
+    def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
+        self._mailboxes.deliver(effect, self.answer, self.node.counters)
+
+    def _request_done(self, effect: fx.RequestDone) -> None:
+        effect.waiter.finish(effect.value, effect.error)
 
     # --- queries -----------------------------------------------------------------------------
 

@@ -64,14 +64,15 @@ def default_name(member_id: bytes) -> str:
     return f"{safe[:40]}-{os.getpid()}-{member_id[:2].hex()}"
 
 
-def own_addresses() -> frozenset[str]:
-    """The IP addresses of this machine's interfaces, as text."""
+def own_networks() -> frozenset[str]:
+    """The IP addresses of this machine's interfaces with their prefixes: ``"10.0.0.5/24"``."""
     import ifaddr
 
     found = set()
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
-            found.add(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+            found.add(f"{address}/{ip.network_prefix}")
     return frozenset(found)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from ..channels import NEAR, Channels
 from ..config import Limits
 from ..errors import NotJoined
 from ..hooks import PASS, Hook, HookRegistry
@@ -25,12 +26,10 @@ from ..node.effects import EventsArrived, QuestionArrived
 from ..node.session import Session
 from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, RAISED, Event
 from ..wire.message import QUESTION, Message
+from .mailboxes import text_of
 from .workers import Workers
 
 RESPONDER_THREADS = 8
-ERROR_CHARACTERS = 10_000
-"""More of what a responder raised is not sent."""
-
 TAKEN_BYTES = 256 * 1024
 """How much the hooks take before the loop hears of it: a wake for each batch would cost more."""
 
@@ -63,7 +62,7 @@ class HookCalls:
     """Calls hooks and contains what they raise: logged with its traceback, and counted."""
 
     def __init__(
-        self, hooks: HookRegistry, channels: frozenset[int], counters: Counters, answer: Answer
+        self, hooks: HookRegistry, channels: Channels, counters: Counters, answer: Answer
     ) -> None:
         self.hooks = hooks
         self.counters = counters
@@ -83,16 +82,27 @@ class HookCalls:
         self.counters.count("hooks that raised")
         logger.exception("%s raised", name_of(function))
 
-    def chain(self, point: str, channel: int, protocol: str) -> Sequence[Function]:
-        """The functions for a message; none for a channel that we have not joined."""
-        if channel not in self._channels:
-            self.counters.count("messages on channels not joined")
+    def chain(
+        self, point: str, channel: int, protocol: str, service: Service
+    ) -> Sequence[Function]:
+        """The functions for a message; none for a channel that we have not joined, or where its
+        sender is too far away.
+        """
+        if channel and not self.admits(channel, service, count=True):
             return ()
         return self.hooks.chain(point, channel, protocol)
 
-    def joined(self, event: Event) -> bool:
-        """Whether an event is on a channel that we have joined."""
-        return event.channel in self._channels
+    def admits(self, channel: int, service: Service, *, count: bool = False) -> bool:
+        """Whether a message on a channel from this member is for us."""
+        if channel not in self._channels.numbers:
+            reason = "messages on channels not joined"
+        elif channel in NEAR and not NEAR[channel](service):
+            reason = f"messages on channel {channel} from too far away"
+        else:
+            return True
+        if count:
+            self.counters.count(reason)
+        return False
 
     def run_events(
         self, arrived: EventsArrived, choose: Callable[[Sequence[Function]], Sequence[Function]]
@@ -104,7 +114,7 @@ class HookCalls:
         for event in arrived.events:
             if event.channel != channel:
                 channel = event.channel
-                chain = choose(self.chain("event", channel, protocol))
+                chain = choose(self.chain("event", channel, protocol, service))
             message = Message(service, channel, event.form, event.body, protocol)
             for function in chain:
                 try:
@@ -123,7 +133,7 @@ class HookCalls:
         """Asks the responders in order; the first answer wins."""
         try:
             message = self.message_of(arrived)
-            for function in self.chain("query", message.channel, message.protocol):
+            for function in self.chain("query", message.channel, message.protocol, arrived.service):
                 answer = function(message)
                 if answer is not PASS:
                     self.answer(arrived, ANSWERED, answer)
@@ -137,7 +147,7 @@ class HookCalls:
         """Sends what a responder raised; its traceback stays in our log."""
         self.counters.count("responders that raised")
         logger.info("a responder raised for %s", arrived.service.name, exc_info=error)
-        self.answer(arrived, RAISED, [type(error).__name__, _text(error)])
+        self.answer(arrived, RAISED, [type(error).__name__, text_of(error)])
 
     def answer(self, arrived: QuestionArrived, outcome: int, value: object) -> None:
         """Sends an answer; that we have left meanwhile is no error of the responder."""
@@ -145,15 +155,6 @@ class HookCalls:
             self._answer(arrived, outcome, value)
         except NotJoined:
             self.counters.count("answers after leaving")
-
-
-def _text(error: BaseException) -> str:
-    """What an exception says, as far as it can be sent."""
-    try:
-        text = str(error)
-    except Exception:
-        return "(its text cannot be had)"
-    return text[:ERROR_CHARACTERS].encode(errors="replace").decode()
 
 
 def _all(chain: Sequence[Function]) -> Sequence[Function]:
@@ -254,7 +255,8 @@ class LoopRunner:
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
         try:
             for event in arrived.events:
-                if hook.applies(event.channel, arrived.protocol) and self._calls.joined(event):
+                channel, service = event.channel, arrived.service
+                if hook.applies(channel, arrived.protocol) and self._calls.admits(channel, service):
                     await self._await(hook.function, self._event(arrived, event))
         finally:
             done()
@@ -293,7 +295,9 @@ class LoopRunner:
         calls = self._calls
         try:
             message = calls.message_of(arrived)
-            for function in calls.chain("query", message.channel, message.protocol):
+            for function in calls.chain(
+                "query", message.channel, message.protocol, arrived.service
+            ):
                 answer = function(message)
                 if asyncio.iscoroutine(answer):
                     answer = await answer

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import resolver as resolving
+from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
 from ..config import ClusterConfig, check_channel, check_words
 from ..errors import Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
-from ..model import Service
+from ..model import GONE, Service, Standing
 from ..node.membership import Peer
 from ..node.node import Node
 from ..node.queries import Asked
@@ -27,6 +28,9 @@ Receivers = tuple[tuple[Service, Session], ...]
 Part = tuple[int, int, bytes, Receivers]
 """Channel, form, body and those who get it. One call makes several parts only where hooks treat
 protocols apart."""
+
+
+FAR = {HOST_CHANNEL: " on this host (channel 1)", LAN_CHANNEL: " on this LAN (channel 2)"}
 
 
 class Sender:
@@ -67,6 +71,18 @@ class Sender:
                 resolved[key] = found
         return found
 
+    def filter_by(self, tests: Resolver) -> tuple[Service, ...]:
+        """The members that pass every test."""
+        return resolving.filter_by(self._snapshot, tests)
+
+    def standing(self, service: Service, now: float) -> Standing:
+        """How a member stands now."""
+        peer = self._node.peers.member(service.key)
+        if peer is None:
+            return GONE
+        protocol = self.scheme(peer.session("", self._limits))
+        return Standing(peer.state, max(0.0, now - peer.heard_at), protocol)
+
     def select(
         self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None
     ) -> tuple[Service, ...]:
@@ -82,8 +98,7 @@ class Sender:
             if resolve is not None:
                 union.update(dict.fromkeys(self.resolve(resolve)))
             if resolver is not None:
-                found = resolving.filter_by(self._snapshot, resolver)
-                union.update(dict.fromkeys(found))
+                union.update(dict.fromkeys(self.filter_by(resolver)))
             chosen = tuple(union)
         if not chosen:
             raise NoServices(self._nobody(resolve, resolver))
@@ -157,25 +172,29 @@ class Sender:
         """
         if resolve is None and resolver is None and services is None:
             raise NoServices("send() needs resolve=, resolver= or services=; broadcast() tells all")
-        receivers = self._receivers(resolve, resolver, services, protocols)
+        receivers = self._receivers(resolve, resolver, services, channel, protocols)
         form, body = self.encode(data, channel)
         return self.prepare(EVENT, form, body, channel, receivers)
 
     def _receivers(
         self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None,
-        protocols: Sequence[str] | None,
+        channel: int, protocols: Sequence[str] | None,
     ) -> Receivers:  # fmt: skip
         named = None if services is None else tuple(services)
         chosen = self.select(resolve, resolver, named)
+        if channel in NEAR:
+            chosen = tuple(service for service in chosen if NEAR[channel](service))
         receivers = self.sessions(chosen, protocols, named or ())
         if not receivers:
-            raise NoServices(self._nobody(resolve, resolver))
+            raise NoServices(self._nobody(resolve, resolver) + FAR.get(channel, ""))
         return receivers
 
     def event_to_all(self, data: object, channel: int) -> Sequence[Part]:
         """What a ``broadcast`` puts into which sessions; nobody there is no error."""
         form, body = self.encode(data, channel)
-        receivers = self.sessions(self._snapshot, None)
+        near = NEAR.get(channel)
+        services = self._snapshot if near is None else tuple(filter(near, self._snapshot))
+        receivers = self.sessions(services, None)
         return self.prepare(EVENT, form, body, channel, receivers) if receivers else ()
 
     def questions(
@@ -190,12 +209,22 @@ class Sender:
         """
         if resolve is None and resolver is None and services is None:
             resolve = ()
-        receivers = self._receivers(resolve, resolver, services, protocols)
+        receivers = self._receivers(resolve, resolver, services, channel, protocols)
         return [
             (session, service, Question(query_id, channel, form, body))
             for channel, form, body, group in self.prepare(QUESTION, form, body, channel, receivers)
             for service, session in group
         ]
+
+    def letter(self, kind: str, service: Service, mailbox: str, data: object) -> Sequence[Part]:
+        """What a mailbox puts into the session to one member.
+
+        Raises:
+            NoServices, EncodeError, HookError: see each step.
+        """
+        receivers = self.sessions((service,), None, (service,))
+        form, body = self.encode(data, 0)
+        return self.prepare(kind, form, body, 0, receivers, mailbox)
 
     # --- what --------------------------------------------------------------------------------
 
@@ -215,8 +244,9 @@ class Sender:
         return form, body
 
     def prepare(
-        self, kind: str, form: int, body: bytes, channel: int, receivers: Receivers
-    ) -> Sequence[Part]:
+        self, kind: str, form: int, body: bytes, channel: int, receivers: Receivers,
+        mailbox: str = "",
+    ) -> Sequence[Part]:  # fmt: skip
         """Runs the ``send`` hooks; gives what goes to whom.
 
         Raises:
@@ -226,7 +256,7 @@ class Sender:
         if not hooks:
             return ((channel, form, body, receivers),)
         services = tuple(service for service, _ in receivers)
-        message = Message(None, channel, form, body, "", kind, services)
+        message = Message(None, channel, form, body, "", kind, services, mailbox)
         if any(hook.protocol is not None for hook in hooks):
             return [self._intercepted(*part) for part in self._by_protocol(message, receivers)]
         return (self._intercepted(message, receivers),)
@@ -241,7 +271,7 @@ class Sender:
         for scheme, group in groups.items():
             part = Message(
                 None, message.channel, message.form, message.body, scheme, message.kind,
-                tuple(service for service, _ in group),
+                tuple(service for service, _ in group), message.mailbox,
             )  # fmt: skip
             yield part, tuple(group)
 

@@ -13,23 +13,28 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ..cluster import AsyncCluster
 from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, check_timeout
 from ..errors import ClusterError, NotJoined
-from ..hooks.placing import HookPlacing
+from ..mailbox import Make
 from ..model import Service
 from ..node.queries import Gathering
 from ..query import OnEvent
 from ..resolver import Resolver, Words
 from ..runtime.driver import Driver
+from ..runtime.mailboxes import Receive
 from ..runtime.runners import HookCalls, ThreadRunner
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
-from ..tags import Change, Tags
+from ..view import ClusterView
+from ..wire.frames import Event
+from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
+
+T = TypeVar("T")
 
 THREAD_END_SECONDS = 1.0
 """How long leave waits for each thread that runs hooks; a hook that blocks longer is left alone."""
@@ -51,7 +56,7 @@ class _Threaded(AsyncCluster):
         return self.runner
 
 
-class Cluster(HookPlacing):
+class Cluster(ClusterView):
     """Our handle on the mesh. ``meshcluster.join(...)`` makes one and joins; or::
 
         cluster = Cluster()
@@ -67,13 +72,14 @@ class Cluster(HookPlacing):
 
     def __init__(self) -> None:
         self._cluster = _Threaded()
+        super().__init__(self._cluster._hooks, self._cluster._channels, self._cluster._boxes)
+        self._cluster.door = self
         self._portal: Portal | None = None
         self._callbacks: Workers | None = None
         self._room = threading.Condition()
         self._left = threading.Event()
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -84,13 +90,14 @@ class Cluster(HookPlacing):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+        observer: bool = False,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``AsyncCluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
-            props=props,
+            props=props, observer=observer,
         )  # fmt: skip
 
         async def start() -> None:
@@ -170,44 +177,14 @@ class Cluster(HookPlacing):
     # --- hooks and members -------------------------------------------------------------------
 
     def _place(self, point: str, function: Any, **filters: Any) -> None:
-        portal = self._portal
-        if portal is None:
-            self._cluster._place(point, function, **filters)
-        else:
-            portal.run(lambda: self._cluster._place(point, function, **filters))
+        self._in_loop(lambda: self._cluster._place(point, function, **filters))
 
     def _displace(self, function: Any) -> int:
+        return self._in_loop(lambda: self._cluster._displace(function))
+
+    def _in_loop(self, function: Callable[[], T]) -> T:
         portal = self._portal
-        if portal is None:
-            return self._cluster._displace(function)
-        return portal.run(lambda: self._cluster._displace(function))
-
-    @property
-    def services(self) -> tuple[Service, ...]:
-        """The members known, in the order of their discovery, without ourselves."""
-        return self._driver.sender.services
-
-    @property
-    def tags(self) -> Tags:
-        """Our own tags: a sequence, with methods that change it (see ``Tags``)."""
-        return self._tags
-
-    def _change_tags(self, change: Change) -> None:
-        self._loop.run(lambda: self._cluster._change_tags(change))
-
-    def resolve(self, *words: str) -> tuple[Service, ...]:
-        """The members that have every word; see ``AsyncCluster.resolve``."""
-        return self._driver.sender.resolve(words)
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How much was dropped since joining, by reason. A copy."""
-        return self._driver.node.counters.as_dict()
-
-    @property
-    def slow_hooks(self) -> dict[str, int]:
-        """How often a hook inside the member was slow; see ``AsyncCluster.slow_hooks``."""
-        return self._cluster.slow_hooks
+        return function() if portal is None else portal.run(function)
 
     def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
@@ -220,6 +197,16 @@ class Cluster(HookPlacing):
         return self._loop.call(
             self._cluster.wait_for_services(count, resolve=resolve, timeout=timeout)
         )
+
+    def mailbox(
+        self, name: str, receive: Receive | None = None, *, offer: object = None
+    ) -> Mailbox:
+        """A mailbox: how a library talks to its own kind; see ``AsyncCluster.mailbox``.
+
+        ``receive`` runs in the member's own loop: it must not block, nor make blocking calls.
+        """
+        self._in_loop(lambda: self._boxes.open(name, receive, offer))
+        return Mailbox(name, self._boxes, lambda: self._driver, self._in_loop, self._commit)
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -238,17 +225,17 @@ class Cluster(HookPlacing):
             if sent is not None:
                 return sent
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
-        if driver.sender.congested(parts):
-            self._wait_for_room(driver, parts)
-        return driver.commit(parts)
+        return self._commit(parts)
 
     def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error."""
+        return self._commit(self._driver.sender.event_to_all(data, channel))
+
+    def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
-        parts = driver.sender.event_to_all(data, channel)
         if driver.sender.congested(parts):
             self._wait_for_room(driver, parts)
-        return driver.commit(parts)
+        return driver.commit(parts, make)
 
     def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
         seconds = driver.config.limits.send_seconds
@@ -312,10 +299,12 @@ def join(
     protocols: Iterable[str] | None = None,
     protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
+    observer: bool = False,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined. Arguments and errors as ``AsyncCluster.join``."""
     return Cluster().join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
+        observer=observer,
     )  # fmt: skip

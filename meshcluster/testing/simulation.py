@@ -23,10 +23,14 @@ from typing import Any
 
 from ..config import ClusterConfig
 from .network import Network
+from .sharing import SharedSnapshots
 from .virtual import VirtualLink, VirtualMember
 
 LOOK_SECONDS = 0.01
 """How often ``run_until`` looks."""
+
+GROUPS = 16
+"""Of members that hear a beacon at the same moment, in a large simulation."""
 
 Entry = tuple[float, int, Callable[[], None]]
 
@@ -53,6 +57,7 @@ class Simulation:
         self._serial = 0
         self._boots = 0
         self._digest = hashlib.blake2b(digest_size=16)
+        self.snapshots = SharedSnapshots()
         for _ in range(members):
             self.add()
 
@@ -130,10 +135,12 @@ class Simulation:
 
     def converged(self) -> bool:
         """Whether every living member knows all the others and nobody else."""
-        keys = sorted(member.node.identity.key for member in self.members)
+        others = len(self.members) - 1
+        if any(len(member.node.peers) != others for member in self.members):
+            return False  # the common case, without looking who is meant
+        keys = {member.node.identity.key for member in self.members}
         return all(
-            len(member.node.peers) == len(keys) - 1
-            and sorted([*(p.key for p in member.node.peers), member.node.identity.key]) == keys
+            {member.node.identity.key, *(p.key for p in member.node.peers)} == keys
             for member in self.members
         )
 
@@ -185,10 +192,22 @@ class Simulation:
         return member
 
     def announce(self, sender: VirtualMember, data: bytes) -> None:
-        """A beacon to everybody else."""
-        for member in tuple(self.members):
-            if member is not sender:
-                self._fly(sender, data, member)
+        """A beacon to everybody else. It arrives in ``GROUPS`` groups, not one by one: thousands of
+        members hear thousands of beacons.
+        """
+        groups: list[list[VirtualMember]] = [[] for _ in range(GROUPS)]
+        whole = len(self.members) > GROUPS * GROUPS
+        for number, member in enumerate(self.members):
+            if member is sender or not self.network.connected(sender.address, member.address):
+                continue
+            for delay in self.network.datagram_delays():
+                if whole:
+                    groups[number % GROUPS].append(member)
+                else:
+                    self.after(delay, self._land, sender, data, (member,))
+        for group in groups:
+            if group:
+                self.after(self.network.delay(), self._land, sender, data, group)
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""
@@ -196,19 +215,17 @@ class Simulation:
         if target is None or not self.network.connected(sender.address, address):
             return
         if target.alive:
-            self._fly(sender, data, target)
+            for delay in self.network.datagram_delays():
+                self.after(delay, self._land, sender, data, (target,))
         else:
             self.after(2 * self.network.delay(), self._refuse, sender, target)
 
-    def _fly(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
-        if self.network.connected(sender.address, target.address):
-            for delay in self.network.datagram_delays():
-                self.after(delay, self._land, sender, data, target)
-
-    def _land(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
-        if target.alive:
-            target.node.datagram_received(data, (sender.address, 1), self.now)
-            target.step()
+    def _land(self, sender: VirtualMember, data: bytes, targets: Sequence[VirtualMember]) -> None:
+        source = (sender.address, 1)
+        for target in targets:
+            if target.alive:
+                target.node.datagram_received(data, source, self.now)
+                target.step()
 
     def _refuse(self, sender: VirtualMember, target: VirtualMember) -> None:
         if sender.alive and self._at[target.address] is target:

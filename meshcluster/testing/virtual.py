@@ -63,7 +63,7 @@ class VirtualMember:
         identity = Identity(random.randbytes(16), boot, config.name, "simulated")
         self.node = Node(
             identity, config, self.hooks, random, endpoints=[Endpoint(SCHEME, {})], port=PORT,
-            spoken={SCHEME: False},
+            spoken={SCHEME: False}, snapshots=simulation.snapshots,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -125,16 +125,16 @@ class VirtualMember:
         """Performs effects, writes links, sets the timer."""
         if not self.alive:
             return
-        busy = True
-        while busy:
-            effects = self.node.take_effects()
+        node = self.node
+        while True:
+            effects, ready = node.take_effects(), node.ready_links()
+            if not effects and not ready:
+                break
             for effect in effects:
                 self._perform(effect)
-            ready = self.node.ready_links()
             for link in ready:
                 self._write(link)
-            busy = bool(effects or ready)
-        deadline = self.node.deadline()
+        deadline = node.deadline()
         if deadline is not None and (self.armed is None or deadline < self.armed):
             self.armed = deadline
             self._simulation.at(deadline, self._due, deadline)

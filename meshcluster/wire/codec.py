@@ -6,6 +6,9 @@ Decoding validates every field; what does not fit raises ``DecodeError`` and not
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -16,10 +19,13 @@ from .frames import (
     Datagram,
     Describe,
     Details,
+    Entry,
     Hello,
     LinkFrame,
     ProbeAck,
     ProbeReply,
+    View,
+    Vouch,
 )  # fmt: skip
 
 DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
@@ -52,6 +58,8 @@ def decode_frame(data: Buffer) -> LinkFrame:
         check_details(frame.details)
     elif isinstance(frame, Describe):
         check_details(frame.details)
+    elif isinstance(frame, View):
+        check_entries(frame.members)
     return frame
 
 
@@ -83,6 +91,8 @@ def decode_datagram(data: Buffer) -> Datagram:
     check_identity(datagram.id, datagram.boot)
     if isinstance(datagram, ProbeReply | ProbeAck):
         check_details(datagram.details)
+    elif isinstance(datagram, Vouch):
+        check_entries(datagram.members)
     return datagram
 
 
@@ -99,7 +109,7 @@ def check_details(details: Details | None) -> None:
     if not 0 < details.heartbeat_seconds < 1e6:  # also refuses what is no number
         raise DecodeError("malformed heartbeat")
     try:
-        for text in (details.name, details.host):
+        for text in (details.name, details.host, *details.offers):
             check_label("name", text)
         check_tags(details.tags)
     except ConfigError:
@@ -116,6 +126,29 @@ def check_identity(member_id: bytes, boot: int) -> None:
         raise DecodeError("malformed member id")
     if not 0 <= boot < 2**64:
         raise DecodeError("malformed boot number")
+
+
+def check_entries(entries: Iterable[Entry]) -> None:
+    """Refuses members told of whose identity or details would be refused from themselves, and
+    addresses that are names: nothing from the wire is ever looked up.
+
+    Raises:
+        DecodeError: naming which.
+    """
+    for entry in entries:
+        check_identity(entry.id, entry.boot)
+        check_details(entry.details)
+        if not _is_address(entry.address):
+            raise DecodeError("malformed address")
+
+
+@lru_cache(maxsize=4096)
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def preface(security: int = SECURITY_NONE) -> bytes:

@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 5, link frames 1 to 7, messages 1 to 3, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 7, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ VERSION = 1
 
 
 class Details(msgspec.Struct, frozen=True, array_like=True):
-    """All a member says of itself. ``port`` is its own UDP port, where it answers probes; 0:
-    it has none.
+    """All a member says of itself. ``port`` is its own UDP port, where it answers probes; 0: it has
+    none.
+
+    ``offers`` maps the names of its mailboxes to what it says of each; an ``observer`` takes no
+    part: it asks and tells, and is never counted, told of or announced.
     """
 
     version: int
@@ -29,13 +32,28 @@ class Details(msgspec.Struct, frozen=True, array_like=True):
     props: dict[str, object]
     port: int
     heartbeat_seconds: float
+    offers: dict[str, object] = {}
+    observer: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A member as another one knows it: its run, the address it was proven at, its details."""
+
+    id: bytes
+    boot: int
+    address: str
+    details: Details
 
 
 # --- datagrams: announcing, proving, leaving. ``cluster`` is first, to drop others early. ---
 
 
 class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """I am here. Sent to the group; ``digest`` tells whether the details known are still true."""
+    """I am here. Sent to the group; ``digest`` tells whether the details known are still true.
+
+    ``known`` and ``view`` are how many members the sender knows, itself included, and a
+    fingerprint of them all: who has another one may compare (``node/views.py``).
+    """
 
     cluster: str
     id: bytes
@@ -43,10 +61,15 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
     details_version: int
     digest: bytes
     endpoints: tuple[Endpoint, ...]
+    known: int = 0
+    view: int = 0
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Are you there? ``want`` asks for the details; version and digest are the sender's own."""
+    """Are you there? ``want`` asks for the details; version and digest are the sender's own.
+
+    Who answers an ``observer`` does not keep it.
+    """
 
     cluster: str
     id: bytes
@@ -55,12 +78,14 @@ class Probe(msgspec.Struct, frozen=True, array_like=True, tag=2):
     want: bool
     details_version: int
     digest: bytes
+    observer: bool = False
 
 
 class ProbeReply(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """I am: ``nonce`` comes back. A ``challenge`` other than 0 asks the prober for its own proof.
 
-    ``details`` are None when not wanted, or too large for a datagram (``large``).
+    ``details`` are None when not wanted, or too large for a datagram (``large``). ``known``: see
+    ``Beacon``.
     """
 
     cluster: str
@@ -70,6 +95,7 @@ class ProbeReply(msgspec.Struct, frozen=True, array_like=True, tag=3):
     challenge: int
     details: Details | None
     large: bool
+    known: int = 0
 
 
 class ProbeAck(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -81,6 +107,7 @@ class ProbeAck(msgspec.Struct, frozen=True, array_like=True, tag=4):
     challenge: int
     details: Details | None
     endpoints: tuple[Endpoint, ...]
+    known: int = 0
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -91,7 +118,28 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag=5):
     boot: int
 
 
-Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave
+class Vouch(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """These answered me: to the group, so that in a large mesh not everybody has to ask them."""
+
+    cluster: str
+    id: bytes
+    boot: int
+    members: list[Entry]
+
+
+class Solicit(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Who is there? To the group; answered like a ``Probe``. An ``observer`` stays unknown."""
+
+    cluster: str
+    id: bytes
+    boot: int
+    nonce: int
+    details_version: int
+    digest: bytes
+    observer: bool
+
+
+Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit
 
 
 # --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). They hold no
@@ -116,10 +164,29 @@ class Question(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
-    """What came of question ``id``: see the outcomes below."""
+    """What came of question or request ``id``: see the outcomes below."""
 
     id: int
     outcome: int
+    channel: int
+    form: int
+    body: bytes
+
+
+class Note(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """Something told to one mailbox."""
+
+    mailbox: str
+    channel: int
+    form: int
+    body: bytes
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """Something asked of one mailbox. ``id`` is the asker's."""
+
+    id: int
+    mailbox: str
     channel: int
     form: int
     body: bytes
@@ -132,7 +199,7 @@ NO_RESPONDER = 2
 OVERLOADED = 3
 """The responder has too many questions waiting; nothing was run."""
 
-AnyMessage = Event | Question | Answer
+AnyMessage = Event | Question | Answer | Note | Request
 
 
 # --- link frames. The first frame each way is the preface (``codec.py``), then comes a hello. ---
@@ -214,4 +281,22 @@ class Describe(msgspec.Struct, frozen=True, array_like=True, tag=7):
     details: Details
 
 
-LinkFrame = Hello | Refuse | Events | Batch | Ack | Goodbye | Describe
+class ViewRequest(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Whom do you know that I do not? ``keys`` is 32 bytes for each member known here: its key and
+    the digest of its details.
+    """
+
+    keys: bytes
+
+
+class View(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """Members the asker did not name, or named with other details.
+
+    ``unknown`` is what the asker named and the sender does not know: 32 bytes each, as asked.
+    """
+
+    members: list[Entry]
+    unknown: bytes
+
+
+LinkFrame = Hello | Refuse | Events | Batch | Ack | Goodbye | Describe | ViewRequest | View

@@ -13,12 +13,15 @@ from . import body as bodies
 T = TypeVar("T")
 
 EVENT, QUESTION, ANSWER = "event", "query", "answer"
+NOTE, REQUEST = "note", "request"
+"""What mailboxes send; interceptors see it, ``event`` and ``query`` hooks do not."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One message, immutable.
 
-    Attributes: ``kind`` ("event", "query" or "answer"); ``service``, the sender (None for one on
+    Attributes: ``kind`` ("event", "query", "answer", and of mailboxes "note" and "request");
+    ``mailbox``, the name of the mailbox of these two; ``service``, the sender (None for one on
     its way out); ``receivers``, tuple of services (empty for one that came in); ``channel``, its
     number; ``form`` and ``body``, the value as it travels; ``protocol``, the scheme it came by
     (empty when going out, unless the hook asked for one protocol).
@@ -31,6 +34,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     protocol: str = ""
     kind: str = EVENT
     receivers: tuple[Service, ...] = ()
+    mailbox: str = ""
 
     @property
     def data(self) -> Any:

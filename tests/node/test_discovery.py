@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from msgspec import structs
 
+from meshcluster.config import Limits
 from meshcluster.model import is_unix, unix_address
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, carry, introduce
@@ -189,9 +190,8 @@ def test_own_copies_and_other_clusters_are_counted_quietly() -> None:
 
 
 def test_a_full_table_of_strangers_is_counted_and_takes_no_more() -> None:
-    one = Bench(1)
-    limit = one.node.config.limits.candidates
-    for number in range(limit + 5):
+    one = Bench(1, limits=Limits(candidates=16))
+    for number in range(16 + 5):
         identity = number.to_bytes(16, "big")
         beacon = Beacon("default", identity, 1, 1, b"", ())
         one.node.datagram_received(codec.encode_datagram(beacon), ("10.0.0.9", 9), 0.0)

@@ -5,6 +5,7 @@ import pytest
 from meshcluster.config import Limits
 from meshcluster.model import Endpoint, member_key
 from meshcluster.node.membership import Membership, Peer
+from meshcluster.node.snapshots import Snapshots
 from meshcluster.wire.codec import digest
 from meshcluster.wire.frames import Details
 
@@ -27,9 +28,9 @@ def hear(peers, member_id, boot=1, source=HERE, now=0.0):
 
 def admit(peers, member_id, name="ada", host="h", source=HERE):
     peer = hear(peers, member_id, source=source)
-    peer.describe(details(name, host))
+    peer.describe(details(name, host), b"digest..")
     assert peers.admit(peer)
-    peer.service = peer.as_service()
+    peer.service = Snapshots().service(peer, lan=False)
     return peer
 
 
@@ -141,7 +142,7 @@ def test_a_twin_is_another_member_of_the_same_name_on_the_same_host():
 
 def test_a_candidate_is_nobodys_twin():
     peers = membership()
-    hear(peers, ADA).describe(details("web"))
+    hear(peers, ADA).describe(details("web"), b"digest..")
     assert peers.twin(hear(peers, BOB), "web", "h") is None
 
 
@@ -159,8 +160,8 @@ def test_all_peers_of_an_address_are_found_members_first():
 def test_a_described_peer_is_a_service_with_what_it_says():
     peer = Peer(ADA, 7, HERE, 0.0)
     peer.local = True
-    peer.describe(details("ada", "h", "web"))
-    service = peer.as_service()
+    peer.describe(details("ada", "h", "web"), b"digest..")
+    service = Snapshots().service(peer, lan=False)
     assert (service.id, service.boot, service.key) == (ADA.hex(), 7, peer.key)
     assert (service.name, service.host, service.tags) == ("ada", "h", ("web",))
     assert (service.address, service.local) == ("10.0.0.1", True)
@@ -169,6 +170,6 @@ def test_a_described_peer_is_a_service_with_what_it_says():
 
 def test_what_it_says_of_itself_is_known_by_its_digest():
     peer = Peer(ADA, 7, HERE, 0.0)
-    peer.describe(details("ada"))
+    peer.describe(details("ada"), b"digest..")
     assert peer.digest == digest(details("ada"))
     assert peer.endpoints == (TCP,)

@@ -14,6 +14,7 @@ from meshcluster.node.proof import (
     Prober,
 )
 from meshcluster.node.schedule import Schedule
+from meshcluster.node.snapshots import Snapshots
 from meshcluster.wire.frames import Details
 
 HERE = ("10.0.0.1", 4000)
@@ -35,8 +36,8 @@ def candidate(name=b"a"):
 
 def member(heartbeat_seconds=0.5):
     peer = candidate()
-    peer.describe(Details(1, "ada", "h", (), (), {}, 4000, heartbeat_seconds))
-    peer.service = peer.as_service()
+    peer.describe(Details(1, "ada", "h", (), (), {}, 4000, heartbeat_seconds), b"digest..")
+    peer.service = Snapshots().service(peer, lan=False)
     return peer
 
 

@@ -18,6 +18,7 @@ from meshcluster.errors import (
 from meshcluster.node.membership import Peer
 from meshcluster.node.queries import DONE, ERROR, RESPONSE, START, TIMEOUT, Gathering, Queries
 from meshcluster.node.schedule import Schedule
+from meshcluster.node.snapshots import Snapshots
 from meshcluster.wire import body
 from meshcluster.wire.frames import (
     ANSWERED,
@@ -32,8 +33,8 @@ from meshcluster.wire.message import ANSWER, Message
 
 def member(name):
     peer = Peer(name.encode().ljust(16, b"."), 1, ("10.0.0.1", 4000), 0.0)
-    peer.describe(Details(1, name, "h", (), (), {}, 4000, 1.0))
-    peer.service = peer.as_service()
+    peer.describe(Details(1, name, "h", (), (), {}, 4000, 1.0), b"digest..")
+    peer.service = Snapshots().service(peer, lan=False)
     return peer
 
 
@@ -49,7 +50,10 @@ class Asker:
     def asking(self, *peers):
         """What a query with the next number asks each of them."""
         asked = Question(self.count + 1, 0, *body.encode("how?"))
-        return [(peer.session("", Limits()), peer.as_service(), asked) for peer in peers]
+        return [
+            (peer.session("", Limits()), Snapshots().service(peer, lan=False), asked)
+            for peer in peers
+        ]
 
     def ask(self, *peers, timeout=5.0, now=0.0, **how):
         return self.start(self.asking(*peers), timeout, now, **how)

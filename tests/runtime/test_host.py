@@ -94,5 +94,5 @@ def test_a_member_without_a_name_is_called_after_its_program(monkeypatch, progra
     check_label("name", name)
 
 
-def test_own_addresses_hold_loopback():
-    assert "127.0.0.1" in host.own_addresses()
+def test_own_networks_hold_loopback():
+    assert "127.0.0.1/8" in host.own_networks()

@@ -28,49 +28,72 @@ from meshcluster.wire.frames import (
     Beacon,
     Describe,
     Details,
+    Entry,
     Event,
     Events,
     Goodbye,
     Hello,
     Leave,
+    Note,
     Probe,
     ProbeAck,
     ProbeReply,
     Question,
     Refuse,
+    Request,
+    Solicit,
+    View,
+    ViewRequest,
+    Vouch,
 )
 
 ID, TO, SUM = b"i" * 16, b"t" * 24, b"d" * 8
 WAYS = (Endpoint("tcp", {"port": 4000, "path": "p"}),)
-ADA = Details(3, "ada", "h", ("web",), WAYS, {"rack": 3}, 5000, 1.5)
+ADA = Details(3, "ada", "h", ("web",), WAYS, {"rack": 3}, 5000, 1.5, {"clock": 9}, False)
+TOLD = [Entry(ID, 7, "10.0.0.5", ADA)]
 
 WAYS_BYTES = b"\x91\x92\xa3tcp\x82\xa4port\xcd\x0f\xa0\xa4path\xa1p"
 ADA_BYTES = (
-    b"\x98\x03\xa3ada\xa1h\x91\xa3web" + WAYS_BYTES + b"\x81\xa4rack\x03\xcd\x13\x88"
-    b"\xcb?\xf8\0\0\0\0\0\0"
+    b"\x9a\x03\xa3ada\xa1h\x91\xa3web" + WAYS_BYTES + b"\x81\xa4rack\x03\xcd\x13\x88"
+    b"\xcb?\xf8\0\0\0\0\0\0\x81\xa5clock\x09\xc2"
 )
+TOLD_BYTES = b"\x91\x94\xc4\x10" + ID + b"\x07\xa810.0.0.5" + ADA_BYTES
 MEMBER_BYTES = b"\xa1c\xc4\x10iiiiiiiiiiiiiiii\x07"
-MESSAGES = [Event(0, 1, b"e"), Question(9, 0, 2, b"q"), Answer(9, 0, 0, 3, b"\xc0")]
-MESSAGES_BYTES = b"\x93\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
+MESSAGES = [
+    Event(0, 1, b"e"),
+    Question(9, 0, 2, b"q"),
+    Answer(9, 0, 0, 3, b"\xc0"),
+    Note("box", 0, 1, b"l"),
+    Request(8, "box", 0, 1, b"r"),
+]
+MESSAGES_BYTES = (
+    b"\x95\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
+    b"\x95\4\xa3box\0\1\xc4\1l" + b"\x96\5\x08\xa3box\0\1\xc4\1r"
+)
 
 DATAGRAMS = [
     (
-        Beacon("c", ID, 7, 3, SUM, WAYS),
-        b"mc\1\x97\1" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES,
+        Beacon("c", ID, 7, 3, SUM, WAYS, 12, 300),
+        b"mc\1\x99\1" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES + b"\x0c\xcd\1\x2c",
     ),
     (
-        Probe("c", ID, 7, 300, True, 3, SUM),
-        b"mc\1\x98\2" + MEMBER_BYTES + b"\xcd\1\x2c\xc3\3\xc4\x08dddddddd",
+        Probe("c", ID, 7, 300, True, 3, SUM, True),
+        b"mc\1\x99\2" + MEMBER_BYTES + b"\xcd\1\x2c\xc3\3\xc4\x08dddddddd\xc3",
     ),
     (
-        ProbeReply("c", ID, 7, 300, 0, None, True),
-        b"mc\1\x98\3" + MEMBER_BYTES + b"\xcd\1\x2c\0\xc0\xc3",
+        ProbeReply("c", ID, 7, 300, 0, None, True, 2),
+        b"mc\1\x99\3" + MEMBER_BYTES + b"\xcd\1\x2c\0\xc0\xc3\2",
     ),
     (
-        ProbeAck("c", ID, 7, 70000, ADA, ()),
-        b"mc\1\x97\4" + MEMBER_BYTES + b"\xce\0\1\x11\x70" + ADA_BYTES + b"\x90",
+        ProbeAck("c", ID, 7, 70000, ADA, (), 2),
+        b"mc\1\x98\4" + MEMBER_BYTES + b"\xce\0\1\x11\x70" + ADA_BYTES + b"\x90\2",
     ),
     (Leave("c", ID, 7), b"mc\1\x94\5" + MEMBER_BYTES),
+    (Vouch("c", ID, 7, TOLD), b"mc\1\x95\6" + MEMBER_BYTES + TOLD_BYTES),
+    (
+        Solicit("c", ID, 7, 300, 3, SUM, True),
+        b"mc\1\x98\7" + MEMBER_BYTES + b"\xcd\1\x2c\3\xc4\x08dddddddd\xc3",
+    ),
 ]
 LINK_FRAMES = [
     (
@@ -83,6 +106,8 @@ LINK_FRAMES = [
     (Ack(256, 65536), b"\x93\5\xcd\1\0\xce\0\1\0\0"),
     (Goodbye(), b"\x91\6"),
     (Describe(ADA), b"\x92\7" + ADA_BYTES),
+    (ViewRequest(b"k"), b"\x92\x08\xc4\1k"),
+    (View(TOLD, b"k"), b"\x93\x09" + TOLD_BYTES + b"\xc4\1k"),
 ]
 BOTH = [(decode_datagram, *pair) for pair in DATAGRAMS] + [
     (decode_frame, *pair) for pair in LINK_FRAMES
@@ -140,7 +165,7 @@ def test_the_digest_is_the_same_for_every_version_1():
 
 
 def test_the_digest_changes_with_every_detail():
-    other = Details(4, "bob", "i", ("db",), (), {}, 5001, 2.0)
+    other = Details(4, "bob", "i", ("db",), (), {}, 5001, 2.0, {}, True)
     changed = [
         msgspec.structs.replace(ADA, **{field: getattr(other, field)})
         for field in ADA.__struct_fields__

@@ -20,35 +20,57 @@ from meshcluster.wire.frames import (
     Datagram,
     Describe,
     Details,
+    Entry,
     Event,
     Events,
     Goodbye,
     Hello,
     Leave,
+    Note,
     LinkFrame,
     Probe,
     ProbeAck,
     ProbeReply,
     Question,
     Refuse,
+    Request,
+    Solicit,
+    View,
+    ViewRequest,
+    Vouch,
 )
 
-DATAGRAMS = {Beacon: 1, Probe: 2, ProbeReply: 3, ProbeAck: 4, Leave: 5}
-LINK_FRAMES = {Hello: 1, Refuse: 2, Events: 3, Batch: 4, Ack: 5, Goodbye: 6, Describe: 7}
-MESSAGES = {Event: 1, Question: 2, Answer: 3}
-ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint]
+DATAGRAMS = {Beacon: 1, Probe: 2, ProbeReply: 3, ProbeAck: 4, Leave: 5, Vouch: 6, Solicit: 7}
+LINK_FRAMES = {
+    Hello: 1,
+    Refuse: 2,
+    Events: 3,
+    Batch: 4,
+    Ack: 5,
+    Goodbye: 6,
+    Describe: 7,
+    ViewRequest: 8,
+    View: 9,
+}
+MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5}
+ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint, Entry]
 
 VERSION_1 = {
     Endpoint: "scheme props",
-    Details: "version name host tags endpoints props port heartbeat_seconds",
-    Beacon: "cluster id boot details_version digest endpoints",
-    Probe: "cluster id boot nonce want details_version digest",
-    ProbeReply: "cluster id boot nonce challenge details large",
-    ProbeAck: "cluster id boot challenge details endpoints",
+    Details: "version name host tags endpoints props port heartbeat_seconds offers observer",
+    Entry: "id boot address details",
+    Beacon: "cluster id boot details_version digest endpoints known view",
+    Probe: "cluster id boot nonce want details_version digest observer",
+    ProbeReply: "cluster id boot nonce challenge details large known",
+    ProbeAck: "cluster id boot challenge details endpoints known",
     Leave: "cluster id boot",
+    Vouch: "cluster id boot members",
+    Solicit: "cluster id boot nonce details_version digest observer",
     Event: "channel form body",
     Question: "id channel form body",
     Answer: "id outcome channel form body",
+    Note: "mailbox channel form body",
+    Request: "id mailbox channel form body",
     Hello: "cluster id boot to lane token peer_token received links details",
     Refuse: "reason",
     Events: "number acked taken messages",
@@ -56,6 +78,8 @@ VERSION_1 = {
     Ack: "acked taken",
     Goodbye: "",
     Describe: "details",
+    ViewRequest: "keys",
+    View: "members unknown",
 }
 
 numbers = some.integers(0, 2**64 - 1)

@@ -1,0 +1,113 @@
+"""Mailboxes: how a library talks to its own kind on other members, unseen by users' hooks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from .config import check_timeout
+from .model import Service
+from .node.requests import Finish
+from .runtime.driver import Driver
+from .runtime.mailboxes import Mailboxes
+from .runtime.sending import Part
+from .wire.frames import AnyMessage, Note
+from .wire.message import NOTE
+
+REQUEST_SECONDS = 30.0
+
+Make = Callable[[int, int, bytes], AnyMessage]
+Commit = Callable[[Sequence[Part], Make], Awaitable[object]]
+"""Queues what was prepared, once there is room for it."""
+
+
+class MailboxBase:
+    """What both faces of a mailbox share. ``name`` is the same on every member that has it."""
+
+    def __init__(
+        self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
+        in_loop: Callable[[Callable[[], None]], None],
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._boxes = boxes
+        self._driver = driver
+        self._in_loop = in_loop
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The members that have a mailbox of this name with a receiver."""
+        return tuple(s for s in self._driver().sender.services if self.name in s.offers)
+
+    def _ask(
+        self, service: Service, data: object, timeout: float, finish: Finish
+    ) -> Callable[[], None]:
+        """Sends a request; returns what cancels it."""
+        driver = self._driver()
+        return driver.request(service, self.name, data, check_timeout(timeout), finish)
+
+    def offer(self, value: object) -> None:
+        """Says something else of this mailbox: ``service.offers[name]`` at every other member.
+
+        Raises:
+            ConfigError: not a plain value.
+            MessageTooLarge: more than a member may say of itself.
+        """
+        self._in_loop(lambda: self._boxes.set_offer(self.name, value))
+
+    def close(self) -> None:
+        """Takes the mailbox away; what still comes for it is counted as dropped. Idempotent."""
+        self._in_loop(lambda: self._boxes.close(self.name))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class AsyncMailbox(MailboxBase):
+    """A mailbox of an ``AsyncCluster``: made by ``cluster.mailbox``."""
+
+    def __init__(
+        self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
+        in_loop: Callable[[Callable[[], None]], None], commit: Commit,
+    ) -> None:  # fmt: skip
+        super().__init__(name, boxes, driver, in_loop)
+        self._commit = commit
+
+    async def send(self, service: Service, data: object) -> None:
+        """Tells something to the mailbox of this name at one member, in order, once.
+
+        Raises:
+            NoServices: it is not a member any more.
+            EncodeError, MessageTooLarge, HookRejected, HookFailed, Congested: as ``cluster.send``.
+        """
+        parts = self._driver().sender.letter(NOTE, service, self.name, data)
+        await self._commit(parts, partial(Note, self.name))
+
+    def request(
+        self, service: Service, data: object, *, timeout: float = REQUEST_SECONDS
+    ) -> asyncio.Future[Any]:
+        """Asks the mailbox of this name at one member; the future has the answer.
+
+        Args:
+            service: whom.
+            data: anything ``cluster.send`` takes.
+            timeout: seconds until it is given up.
+
+        Raises (the call): NoServices, EncodeError, MessageTooLarge, HookRejected, HookFailed.
+        Raises (the future): RemoteError, its receiver raised; NoResponder, it has no such mailbox;
+            ServiceLost; NoRoute; QueryTimeout. Cancelling the future drops the answer.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def finish(value: Any, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        cancel = self._ask(service, data, timeout, finish)
+        future.add_done_callback(lambda done: cancel() if done.cancelled() else None)
+        return future

@@ -1,0 +1,314 @@
+"""How the members of a large mesh learn of each other without each asking each.
+
+Up to ``DIRECT_PROOFS`` members everybody proves everybody. Beyond that a few prove a newcomer and
+vouch for it to the group, and it fetches whom they know over a link. Who missed a word sees in the
+beacons that others have another view, and compares with one of them, until nothing new comes.
+A word is only ever taken from a member, and only until that of whom it speaks is used: its own
+answer to the first dial or probe then proves it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from random import Random
+
+from ..config import Limits
+from ..model import Identity, ip_of, member_key
+from ..wire import codec
+from ..wire.frames import Details, Entry, View, ViewRequest, Vouch
+from .effects import Announce, Effect
+from .links import Links
+from .membership import Membership, Peer
+from .schedule import Schedule
+from .session import Session
+
+DIRECT_PROOFS = 64
+"""In a mesh of up to so many members each proves each: 3 N (N - 1) / 2 datagrams in all."""
+
+BEACONS_A_SECOND = 100.0
+"""Of all members together; beyond as many members their intervals grow."""
+
+LOST_SECONDS = 10.0
+"""How long others may still believe in a member that we know is gone, at least."""
+
+PROVERS = 8.0
+"""How many members of a larger mesh ask a newcomer, on average."""
+
+VOUCH_SECONDS = 0.4
+"""Who vouches waits up to this long and does not where another one did: about one does."""
+
+FIRST_LOOK_SECONDS = 0.05
+LOOK_SECONDS = (0.2, 60.0)
+"""Between two comparisons of views: short while they bring news, doubled when they do not."""
+
+VIEWS_KEPT = 16
+"""A beacon may have been on its way while our view changed: the last views are no difference."""
+
+NAMED_BYTES = 32
+ENTRIES_A_FRAME = 256
+
+VIEW_KEY = ("view", None)
+VOUCH_KEY = ("vouch", None)
+
+Proved = Callable[[Peer, Details, float], None]
+
+
+class Views:
+    """The view of one member, and what it tells others of it."""
+
+    def __init__(
+        self, identity: Identity, cluster: str, limits: Limits, *, peers: Membership,
+        links: Links, random: Random, schedule: Schedule, effects: list[Effect],
+        vouched: Proved, probe: Callable[[Peer, float], None],
+        forget: Callable[[Peer, float], None], tellable: Callable[[str, bool], bool],
+    ) -> None:  # fmt: skip
+        self._identity = identity
+        self._cluster = cluster
+        self._limits = limits
+        self._peers = peers
+        self._links = links
+        self._random = random
+        self._schedule = schedule
+        self._effects = effects
+        self._vouched = vouched
+        self._probe = probe
+        self._forget = forget
+        self._tellable = tellable
+        self._print = 0
+        """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
+        self._recent: OrderedDict[int, None] = OrderedDict()
+        self._vouching: dict[bytes, Peer] = {}
+        self._lost: OrderedDict[bytes, float] = OrderedDict()
+        self._wait = LOOK_SECONDS[0]
+        self._partner: Peer | None = None
+        self._rested_at = 0.0
+
+    # --- our view ----------------------------------------------------------------------------
+
+    def interval(self, heartbeat_seconds: float) -> float:
+        """Seconds between two beacons of one member: the whole mesh sends no more than a bound."""
+        return max(heartbeat_seconds, self.known / BEACONS_A_SECOND)
+
+    @property
+    def known(self) -> int:
+        """How many members we know, ourselves included."""
+        return len(self._peers) + 1
+
+    @property
+    def fingerprint(self) -> int:
+        """Equal for members who know the same members with the same details."""
+        return self._print
+
+    @property
+    def large(self) -> bool:
+        """Whether a member's word is taken."""
+        return len(self._peers) >= DIRECT_PROOFS
+
+    def toggle(self, fingerprint: int) -> None:
+        """Puts a member's fingerprint into our view's, or takes it out."""
+        self._recent[self._print] = None
+        if len(self._recent) > VIEWS_KEPT:
+            self._recent.popitem(last=False)
+        self._print ^= fingerprint
+
+    def entered(self, peer: Peer, now: float) -> None:
+        """A member was admitted."""
+        self.toggle(peer.fingerprint)
+        self._lost.pop(peer.key, None)
+        if peer.proven:
+            self.vouch_for(peer, now)
+        if len(self._peers) == DIRECT_PROOFS:  # the mesh has grown large under us
+            self._look_on(now)
+
+    def left(self, peer: Peer, now: float) -> None:
+        """A member left or died: nobody's word brings this run of it back, for a while."""
+        self.toggle(peer.fingerprint)
+        self._vouching.pop(peer.key, None)
+        self._lost[peer.key] = now + max(LOST_SECONDS, 3 * self.known / BEACONS_A_SECOND)
+        while len(self._lost) > self._limits.candidates:
+            self._lost.popitem(last=False)
+
+    def asks(self, known: int) -> bool:
+        """Whether we ask a stranger from a mesh of ``known``: in a large one a few do."""
+        size = max(known, len(self._peers) + self._peers.strangers + 1)
+        return size <= DIRECT_PROOFS or self._random.random() < PROVERS / size
+
+    # --- vouching ----------------------------------------------------------------------------
+
+    def vouch_for(self, peer: Peer, now: float) -> None:
+        """A member proved itself to us, or proved a change: the others may take our word."""
+        if not self.large:
+            return
+        self._vouching[peer.key] = peer
+        if VOUCH_KEY not in self._schedule:
+            self._schedule.set(VOUCH_KEY, now + VOUCH_SECONDS * self._random.random())
+
+    def send_vouches(self) -> None:
+        """Tells the group for whom nobody else has vouched meanwhile."""
+        entries = [e for p in self._vouching.values() if (e := self._entry(p)) is not None]
+        self._vouching.clear()
+        while entries:
+            entries = entries[self._send_some(entries) :]
+
+    def _send_some(self, entries: list[Entry]) -> int:
+        """Sends as many as fit a datagram; returns how many, too large ones included."""
+        me = self._identity
+        count = len(entries)
+        while count:
+            vouch = Vouch(self._cluster, me.id, me.boot, entries[:count])
+            data = codec.encode_datagram(vouch)
+            if len(data) <= self._limits.datagram_bytes:
+                self._effects.append(Announce(data))
+                return count
+            # Halving at worst once too often; one alone that is too large travels over links only.
+            count = min(count - 1, max(1, count * self._limits.datagram_bytes // len(data)))
+        return 1
+
+    def heard_vouch(self, vouch: Vouch, by: Peer | None, now: float) -> None:
+        """Somebody vouches; a stranger's word is worth nothing."""
+        for entry in vouch.members:
+            key = member_key(entry.id, entry.boot)
+            self._vouching.pop(key, None)
+            if by is not None and by.service is not None:
+                self._take(entry, key, by, now)
+
+    # --- comparing ---------------------------------------------------------------------------
+
+    def look_soon(self, peer: Peer, known: int, now: float) -> None:
+        """A member that just proved itself knows ``known``: fetch them if that is many more."""
+        if known > DIRECT_PROOFS and known > self.known + known // 8:
+            self._partner = peer
+            self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
+
+    def heard_view(self, peer: Peer, known: int, fingerprint: int, now: float) -> None:
+        """A member's beacon tells of its view."""
+        if known <= DIRECT_PROOFS:
+            return
+        if fingerprint == self._print:
+            self._wait = LOOK_SECONDS[0]
+            return
+        if fingerprint in self._recent or VIEW_KEY in self._schedule or now < self._rested_at:
+            return
+        self._partner = peer
+        self._set_look(now + self._pause())
+
+    def _look_on(self, now: float) -> None:
+        if VIEW_KEY not in self._schedule and now >= self._rested_at:
+            self._set_look(now + self._pause())
+
+    def _set_look(self, when: float) -> None:
+        self._schedule.set(VIEW_KEY, when)
+
+    def _pause(self) -> float:
+        return self._wait * (1 + 2 * self._random.random())
+
+    def look(self, now: float) -> None:
+        """Asks a member whom it knows."""
+        peer, self._partner = self._partner, None
+        if peer is None or peer.service is None:
+            members = [member for member in self._peers if self._links.route(member)]
+            if not members:
+                return
+            peer = self._random.choice(members)
+        session = peer.session("", self._limits)
+        if session is not None:
+            self._rest(now)
+            self._links.post(session, ViewRequest(self._named(peer)), now)
+
+    def _rest(self, now: float) -> None:
+        """Until news come, comparisons become rarer."""
+        self._rested_at = now + self._wait
+        self._wait = min(2 * self._wait, LOOK_SECONDS[1])
+
+    def _named(self, asked: Peer) -> bytes:
+        tellable, local = self._tellable, asked.local
+        return b"".join(
+            [
+                peer.key + peer.digest
+                for peer in self._peers
+                if peer is not asked and tellable(peer.address[0], local)
+            ]
+        )
+
+    def requested(self, request: ViewRequest, session: Session, now: float) -> None:
+        """Answers with whom the asker did not name, and asks for whom we do not know."""
+        asker = session.peer
+        named = _cut(request.keys)
+        answer = [
+            entry
+            for peer in self._peers
+            if peer is not asker and peer.key + peer.digest not in named
+            if (entry := self._entry(peer, asker)) is not None
+        ]
+        get, own = self._peers.get, self._identity.key
+        unknown = [
+            name
+            for name in named
+            if name[:24] != own and ((p := get(name[:24])) is None or p.service is None)
+        ]
+        self._answer(session, answer, b"".join(unknown), now)
+
+    def answered(self, view: View, session: Session, now: float) -> None:
+        """Takes in whom another member knows; tells it of those it does not."""
+        news = 0
+        for entry in view.members:
+            news += self._take(entry, member_key(entry.id, entry.boot), session.peer, now)
+        if news:
+            self._wait = LOOK_SECONDS[0]
+            self._rested_at = now
+            self._look_on(now)
+        if view.unknown:
+            wanted = {name[:24] for name in _cut(view.unknown)}
+            peers = [p for key in sorted(wanted) if (p := self._peers.member(key)) is not None]
+            entries = [e for p in peers if (e := self._entry(p, session.peer)) is not None]
+            self._answer(session, entries, b"", now)
+
+    def _answer(self, session: Session, entries: list[Entry], unknown: bytes, now: float) -> None:
+        if not entries and not unknown:
+            return
+        for start in range(0, max(1, len(entries)), ENTRIES_A_FRAME):
+            part = entries[start : start + ENTRIES_A_FRAME]
+            self._links.post(session, View(part, unknown), now)
+            unknown = b""
+
+    # --- a word ------------------------------------------------------------------------------
+
+    def _entry(self, peer: Peer, to: Peer | None = None) -> Entry | None:
+        """What we say of a member, if it may be told."""
+        if peer.details is None or peer.service is None or peer.observer:
+            return None
+        if not self._tellable(peer.address[0], to is not None and to.local):
+            return None
+        return Entry(peer.id, peer.boot, ip_of(peer.address), peer.details)
+
+    def _take(self, entry: Entry, key: bytes, by: Peer, now: float) -> bool:
+        """Takes a member's word for another one; True when that is new to us."""
+        details = entry.details
+        peer = self._peers.get(key)
+        if peer is not None and peer.service is not None:
+            known = peer.details
+            if known is not None and details.version > known.version:
+                self._vouched(peer, details, now)
+            return False
+        if key == self._identity.key or details.observer:
+            return False
+        if not self._tellable(entry.address, by.local):
+            return False
+        peer = self._peers.hear(entry.id, entry.boot, (entry.address, details.port), now)
+        if peer is None:
+            return False
+        if not self.large:
+            self._probe(peer, now)
+            return False
+        if self._lost.get(key, now) <= now:
+            self._vouched(peer, details, now)
+        if peer.service is None and peer.probing is None:
+            self._forget(peer, now)
+        return peer.service is not None
+
+
+def _cut(names: bytes) -> dict[bytes, None]:
+    """The names in a run of them, each once; what is left over at the end counts for nothing."""
+    whole = len(names) - len(names) % NAMED_BYTES
+    return {names[i : i + NAMED_BYTES]: None for i in range(0, whole, NAMED_BYTES)}

@@ -1,0 +1,184 @@
+"""The mailboxes of one cluster object by name: made at any time, kept when it rejoins."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ..config import check_label, check_plain
+from ..errors import ConfigError, NotJoined
+from ..hooks.chain import name_of
+from ..model import Service
+from ..node.counters import Counters
+from ..node.effects import NoteArrived, RequestArrived
+from ..wire import body as bodies
+from ..wire.frames import ANSWERED, NO_RESPONDER, RAISED
+
+T = TypeVar("T")
+
+logger = logging.getLogger("meshcluster.hooks")
+
+ERROR_CHARACTERS = 10_000
+"""More of what a receiver raised is not sent."""
+
+
+class Later(enum.Enum):
+    """What a mailbox's receiver may return instead of an answer."""
+
+    LATER = "LATER"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+LATER = Later.LATER
+"""Returned by a mailbox's receiver: ``letter.reply`` or ``letter.fail`` will be called."""
+
+Answer = Callable[[Any, int, object], None]
+"""Sends the outcome of a request and its value; from any thread."""
+
+
+class Letter:
+    """Something that came to a mailbox.
+
+    Attributes: ``service``, who sent it; ``protocol``, the scheme it came by; ``is_request``
+    (bool): whether an answer is waited for.
+    """
+
+    __slots__ = ("_answer", "_arrived", "_body", "_form", "is_request", "protocol", "service")
+
+    def __init__(self, arrived: NoteArrived | RequestArrived, answer: Answer) -> None:
+        told = arrived.note if isinstance(arrived, NoteArrived) else arrived.question
+        self.service: Service = arrived.service
+        self.protocol = arrived.protocol
+        self.is_request = isinstance(arrived, RequestArrived)
+        self._form = told.form
+        self._body = told.body
+        self._arrived = arrived
+        self._answer: Answer | None = answer if self.is_request else None
+
+    @property
+    def data(self) -> Any:
+        """The value that was sent, decoded anew at each access.
+
+        Raises:
+            DecodeError: the body is not what its form says.
+        """
+        return bodies.decode(self._form, self._body)
+
+    def read(self, wanted: type[T]) -> T:
+        """The value as a ``wanted``; see ``Message.read``."""
+        return bodies.read(self._form, self._body, wanted)
+
+    def reply(self, data: object) -> None:
+        """Answers a request, once, from any thread; further answers and those to what is no request
+        are ignored. What cannot be sent arrives as a ``RemoteError`` that says so.
+        """
+        self._finish(ANSWERED, data)
+
+    def fail(self, error: BaseException) -> None:
+        """Answers a request with a failure: the asker gets a ``RemoteError``."""
+        self._finish(RAISED, [type(error).__name__, text_of(error)])
+
+    def _finish(self, outcome: int, value: object) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer(self._arrived, outcome, value)
+
+    def __repr__(self) -> str:
+        kind = "request" if self.is_request else "note"
+        return f"<Letter {kind} from {self.service.name}>"
+
+
+Receive = Callable[[Letter], Any]
+
+
+class Mailboxes:
+    """Hands what comes to the receiver of each mailbox, in the loop."""
+
+    def __init__(self) -> None:
+        self._receivers: dict[str, Receive | None] = {}
+        self._offers: dict[str, object] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called after the offers changed; who is joined sets it."""
+
+    @property
+    def offers(self) -> Mapping[str, object]:
+        """What we say of each of our mailboxes that has a receiver."""
+        return self._offers
+
+    def open(self, name: str, receive: Receive | None, offer: object) -> None:
+        """Adds a mailbox.
+
+        Raises:
+            ConfigError: the name is taken, or no short text; an offer that cannot travel.
+        """
+        check_label("mailbox", name)
+        if name in self._receivers:
+            raise ConfigError(f"mailbox {name!r} is open already: close it first")
+        if receive is not None:
+            self.set_offer(name, offer)
+        self._receivers[name] = receive
+
+    def set_offer(self, name: str, offer: object) -> None:
+        """Says something else of a mailbox."""
+        check_plain(f"offer of mailbox {name}", offer)
+        before = self._offers
+        self._offers = {**before, name: offer}
+        self._tell(before)
+
+    def close(self, name: str) -> None:
+        """Takes a mailbox away; what still comes for it is counted as dropped."""
+        self._receivers.pop(name, None)
+        if name in self._offers:
+            before = self._offers
+            self._offers = {key: value for key, value in before.items() if key != name}
+            self._tell(before)
+
+    def _tell(self, before: dict[str, object]) -> None:
+        try:
+            self.changed()
+        except BaseException:
+            self._offers = before
+            raise
+
+    def deliver(
+        self, arrived: NoteArrived | RequestArrived, answer: Answer, counters: Counters
+    ) -> None:
+        """Calls the receiver; its return value is the answer to a request."""
+        told = arrived.note if isinstance(arrived, NoteArrived) else arrived.question
+        receive = self._receivers.get(told.mailbox)
+        letter = Letter(arrived, answer)
+        if receive is None:
+            counters.count("letters for no mailbox")
+            letter._finish(NO_RESPONDER, None)
+            return
+        try:
+            value = receive(letter)
+        except Exception as error:
+            counters.count("hooks that raised")
+            level = logging.INFO if letter.is_request else logging.ERROR
+            logger.log(
+                level, "mailbox %s: %s raised", told.mailbox, name_of(receive), exc_info=True
+            )
+            self._contained(letter.fail, error)
+        else:
+            if letter.is_request and value is not LATER:
+                self._contained(letter.reply, value)
+
+    def _contained(self, finish: Callable[[Any], None], value: object) -> None:
+        try:
+            finish(value)
+        except NotJoined:
+            logger.info("an answer was not sent: the cluster was left meanwhile")
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, as far as it can be sent."""
+    try:
+        text = str(error)
+    except Exception:
+        return "(its text cannot be had)"
+    return text[:ERROR_CHARACTERS].encode(errors="replace").decode()

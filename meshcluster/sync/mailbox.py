@@ -1,0 +1,68 @@
+"""``Mailbox``: a mailbox of the blocking ``Cluster``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from ..errors import NotJoined
+from ..mailbox import REQUEST_SECONDS, MailboxBase, Make
+from ..model import Service
+from ..runtime.driver import Driver
+from ..runtime.mailboxes import Mailboxes
+from ..runtime.sending import Part
+from ..wire.frames import Note
+from ..wire.message import NOTE
+
+
+class Mailbox(MailboxBase):
+    """A mailbox of a ``Cluster``: made by ``cluster.mailbox``."""
+
+    def __init__(
+        self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
+        in_loop: Callable[[Callable[[], None]], None],
+        commit: Callable[[Sequence[Part], Make], object],
+    ) -> None:  # fmt: skip
+        super().__init__(name, boxes, driver, in_loop)
+        self._commit = commit
+
+    def send(self, service: Service, data: object) -> None:
+        """Tells something to the mailbox of this name at one member, in order, once.
+
+        Raises:
+            NoServices: it is not a member any more.
+            EncodeError, MessageTooLarge, HookRejected, HookFailed, Congested: as ``cluster.send``.
+        """
+        parts = self._driver().sender.letter(NOTE, service, self.name, data)
+        self._commit(parts, partial(Note, self.name))
+
+    def request(
+        self, service: Service, data: object, *, timeout: float = REQUEST_SECONDS
+    ) -> Future[Any]:
+        """Asks the mailbox of this name at one member; ``result()`` of the future is the answer.
+
+        Arguments and errors as ``AsyncMailbox.request``. The future is done in the member's loop:
+        its callbacks must be short, and nobody may wait for it in a receiver or an interceptor.
+        """
+        future: Future[Any] = Future()
+
+        def finish(value: Any, error: Exception | None) -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        cancel = self._ask(service, data, timeout, finish)
+
+        def look(done: Future[Any]) -> None:
+            if done.cancelled():
+                with suppress(NotJoined):
+                    self._in_loop(cancel)
+
+        future.add_done_callback(look)
+        return future

@@ -1,0 +1,45 @@
+"""Snapshots shared by all members of a simulation, so that thousands of them fit."""
+
+from __future__ import annotations
+
+from ..model import Service
+from ..node.membership import Peer
+from ..node.snapshots import Snapshots
+from ..wire.frames import Datagram, Details
+
+KEPT_DATAGRAMS = 4096
+
+
+class SharedSnapshots(Snapshots):
+    """Decodes each datagram once, and makes each service once, however many members see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._datagrams: dict[bytes, Datagram] = {}
+        self._digests: dict[tuple[bytes, int], bytes] = {}
+        self._services: dict[tuple[bytes, str, bool, bool], Service] = {}
+
+    def datagram(self, data: bytes) -> Datagram:
+        """See ``Snapshots``; what is malformed is decoded, and refused, each time."""
+        known = self._datagrams.get(data)
+        if known is None:
+            if len(self._datagrams) >= KEPT_DATAGRAMS:
+                self._datagrams.clear()
+            known = self._datagrams[data] = super().datagram(data)
+        return known
+
+    def digest(self, peer: Peer, details: Details) -> bytes:
+        """See ``Snapshots``: members of a simulation are honest about their versions."""
+        key = (peer.key, details.version)
+        known = self._digests.get(key)
+        if known is None:
+            known = self._digests[key] = super().digest(peer, details)
+        return known
+
+    def service(self, peer: Peer, *, lan: bool) -> Service:
+        """See ``Snapshots``."""
+        key = (peer.key + peer.digest, peer.address[0], peer.local, lan)
+        known = self._services.get(key)
+        if known is None:
+            known = self._services[key] = super().service(peer, lan=lan)
+        return known
