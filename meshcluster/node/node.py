@@ -16,14 +16,12 @@ import msgspec
 from ..config import ClusterConfig
 from ..errors import (
     DecodeError,
-    HookError,
     MessageTooLarge,
     NoRoute,
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..hooks.chain import validate
-from ..model import LOOPBACK, Address, Endpoint, Identity, Service, is_unix, unix_address
+from ..model import LOOPBACK, Address, Endpoint, Identity, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -38,15 +36,13 @@ from ..wire.frames import (
     View,
     ViewRequest,
 )  # fmt: skip
+from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
 from .discovery import BEACON_KEY, DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
 from .effects import (
     Effect,
     Report,
-    ServiceChanged,
-    ServiceDiscovered,
-    ServiceGone,
 )  # fmt: skip
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
@@ -84,14 +80,11 @@ class Node:
         self.hooks = hooks
         self.counters = Counters(lock)
         self.peers = Membership(config.limits)
-        self.changes = 0
-        """Grows with every change of the members known, for those who keep a snapshot."""
         self._snapshots = snapshots or Snapshots()
         self._effects: list[Effect] = []
         self._schedule = Schedule()
         self._queries = Queries(self._schedule, self._effects, self.wake)
         self.requests = Requests(self._schedule, self._effects)
-        self._twins: dict[bytes, list[Peer]] = {}
         self._joined_at = 0.0
         self._left = False
         self._prober = Prober(self._schedule, random)
@@ -104,10 +97,20 @@ class Node:
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
         )  # fmt: skip
+        self._delivery = Delivery(
+            hooks, links=self._links, queries=self._queries, requests=self.requests,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+        )  # fmt: skip
+        self._admission = Admission(
+            config, hooks, peers=self.peers, prober=self._prober, links=self._links,
+            queries=self._queries, requests=self.requests, snapshots=self._snapshots,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            stopped=self._delivery.hook_stopped,
+        )  # fmt: skip
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
             random=random, schedule=self._schedule, effects=self._effects,
-            vouched=self._proved, forget=self._forget_later,
+            vouched=self._admission.proved, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             tellable=lambda address, local: self._discovery.tellable(address, local),
         )  # fmt: skip
@@ -115,20 +118,21 @@ class Node:
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             own_networks=own_networks, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots,
-            proved=self._proved, by_link=self._needs_link, alive=self._alive, gone=self.lose,
+            snapshots=self._snapshots, proved=self._admission.proved, by_link=self._needs_link,
+            alive=self._admission.alive, gone=self._admission.lose,
         )  # fmt: skip
+        self._admission.connect(self._views, self._discovery)
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
-        self._delivery = Delivery(
-            hooks, links=self._links, queries=self._queries, requests=self.requests,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
-        )  # fmt: skip
-        self._timers: dict[str, Callable[..., None]] = {
+        self._timers = self._timer_handlers()
+
+    def _timer_handlers(self) -> dict[str, Callable[..., None]]:
+        """What is done when a timer of each kind is due: takes whose it is, and the time."""
+        return {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
             "watch": self._discovery.watch,
-            "forget": lambda key, now: self._forget(key),
+            "forget": self._admission.forget,
             "dial": self._links.dial_timed_out,
             "redial": self._links.want,
             "hello": self._links.hello_timed_out,
@@ -231,9 +235,9 @@ class Node:
         if isinstance(frame, Events | Batch | Ack):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
-            self.lose(session.peer, "left", now)
+            self._admission.lose(session.peer, "left", now)
         elif isinstance(frame, Describe):
-            self._proved(session.peer, frame.details, now)
+            self._admission.proved(session.peer, frame.details, now)
         elif isinstance(frame, ViewRequest):
             self._views.requested(frame, session, now)
         elif isinstance(frame, View):
@@ -244,6 +248,11 @@ class Node:
     def took(self, session: Session, size: int) -> None:
         """The hooks have taken ``size`` bytes of a session's batches."""
         self._delivery.took(session, size)
+
+    @property
+    def changes(self) -> int:
+        """Grows with every change of the members known, for those who keep a snapshot."""
+        return self._admission.changes
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -275,115 +284,6 @@ class Node:
 
     # --- members -----------------------------------------------------------------------------
 
-    def _proved(self, peer: Peer, details: Details, now: float) -> None:
-        """A peer proved to be there, or was vouched for, and these are its details."""
-        known, service = peer.details, peer.service
-        digest = self._snapshots.digest(peer, details)
-        if service is not None and known is not None:
-            if details.version < known.version or _other_member(known, details):
-                return
-            if digest == peer.digest and service.local == peer.local:
-                return
-        fingerprint = peer.fingerprint if service is not None else 0
-        peer.describe(details, digest)
-        made = self._snapshots.service(peer, lan=self._discovery.on_lan(peer.address[0]))
-        if not self._accepts(made):
-            peer.refused = digest
-            if service is not None:
-                if not peer.observer:
-                    self._views.toggle(fingerprint ^ peer.fingerprint)
-                self.lose(peer, "was refused by a hook", now)
-            else:
-                self._forget_later(peer, now)
-        elif service is not None:
-            self._changed(peer, made, fingerprint, now)
-        elif peer.observer or not self._waits_for_twin(peer, details, now):
-            self._admit(peer, made, now)
-
-    def _changed(self, peer: Peer, service: Service, fingerprint: int, now: float) -> None:
-        peer.service = service
-        if peer.observer:
-            return
-        self._effects.append(ServiceChanged(service))
-        self.changes += 1
-        self._views.toggle(fingerprint ^ peer.fingerprint)
-        if peer.proven:
-            self._views.vouch_for(peer, now)
-
-    def _forget_later(self, peer: Peer, now: float) -> None:
-        self._schedule.set(("forget", peer.key), now + self.config.expire_seconds)
-
-    def _accepts(self, service: Service) -> bool:
-        try:
-            chain = self.hooks.chain("service.validate")
-            return validate(chain, service, self.hooks.timing)
-        except HookError as error:
-            self._delivery.hook_stopped("service.validate", error)
-            return False
-
-    def _waits_for_twin(self, peer: Peer, details: Details, now: float) -> bool:
-        """A member of the same name and host is known: see first whether that one still lives."""
-        twin = self.peers.twin(peer, details.name, details.host)
-        if twin is None:
-            return False
-        waiting = self._twins.setdefault(twin.key, [])
-        if peer not in waiting:
-            waiting.append(peer)
-        self._forget_later(peer, now)
-        self._discovery.probe(twin, now, want=False)
-        return True
-
-    def _alive(self, peer: Peer, now: float) -> None:
-        """A peer answered: those who share its name are members of their own."""
-        for other in self._twins.pop(peer.key, ()):
-            if other.service is None and other.details is not None:
-                lan = self._discovery.on_lan(other.address[0])
-                self._admit(other, self._snapshots.service(other, lan=lan), now)
-
-    def _admit(self, peer: Peer, service: Service, now: float) -> None:
-        if not self.peers.admit(peer):
-            self.counters.count("members beyond the limit")
-            return
-        self._schedule.cancel(("forget", peer.key))
-        peer.service = service
-        peer.refused = None
-        peer.heard_at = now
-        self._discovery.watch(peer.key, now)
-        if peer.observer:
-            return
-        self.changes += 1
-        self._effects.append(ServiceDiscovered(service))
-        self._views.entered(peer, now)
-
-    def lose(self, peer: Peer, reason: str, now: float) -> None:
-        """A peer left, died or expired."""
-        service = peer.service
-        self._prober.stop(peer)
-        self._schedule.cancel(("watch", peer.key))
-        self._schedule.cancel(("forget", peer.key))
-        self.peers.forget(peer)
-        for session in peer.sessions.values():
-            self._links.drop(session)
-            lost = session.discard()
-            if lost:
-                self.counters.count("messages to a lost member", lost)
-        peer.service = None
-        if service is not None and not peer.observer:
-            self._views.left(peer, now)
-            self.changes += 1
-            self._effects.append(ServiceGone(service, reason))
-            self._queries.member_gone(service, reason)
-            self.requests.member_gone(service, reason)
-        self._alive(peer, now)
-
-    def _forget(self, key: bytes) -> None:
-        peer = self.peers.get(key)
-        if peer is not None and peer.service is None:
-            self._prober.stop(peer)
-            for session in peer.sessions.values():
-                self._links.drop(session)
-            self.peers.forget(peer)
-
     def _needs_link(self, peer: Peer, now: float) -> None:
         """The details of a peer are too large for a datagram: a link's hello brings them."""
         if peer.service is None:
@@ -407,7 +307,7 @@ class Node:
             peer.address = address
         peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
         peer.proven = True
-        self._proved(peer, hello.details, now)
+        self._admission.proved(peer, hello.details, now)
         if peer.service is not None:
             return peer
         if ("forget", peer.key) not in self._schedule:
@@ -426,7 +326,7 @@ class Node:
             and attempts
             and all(reason == REFUSED for _, reason in attempts)
         ):
-            self.lose(peer, "its process is gone", now)
+            self._admission.lose(peer, "its process is gone", now)
             return
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
@@ -514,10 +414,3 @@ class Node:
                 self._links.say_goodbye(session)
         self._links.close_pending()
         self._schedule.clear()
-
-
-def _other_member(known: Details, details: Details) -> bool:
-    """Whether details say what never changes in one run of a member."""
-    return (known.name, known.host, known.observer) != (
-        details.name, details.host, details.observer,
-    )  # fmt: skip

@@ -204,8 +204,12 @@ def test_a_member_that_cannot_be_a_member_here_is_refused() -> None:
     third = Bench(3)
     introduce(third, one)
     one.hooks.add("service.validate", lambda service: service.name != "n3")
-    one.node._proved(one.node.peers.member(third.node.identity.key), third.node.details, 1.0)
+    one.node._admission.proved(
+        one.node.peers.member(third.node.identity.key), third.node.details, 1.0
+    )
     assert "n3" in one.known, "the same details are not judged again"
     third.node.describe(1.0, tags=["changed"])
-    one.node._proved(one.node.peers.member(third.node.identity.key), third.node.details, 1.0)
+    one.node._admission.proved(
+        one.node.peers.member(third.node.identity.key), third.node.details, 1.0
+    )
     assert "n3" not in one.known

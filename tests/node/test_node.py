@@ -13,7 +13,16 @@ from meshcluster.node import effects as fx
 from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, connect, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Datagram, Details, Leave, LinkFrame, Probe, ProbeReply
+from meshcluster.wire.frames import (
+    Beacon,
+    Datagram,
+    Details,
+    Entry,
+    Leave,
+    LinkFrame,
+    Probe,
+    ProbeReply,
+)
 
 
 def test_a_node_does_nothing_before_it_is_started() -> None:
@@ -47,8 +56,8 @@ def test_older_details_do_not_replace_newer_ones() -> None:
     (peer,) = list(one.node.peers)
     old = other.node.details
     other.node.describe(1.0, tags=["new"])
-    one.node._proved(peer, other.node.details, 1.0)
-    one.node._proved(peer, old, 1.1)
+    one.node._admission.proved(peer, other.node.details, 1.0)
+    one.node._admission.proved(peer, old, 1.1)
     assert peer.service.tags == ("new",)
 
 
@@ -126,7 +135,7 @@ def test_messages_to_a_member_that_is_lost_are_counted() -> None:
 
     for _ in range(3):
         session.put(Event(0, 1, b"x"))
-    one.node.lose(peer, "left", 1.0)
+    one.node._admission.lose(peer, "left", 1.0)
     session.put(Event(0, 1, b"late"))
     one.node.wake(session, 1.0)
     assert one.dropped["messages to a lost member"] == 4
@@ -143,6 +152,7 @@ KNOWN = {
     "to": some.sampled_from([each + boot.to_bytes(8, "big") for each in IDS for boot in (1, 2)]),
     "lane": some.sampled_from(["", "tcp", "tcp,unix", "nonsense"]),
     "outcome": some.integers(0, 5),
+    "address": some.sampled_from(["10.0.0.2", "10.0.0.3", "127.0.0.1", "::1", "not one"]),
 }
 described = some.builds(
     Details,
@@ -165,6 +175,8 @@ def any_of(kind: Any) -> Any:
             fields[name] = SMALL
         elif hint == Details | None:
             fields[name] = some.none() | described
+        elif hint == list[Entry]:
+            fields[name] = some.lists(some.deferred(lambda: any_of(Entry)), max_size=3)
         else:
             fields[name] = described if hint is Details else some.from_type(hint)
     return some.builds(kind, **fields)

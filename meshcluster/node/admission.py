@@ -1,0 +1,176 @@
+"""Who is taken in, who changes, who is lost: from a proof or a word to what users are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..config import ClusterConfig
+from ..errors import HookError
+from ..hooks import HookRegistry
+from ..hooks.chain import validate
+from ..model import Service
+from ..wire.frames import Details
+from .counters import Counters
+from .effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
+from .links import Links
+from .membership import Membership, Peer
+from .proof import Prober
+from .queries import Queries
+from .requests import Requests
+from .schedule import Schedule
+from .snapshots import Snapshots
+from .views import Views
+
+if TYPE_CHECKING:
+    from .discovery import Discovery
+
+
+class Admission:
+    """The way from candidate to member to the lost. ``stopped`` is told of hooks that broke."""
+
+    def __init__(
+        self, config: ClusterConfig, hooks: HookRegistry, *, peers: Membership, prober: Prober,
+        links: Links, queries: Queries, requests: Requests,
+        snapshots: Snapshots, schedule: Schedule, effects: list[Effect], counters: Counters,
+        stopped: Callable[[str, HookError], None],
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._hooks = hooks
+        self._peers = peers
+        self._prober = prober
+        self._links = links
+        self._queries = queries
+        self._requests = requests
+        self._snapshots = snapshots
+        self._schedule = schedule
+        self._effects = effects
+        self._counters = counters
+        self._stopped = stopped
+        self._views: Views
+        self._discovery: Discovery
+        self._twins: dict[bytes, list[Peer]] = {}
+        self.changes = 0
+        """Grows with every change of the members known."""
+
+    def connect(self, views: Views, discovery: Discovery) -> None:
+        """Sets those two, which are made with this one's methods."""
+        self._views, self._discovery = views, discovery
+
+    def proved(self, peer: Peer, details: Details, now: float) -> None:
+        """A peer proved to be there, or was vouched for, and these are its details."""
+        known, service = peer.details, peer.service
+        digest = self._snapshots.digest(peer, details)
+        if service is not None and known is not None:
+            if details.version < known.version or _other_member(known, details):
+                return
+            if digest == peer.digest and service.local == peer.local:
+                return
+        fingerprint = peer.fingerprint if service is not None else 0
+        peer.describe(details, digest)
+        made = self._snapshots.service(peer, lan=self._discovery.on_lan(peer.address[0]))
+        if not self._accepts(made):
+            peer.refused = digest
+            if service is not None:
+                if not peer.observer:
+                    self._views.toggle(fingerprint ^ peer.fingerprint)
+                self.lose(peer, "was refused by a hook", now)
+            else:
+                self.forget_later(peer, now)
+        elif service is not None:
+            self._changed(peer, made, fingerprint, now)
+        elif peer.observer or not self._waits_for_twin(peer, details, now):
+            self._admit(peer, made, now)
+
+    def _changed(self, peer: Peer, service: Service, fingerprint: int, now: float) -> None:
+        peer.service = service
+        if peer.observer:
+            return
+        self._effects.append(ServiceChanged(service))
+        self.changes += 1
+        self._views.toggle(fingerprint ^ peer.fingerprint)
+        if peer.proven:
+            self._views.vouch_for(peer, now)
+
+    def forget_later(self, peer: Peer, now: float) -> None:
+        """A candidate that does not become a member is forgotten in time."""
+        self._schedule.set(("forget", peer.key), now + self._config.expire_seconds)
+
+    def _accepts(self, service: Service) -> bool:
+        try:
+            chain = self._hooks.chain("service.validate")
+            return validate(chain, service, self._hooks.timing)
+        except HookError as error:
+            self._stopped("service.validate", error)
+            return False
+
+    def _waits_for_twin(self, peer: Peer, details: Details, now: float) -> bool:
+        """A member of the same name and host is known: see first whether that one still lives."""
+        twin = self._peers.twin(peer, details.name, details.host)
+        if twin is None:
+            return False
+        waiting = self._twins.setdefault(twin.key, [])
+        if peer not in waiting:
+            waiting.append(peer)
+        self.forget_later(peer, now)
+        self._discovery.probe(twin, now, want=False)
+        return True
+
+    def alive(self, peer: Peer, now: float) -> None:
+        """A peer answered: those who share its name are members of their own."""
+        for other in self._twins.pop(peer.key, ()):
+            if other.service is None and other.details is not None:
+                lan = self._discovery.on_lan(other.address[0])
+                self._admit(other, self._snapshots.service(other, lan=lan), now)
+
+    def _admit(self, peer: Peer, service: Service, now: float) -> None:
+        if not self._peers.admit(peer):
+            self._counters.count("members beyond the limit")
+            return
+        self._schedule.cancel(("forget", peer.key))
+        peer.service = service
+        peer.refused = None
+        peer.heard_at = now
+        self._discovery.watch(peer.key, now)
+        if peer.observer:
+            return
+        self.changes += 1
+        self._effects.append(ServiceDiscovered(service))
+        self._views.entered(peer, now)
+
+    def lose(self, peer: Peer, reason: str, now: float) -> None:
+        """A peer left, died or expired."""
+        service = peer.service
+        self._prober.stop(peer)
+        self._schedule.cancel(("watch", peer.key))
+        self._schedule.cancel(("forget", peer.key))
+        self._peers.forget(peer)
+        for session in peer.sessions.values():
+            self._links.drop(session)
+            lost = session.discard()
+            if lost:
+                self._counters.count("messages to a lost member", lost)
+        peer.service = None
+        if service is not None and not peer.observer:
+            self._views.left(peer, now)
+            self.changes += 1
+            self._effects.append(ServiceGone(service, reason))
+            self._queries.member_gone(service, reason)
+            self._requests.member_gone(service, reason)
+        self.alive(peer, now)
+
+    def forget(self, key: bytes, now: float) -> None:
+        """Forgets a candidate."""
+        peer = self._peers.get(key)
+        if peer is not None and peer.service is None:
+            self._prober.stop(peer)
+            for session in peer.sessions.values():
+                self._links.drop(session)
+            self._peers.forget(peer)
+
+
+def _other_member(known: Details, details: Details) -> bool:
+    """Whether details say what never changes in one run of a member."""
+    return (known.name, known.host, known.observer) != (
+        details.name, details.host, details.observer,
+    )  # fmt: skip
