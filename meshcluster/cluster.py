@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 from .announcers import MulticastAnnouncer
 from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
-from .errors import ConfigError, NoServices, NotJoined
+from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
 from .model import Endpoint, Identity, Service
@@ -24,7 +25,7 @@ from .node.resolver import Resolver, Words
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
-from .runtime import host
+from .runtime import forking, host
 from .runtime.driver import Driver
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
@@ -75,11 +76,14 @@ class AsyncCluster(HookPlacing):
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
         self._joining = False
+        self._inherited = False
+        """This is the copy of a member in a forked child of its process."""
         self._sends = 0
         self._left = asyncio.Event()
         self._room = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
         self._tags = Tags(lambda: self._driver.node.details.tags, self._change_tags)
+        forking.watch(self)
 
     _allow_async = True
     _make_runner: Callable[..., Runner] = staticmethod(LoopRunner)
@@ -114,7 +118,9 @@ class AsyncCluster(HookPlacing):
             ConfigError: a setting that cannot work, or is in use by another program.
             PluginError: a protocol that is not known here.
             MessageTooLarge: tags and props of more than 63 KiB.
+            ForkedClusterError: it had joined when this process was forked from another.
         """
+        self._check_own()
         config = partial(
             ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
             tags=distinct("tags", tags), ttl=ttl, address=address, port=port,
@@ -141,6 +147,7 @@ class AsyncCluster(HookPlacing):
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
         announcer = MulticastAnnouncer(config.address, config.port, config.ttl)
+        forking.watch(announcer)
         handlers: dict[str, ProtocolHandler] = {}
         try:
             await announcer.open()
@@ -154,7 +161,10 @@ class AsyncCluster(HookPlacing):
                 own_addresses=host.own_addresses() if config.ttl else (),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
             )  # fmt: skip
+            self._check_own()
         except BaseException:
+            if self._inherited:
+                raise  # all that was opened is the parent's
             announcer.close()
             for handler in handlers.values():
                 await handler.close()
@@ -168,6 +178,7 @@ class AsyncCluster(HookPlacing):
         self.joined = driver
         announcer.start(driver)
         driver.start()
+        atexit.register(self._at_exit)
         return self
 
     async def _listen(
@@ -179,6 +190,7 @@ class AsyncCluster(HookPlacing):
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context)
+        forking.watch(handler)
 
         def accept(link: Link) -> LinkReceiver | None:
             return self.joined.accept(scheme, None, link) if self.joined else None
@@ -188,27 +200,56 @@ class AsyncCluster(HookPlacing):
     @property
     def _driver(self) -> Driver:
         if self.joined is None:
-            raise NotJoined("not joined: call join() first")
+            raise self._not_joined()
         return self.joined
+
+    def _not_joined(self) -> ClusterError:
+        self._check_own()
+        return NotJoined("not joined: call join() first")
+
+    def _check_own(self) -> None:
+        if self._inherited:
+            raise ForkedClusterError
+
+    def _forked(self) -> None:
+        """In a forked child: a member is the parent's, of which only this shell is left."""
+        driver, self.joined = self.joined, None
+        if driver is not None or self._joining:
+            self._inherited = True
+        self._id = os.urandom(16)  # or all children that join with the same hooks were one member
+        if driver is not None:
+            driver.forked()
+        for each in (self._left, self._room, *self._watchers):  # who waits is to look
+            each.set()
 
     async def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
 
-        Idempotent; may be called from a hook.
+        Idempotent; may be called from a hook. Cancelled, it says goodbye and closes at once. Who
+        ends the program without it is still told to have left.
         """
         driver = self.joined
         if driver is None:
             return
-        await driver.leave()
-        if self.joined is driver:
-            self.joined = None
-            self._hooks.added = lambda hook: None
-            self._left.set()
-            for watcher in self._watchers:
-                watcher.set()
+        try:
+            await driver.leave()
+        finally:
+            if self.joined is driver:
+                self.joined = None
+                atexit.unregister(self._at_exit)
+                self._hooks.added = lambda hook: None
+                self._left.set()
+                for watcher in self._watchers:
+                    watcher.set()
+
+    def _at_exit(self) -> None:
+        driver = self.joined
+        if driver is not None:
+            driver.farewell()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance)."""
+        self._check_own()
         if self.joined is not None:
             await self._left.wait()
 
@@ -224,9 +265,11 @@ class AsyncCluster(HookPlacing):
     # --- hooks and members -------------------------------------------------------------------
 
     def _place(self, point: str, function: Any, **filters: Any) -> None:
+        self._check_own()
         self._hooks.add(point, function, **filters)
 
     def _displace(self, function: Any) -> int:
+        self._check_own()
         return self._hooks.remove(function)
 
     @property

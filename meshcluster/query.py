@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
+from .errors import ForkedClusterError
 from .model import Service
 from .node.queries import DONE, Gathering
+from .runtime import forking
 
 
 class Wish(enum.Enum):
@@ -30,6 +32,7 @@ class QueryView:
 
     def __init__(self, gathering: Gathering) -> None:
         self._gathering = gathering
+        forking.watch(self)
         self.service: Service | None = None
         """Inside ``on_event``: the service that the response or error is of."""
 
@@ -55,6 +58,12 @@ class QueryView:
     def done(self) -> bool:
         """Whether the query has ended."""
         return self._gathering.over
+
+    def _forked(self) -> None:
+        """In a forked child nothing answers any more; what is done keeps its answers."""
+        if not self._gathering.over:
+            self._gathering.failure = ForkedClusterError()
+            self._gathering.over = True
 
     def __repr__(self) -> str:
         gathering = self._gathering
@@ -87,6 +96,11 @@ class AsyncQuery(QueryView):
         self.service = service
         if self._on_event(name, self) is STOP and name != DONE:
             self.cancel()
+
+    def _forked(self) -> None:
+        """Who waits in a loop that goes on in the child is told."""
+        super()._forked()
+        self._changed.set()
 
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from ..errors import ConfigError
 from ..model import Endpoint
@@ -47,6 +48,10 @@ class TcpHandler:
         loop = asyncio.get_running_loop()
         port = int(endpoint.props.get("port", 0))
         await loop.create_connection(lambda: StreamLink(accept), address, port)
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        return [each.fileno() for each in self._server.sockets] if self._server else []
 
     async def close(self) -> None:
         """Closes the port."""

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -43,6 +44,7 @@ class UnixHandler:
         self._name = f"{cluster}/{context.member_id[:8].hex()}.sock"
         self._path = self._root / self._name
         self._server: asyncio.AbstractServer | None = None
+        self._listener: socket.socket | None = None
         self._lock = -1
 
     async def listen(self, accept: Accept) -> Props:
@@ -56,7 +58,7 @@ class UnixHandler:
         self._lock = await self._take_lock()
         remove_dead(self._path.parent)
         self._path.unlink(missing_ok=True)  # ours by the lock, whoever left it
-        listener = socket.socket(socket.AF_UNIX)
+        listener = self._listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(os.fspath(self._path))
             os.chmod(self._path, 0o600)
@@ -90,6 +92,15 @@ class UnixHandler:
             )
         except FileNotFoundError:
             raise ConnectionRefusedError("no such socket") from None
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        listening = [self._listener.fileno()] if self._listener is not None else []
+        return [*listening, self._lock]
+
+    def forked(self) -> None:
+        """The files are the parent's to remove."""
+        self._server, self._lock = None, -1
 
     async def close(self) -> None:
         """Closes and removes the socket, then the lock."""

@@ -12,16 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol
 
 from ..announcers import Announcer
 from ..config import ClusterConfig, Limits
-from ..errors import ClusterError, EncodeError, HookError, NotJoined
+from ..errors import EncodeError, HookError, NotJoined
 from ..hooks import HookRegistry
 from ..model import Address, Service
 from ..node import effects as fx
-from ..node.links import REFUSED, NodeLink
+from ..node.links import NodeLink
 from ..node.node import Node
 from ..node.queries import Asked, Gathering
 from ..node.resolver import Words
@@ -30,6 +29,8 @@ from ..protocols.base import Buffer, Link, ProtocolHandler
 from ..wire.body import BYTES, encode
 from ..wire.frames import RAISED, Answer, AnyMessage, Event
 from ..wire.message import ANSWER
+from . import forking
+from .dials import Dials
 from .links import LinkEnd
 from .observers import Observers
 from .runners import HookCalls, Runner
@@ -76,7 +77,7 @@ class Driver:
         """Ends that were closed and have not said yet that they are lost."""
         self._link_closed = asyncio.Event()
         self._left = False
-        self._dials: dict[int, asyncio.Task[None]] = {}
+        self._dials = Dials(handlers, self.accept, self._dial_failed)
         self._queries: dict[int, QuerySink] = {}
         self._query_ids = itertools.count(1)
         self._timer: asyncio.TimerHandle | None = None
@@ -86,6 +87,7 @@ class Driver:
         self._stepping = False
         self._changes = 0
         self._idle: asyncio.Event | None = None
+        self._closed = asyncio.Event()
         self.joined = True
         calls = HookCalls(hooks, config.all_channels, node.counters, self.answer)
         self.runner = make_runner(calls, self.took, config.limits)
@@ -96,8 +98,8 @@ class Driver:
         self._performers: dict[type, Callable[[Any], None]] = {
             fx.Announce: self._announce,
             fx.SendDatagram: self._send_datagram,
-            fx.DialEndpoint: self._dial,
-            fx.CancelDial: self._cancel_dial,
+            fx.DialEndpoint: self._dials.begin,
+            fx.CancelDial: self._dials.cancel,
             fx.CloseLink: self._close_link,
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
@@ -209,6 +211,7 @@ class Driver:
             return None
         end = LinkEnd(self, link, node_link, self.config.limits)
         self._ends[node_link] = end
+        forking.watch(link)
         self._loop.call_soon(self.step)
         return end
 
@@ -381,31 +384,9 @@ class Driver:
     def _send_datagram(self, effect: fx.SendDatagram) -> None:
         self._announcers[0].send(effect.data, effect.address)
 
-    def _dial(self, effect: fx.DialEndpoint) -> None:
-        task = self._loop.create_task(self._dial_endpoint(effect))
-        self._dials[effect.number] = task
-        task.add_done_callback(lambda _: self._dials.pop(effect.number, None))
-
-    async def _dial_endpoint(self, effect: fx.DialEndpoint) -> None:
-        scheme = effect.endpoint.scheme
-        accept = partial(self.accept, scheme, effect.number)
-        try:
-            await self._handlers[scheme].dial(effect.address, effect.endpoint, accept)
-            return
-        except (ConnectionRefusedError, ConnectionResetError):  # reset: while its process ends
-            reason = REFUSED
-        except (OSError, ClusterError) as error:
-            reason = str(error)
-        except Exception as error:  # a third party's handler
-            logger.exception("protocol %s broke while dialling", scheme)
-            reason = repr(error)
-        self.node.dial_failed(effect.number, reason, self._loop.time())
+    def _dial_failed(self, number: int, reason: str) -> None:
+        self.node.dial_failed(number, reason, self._loop.time())
         self.step()
-
-    def _cancel_dial(self, effect: fx.CancelDial) -> None:
-        task = self._dials.pop(effect.number, None)
-        if task is not None:
-            task.cancel()
 
     def _close_link(self, effect: fx.CloseLink) -> None:
         end = self._ends.pop(effect.link, None)
@@ -437,13 +418,30 @@ class Driver:
     # --- leaving -----------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        """Waits for what is under way, says goodbye, closes everything. Idempotent."""
+        """Waits for what is under way, says goodbye, closes everything. Idempotent.
+
+        Cancelled, it waits no longer, says goodbye and closes. Who calls while another call is
+        under way waits for that one.
+        """
         if not self.joined:
+            await self._closed.wait()
             return
         self.joined = False
         self.room()  # who waits for it need not any more
         self._settling.cancel()
         self._settled()
+        try:
+            await self._until_idle()
+        finally:
+            self._left = True
+            self.node.leave(self._loop.time())
+            self.step()
+            try:
+                await self._close()
+            finally:
+                self._closed.set()
+
+    async def _until_idle(self) -> None:
         self._idle = asyncio.Event()
         self.step()
         try:
@@ -451,21 +449,15 @@ class Driver:
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("left with messages that nobody acknowledged")
-        self._idle = None
-        self._left = True
-        self.node.leave(self._loop.time())
-        self.step()
-        await self._close()
+        finally:
+            self._idle = None
 
     async def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         for announcer in self._announcers:
             announcer.close()
-        dials = list(self._dials.values())
-        for dial in dials:
-            dial.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
+        await self._dials.close()
         for handler in self._handlers.values():
             await handler.close()
         await self._links_closed()
@@ -483,3 +475,17 @@ class Driver:
             for end in self._closing:
                 end.link.abort()
         await asyncio.sleep(0)
+
+    def farewell(self) -> None:
+        """The goodbye alone, where no loop runs any more that could close (any thread)."""
+        self.joined = False
+        self._left = True
+        self.node.leave(self._loop.time())
+        for effect in self.node.take_effects():
+            if isinstance(effect, fx.Announce):
+                self._announce(effect)
+
+    def forked(self) -> None:
+        """In a forked child: whatever still runs here performs nothing and wakes nobody."""
+        self.joined = False
+        self._left = self._stepping = self._waking = True
