@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
-from .errors import ForkedClusterError
 from .model import Service
 from .node.queries import DONE, Gathering
-from .runtime import forking
 
 
 class Wish(enum.Enum):
@@ -32,7 +30,6 @@ class QueryView:
 
     def __init__(self, gathering: Gathering) -> None:
         self._gathering = gathering
-        forking.watch(self)
         self.service: Service | None = None
         """Inside ``on_event``: the service that the response or error is of."""
 
@@ -59,10 +56,10 @@ class QueryView:
         """Whether the query has ended."""
         return self._gathering.over
 
-    def _forked(self) -> None:
-        """In a forked child nothing answers any more; what is done keeps its answers."""
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver: no more answers come, and no loop is there to say so."""
         if not self._gathering.over:
-            self._gathering.failure = ForkedClusterError()
+            self._gathering.failure = failure
             self._gathering.over = True
 
     def __repr__(self) -> str:
@@ -97,9 +94,9 @@ class AsyncQuery(QueryView):
         if self._on_event(name, self) is STOP and name != DONE:
             self.cancel()
 
-    def _forked(self) -> None:
-        """Who waits in a loop that goes on in the child is told."""
-        super()._forked()
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver."""
+        super().abandon(failure)
         self._changed.set()
 
     def cancel(self) -> None:

@@ -26,11 +26,12 @@ class Dials:
         self._handlers = handlers
         self._accept = accept
         self._failed = failed
+        self._loop = asyncio.get_running_loop()  # which may be stopped when a dial begins
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def begin(self, effect: DialEndpoint) -> None:
         """Dials an endpoint."""
-        task = asyncio.get_running_loop().create_task(self._dial(effect))
+        task = self._loop.create_task(self._dial(effect))
         self._tasks[effect.number] = task
         task.add_done_callback(lambda _: self._tasks.pop(effect.number, None))
 

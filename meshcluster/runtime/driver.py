@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..announcers import Announcer
 from ..config import ClusterConfig, Limits
-from ..errors import EncodeError, HookError, NotJoined
+from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
 from ..hooks import HookRegistry
 from ..model import Address, Service
 from ..node import effects as fx
@@ -48,6 +48,8 @@ class QuerySink(Protocol):
     """A query object of the facade, told in the loop what happens to its gathering."""
 
     def progress(self, name: str, service: Service | None) -> None: ...
+
+    def abandon(self, failure: Exception) -> None: ...
 
 
 class Driver:
@@ -238,8 +240,12 @@ class Driver:
 
     def _notice(self, session: Session) -> None:
         session.awake = True
-        self._woken.append(session)
-        self._wake()
+        try:
+            self._woken.append(session)
+            self._wake()
+        except BaseException:  # Ctrl-C in this very moment must not silence the session for ever
+            session.awake = self._waking = False
+            raise
 
     def tell(
         self, data: object, resolve: Words | None, services: Iterable[Service] | None, channel: int
@@ -346,18 +352,23 @@ class Driver:
         return next(self._query_ids)
 
     def ask(
-        self,
-        gathering: Gathering,
-        sink: QuerySink,
-        asked: Asked | None,
+        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
         resolve: Callable[[], Asked],
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Starts a query; see ``Node.ask``. After leaving it ends at once."""
         self._queries[gathering.id] = sink
         self.node.ask(gathering, self._loop.time(), asked, resolve)
         if not self.joined:
             self.node.close_queries()
         self.step()
+
+    def ask_soon(
+        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
+        resolve: Callable[[], Asked],
+    ) -> None:  # fmt: skip
+        """Has the loop start a query (any thread)."""
+        self._queries[gathering.id] = sink  # at once: the loop may never get to it
+        self.call_soon(lambda: self.ask(gathering, sink, asked, resolve))
 
     def cancel(self, gathering: Gathering) -> None:
         """Ends a query."""
@@ -443,6 +454,9 @@ class Driver:
 
     async def _until_idle(self) -> None:
         self._idle = asyncio.Event()
+        for session in self.sender.common.values():
+            if session.waiting:  # whoever put there may have been interrupted before waking us
+                self.node.wake(session, self._loop.time())
         self.step()
         try:
             async with asyncio.timeout(self.config.limits.leave_seconds):
@@ -489,3 +503,9 @@ class Driver:
         """In a forked child: whatever still runs here performs nothing and wakes nobody."""
         self.joined = False
         self._left = self._stepping = self._waking = True
+        self.abandon_queries(ForkedClusterError())
+
+    def abandon_queries(self, failure: Exception) -> None:
+        """Ends the queries that no loop will end: waiting for them raises ``failure``."""
+        for query in tuple(self._queries.values()):
+            query.abandon(failure)

@@ -75,6 +75,8 @@ class Cluster(HookPlacing):
         self._cluster = _Threaded()
         self._portal: Portal | None = None
         self._callbacks: Workers | None = None
+        self._running: Driver | None = None
+        """The last member that joined, until its thread has ended."""
         self._bell = Bell()
         """Rung when there is room to send, and when the cluster was left."""
         self._lock = threading.RLock()  # a signal's handler may leave while its thread joins
@@ -86,6 +88,8 @@ class Cluster(HookPlacing):
     def _forked(self) -> None:
         """In a forked child: the thread that held the lock may not be there to release it."""
         self._lock = threading.RLock()
+        if self._joining or self._portal is not None:
+            self._cluster._inherited = True  # also while it is not joined yet, or no more
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -107,24 +111,26 @@ class Cluster(HookPlacing):
 
         async def start() -> None:
             await joining
-            self._driver.room = self._bell.ring
+            driver = self._running = self._driver
+            driver.room = self._bell.ring
 
         with self._lock:
             if self._portal is not None:
                 raise ClusterError("joined already: leave() first, or make another cluster")
             self._joining, self._leave_asked = True, False
             try:
-                self._open(start())
+                self._open(start)
             finally:
                 self._joining = False
         if self._leave_asked:
             self.leave()
         return self
 
-    def _open(self, start: Coroutine[Any, Any, None]) -> None:
+    def _open(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         portal = self._portal = Portal("meshcluster")
         try:
-            portal.call(start)
+            portal.open()
+            portal.call(start())
             self._callbacks = Workers("meshcluster-callbacks", 1)
             atexit.register(self.leave)
         except BaseException:
@@ -179,7 +185,9 @@ class Cluster(HookPlacing):
         portal.close()
         with self._lock:
             if self._portal is portal:
-                self._portal = None
+                if self._running is not None:  # what was asked too late for the loop to hear
+                    self._running.abandon_queries(NotJoined("the cluster was left"))
+                self._portal = self._running = None
                 atexit.unregister(self.leave)
         self._bell.ring()
 
@@ -318,7 +326,7 @@ class Cluster(HookPlacing):
         asked, again = self._cluster._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )
-        driver.call_soon(lambda: driver.ask(gathering, made, asked, again))
+        driver.ask_soon(gathering, made, asked, again)
         return made
 
     def _cancel_query(self, gathering: Gathering) -> None:

@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 5.0
 
 
 class Portal:
-    """Started when made; ``close`` ends the thread."""
+    """``open`` starts the thread, ``close`` ends it."""
 
     def __init__(self, name: str) -> None:
         self._loop = _new_loop()
@@ -37,6 +37,9 @@ class Portal:
         self._waiting: set[SimpleQueue[Any]] = set()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         forking.watch(self)
+
+    def open(self) -> None:
+        """Starts the thread. Interrupted, it may have started: ``close`` is needed all the same."""
         self._thread.start()
 
     def _run(self) -> None:
@@ -48,6 +51,9 @@ class Portal:
             self._loop.run_until_complete(self._finish())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        except RuntimeError:
+            if not self._inherited:
+                raise  # in the child this is the main thread, which uvloop did not expect
         finally:
             asyncio.set_event_loop(None)
             if not self._inherited:
@@ -81,6 +87,13 @@ class Portal:
             tasks.append(task := self._loop.create_task(coroutine))
             task.add_done_callback(lambda task: outcomes.put(task.result))
 
+        def cancel() -> None:
+            if not tasks:  # interrupted before the loop was asked
+                coroutine.close()
+                outcomes.put(_left)
+            elif not tasks[0].cancel():  # done, and interrupted just when it had the outcome
+                outcomes.put(tasks[0].result)
+
         try:
             self.check_outside()
             outcome = self._ask(start, outcomes, timeout)
@@ -89,10 +102,12 @@ class Portal:
             raise
         except TimeoutError:
             raise
-        except BaseException:  # not the outcome's
-            with suppress(RuntimeError, Empty):
-                self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+        except BaseException:  # not the outcome's: of a signal's handler
+            with suppress(BaseException):
+                self._loop.call_soon_threadsafe(cancel)
                 outcomes.get(timeout=PATIENCE_SECONDS)
+            with suppress(BaseException):  # seen, or asyncio complains that it was not
+                tasks[0].result()
             raise
         if outcome is _left:
             coroutine.close()
@@ -162,7 +177,9 @@ class Portal:
         """Ends the loop and, unless called from it, its thread. Idempotent."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop)
-        if not self.inside:
+        if self._thread.ident is None:
+            self._loop.close()
+        elif not self.inside:
             self._thread.join(PATIENCE_SECONDS)
 
     def _stop(self) -> None:

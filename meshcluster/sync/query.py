@@ -39,6 +39,11 @@ class Query(QueryView):
         if on_event(name, self) is STOP and name != DONE:
             self.cancel()
 
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver."""
+        super().abandon(failure)
+        self._changed.ring()
+
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""
         if not self._gathering.over:

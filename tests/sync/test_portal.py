@@ -16,6 +16,7 @@ def portal(request, monkeypatch):
     if request.param == "plain loop":
         monkeypatch.setitem(sys.modules, "uvloop", None)
     made = Portal("test-portal")
+    made.open()
     yield made
     if threads():
         made.close()
