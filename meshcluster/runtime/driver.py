@@ -239,8 +239,8 @@ class Driver:
             self._notice(session)
 
     def _notice(self, session: Session) -> None:
-        session.awake = True
         try:
+            session.awake = True
             self._woken.append(session)
             self._wake()
         except BaseException:  # Ctrl-C in this very moment must not silence the session for ever
