@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
 import time
@@ -25,7 +24,7 @@ from .node.resolver import Resolver, Words
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
-from .runtime import forking, host
+from .runtime import exits, forking, host
 from .runtime.driver import Driver
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
@@ -178,7 +177,7 @@ class AsyncCluster(HookPlacing):
         self.joined = driver
         announcer.start(driver)
         driver.start()
-        atexit.register(self._at_exit)
+        exits.add(self._at_exit)
         return self
 
     async def _listen(
@@ -236,7 +235,7 @@ class AsyncCluster(HookPlacing):
         finally:
             if self.joined is driver:
                 self.joined = None
-                atexit.unregister(self._at_exit)
+                exits.discard(self._at_exit)
                 self._hooks.added = lambda hook: None
                 self._left.set()
                 for watcher in self._watchers:

@@ -38,13 +38,14 @@ class TcpHandler:
             # whose absence crashes a forked child at its exit.
             listener = self._bind()
             self._server = await loop.create_server(
-                lambda: StreamLink(accept), sock=listener, backlog=512
+                lambda: StreamLink(accept), sock=listener, backlog=512, start_serving=False
             )
         except OSError as error:
             raise ConfigError(
                 f"protocol_options={{'tcp': {{'port': {self._port}}}}}: {error.strerror or error}; "
                 "choose another port, or 0 for any free one"
             ) from error
+        await self._server.start_serving()  # apart, or asyncio loses the server when cancelled here
         return {"port": self._server.sockets[0].getsockname()[1]}
 
     def _bind(self) -> socket.socket:

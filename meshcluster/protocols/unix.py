@@ -65,11 +65,13 @@ class UnixHandler:
             listener.setblocking(False)
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: StreamLink(accept, local=True), sock=listener, backlog=512
-            )
+                lambda: StreamLink(accept, local=True), sock=listener, backlog=512,
+                start_serving=False,
+            )  # fmt: skip
         except BaseException:
             listener.close()
             raise
+        await self._server.start_serving()  # apart, or asyncio loses the server when cancelled here
         return {"name": self._name}
 
     async def _take_lock(self) -> int:

@@ -6,7 +6,6 @@ queueing happens in the caller's thread (see ``runtime/sending.py``).
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from ..model import Service
 from ..node.queries import Gathering
 from ..node.resolver import Resolver, Words
 from ..query import OnEvent
-from ..runtime import forking
+from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.runners import HookCalls, ThreadRunner
 from ..runtime.sending import Part
@@ -132,7 +131,7 @@ class Cluster(HookPlacing):
             portal.open()
             portal.call(start())
             self._callbacks = Workers("meshcluster-callbacks", 1)
-            atexit.register(self.leave)
+            exits.add(self.leave)
         except BaseException:
             try:
                 portal.call(self._cluster.leave())  # an interrupt may come when we have joined
@@ -188,7 +187,7 @@ class Cluster(HookPlacing):
                 if self._running is not None:  # what was asked too late for the loop to hear
                     self._running.abandon_queries(NotJoined("the cluster was left"))
                 self._portal = self._running = None
-                atexit.unregister(self.leave)
+                exits.discard(self.leave)
         self._bell.ring()
 
     def run_forever(self) -> None:

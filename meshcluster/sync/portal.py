@@ -84,6 +84,9 @@ class Portal:
         tasks: list[asyncio.Task[T]] = []
 
         def start() -> None:
+            if self._stopped:  # nobody would run it any more
+                outcomes.put(_left)
+                return
             tasks.append(task := self._loop.create_task(coroutine))
             task.add_done_callback(lambda task: outcomes.put(task.result))
 

@@ -28,6 +28,15 @@ def tell(*what):
 def told():
     return sys.stdin.readline().strip()
 
+def open_files():
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:  # the listing's own
+            pass
+    return sorted(names)
+
 def join(*tags, **settings):
     return meshcluster.join(tags, port=PORT, **settings)
 
