@@ -35,10 +35,10 @@ def measure():
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("again", ["the same cluster", "another cluster"])
-def test_500_starts_and_stops_of_a_blocking_cluster_leave_nothing(start, again):
-    process = start(f"""
-{COUNTING}
+def test_500_starts_and_stops_of_a_blocking_cluster_leave_nothing(start):
+    process = start(
+        COUNTING
+        + """
 peer = join("peer")
 peer.hook("query")(lambda question: question.data)
 made = Cluster()
@@ -47,39 +47,40 @@ def alone():
     while peer.services:
         time.sleep(0.01)
 
-def restart():
-    cluster = made if {again == "the same cluster"} else Cluster()
+def restart(number):
+    cluster = made if number % 2 else Cluster()
     with cluster.join(port=PORT):
         cluster.wait_for_services(resolve="peer")
         cluster.query("x", resolve="peer").wait()
 
-for _ in range(30):
-    restart()
+for number in range(30):
+    restart(number)
 tracemalloc.start()
-for _ in range(20):
-    restart()
+for number in range(20):
+    restart(number)
 alone()
 before, used = held(), measure()
-for _ in range(500):
-    restart()
+for number in range(500):
+    restart(number)
 alone()
 now = held()
-tell({{key: (before[key], now[key]) for key in now if before[key] != now[key]}}, measure() - used)
-""")
+tell({key: (before[key], now[key]) for key in now if before[key] != now[key]}, measure() - used)
+"""
+    )
     differences, grown_bytes = process.hear(100)
     assert differences == {}
     assert grown_bytes < 500 * 200  # tables of what was lately heard fill up
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("again", ["the same cluster", "another cluster"])
-def test_500_starts_and_stops_of_an_async_cluster_leave_nothing(start, again):
-    process = start(f"""
-{COUNTING}
+def test_500_starts_and_stops_of_an_async_cluster_leave_nothing(start):
+    process = start(
+        COUNTING
+        + """
 made = AsyncCluster()
 
-async def restart():
-    cluster = made if {again == "the same cluster"} else AsyncCluster()
+async def restart(number):
+    cluster = made if number % 2 else AsyncCluster()
     async with cluster.join(port=PORT):
         await cluster.wait_for_services(resolve="peer")
         await cluster.query("x", resolve="peer")
@@ -87,21 +88,22 @@ async def restart():
 async def main():
     async with AsyncCluster().join(["peer"], port=PORT) as peer:
         peer.hook("query")(lambda question: question.data)
-        for _ in range(30):
-            await restart()
+        for number in range(30):
+            await restart(number)
         tracemalloc.start()
-        for _ in range(20):
-            await restart()
+        for number in range(20):
+            await restart(number)
         before, tasks, used = held(), len(asyncio.all_tasks()), measure()
-        for _ in range(500):
-            await restart()
+        for number in range(500):
+            await restart(number)
         await asyncio.sleep(0)
         now = held()
-        tell({{key: (before[key], now[key]) for key in now if before[key] != now[key]}},
+        tell({key: (before[key], now[key]) for key in now if before[key] != now[key]},
              len(asyncio.all_tasks()) - tasks, measure() - used)
 
 run(main())
-""")
+"""
+    )
     differences, tasks, grown_bytes = process.hear(100)
     assert (differences, tasks) == ({}, 0)
     assert grown_bytes < 500 * 200  # tables of what was lately heard fill up
