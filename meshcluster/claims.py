@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import ConfigError
@@ -28,6 +29,7 @@ class Claim:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = -1
+        self._bound: socket.socket | None = None
 
     async def bind(self, kind: socket.SocketKind) -> socket.socket:
         """Takes the lock, removes what the dead left, binds a non-blocking socket, mode 0600.
@@ -45,7 +47,7 @@ class Claim:
         self._lock = await self._take_lock()
         remove_dead(self.path.parent)
         self.path.unlink(missing_ok=True)  # ours by the lock, whoever left it
-        bound = socket.socket(socket.AF_UNIX, kind)
+        bound = self._bound = socket.socket(socket.AF_UNIX, kind)
         try:
             bound.bind(os.fspath(self.path))
             os.chmod(self.path, 0o600)
@@ -62,6 +64,14 @@ class Claim:
                 return lock(self.path)
             await asyncio.sleep(LOCK_PAUSE_SECONDS)
         return lock(self.path)
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of: the lock, and the socket as long as it is open."""
+        return [self._lock, *([self._bound.fileno()] if self._bound is not None else [])]
+
+    def forked(self) -> None:
+        """In a forked child: the files are the parent's to remove."""
+        self._lock = -1
 
     def release(self) -> None:
         """Removes the socket and its lock. Idempotent."""

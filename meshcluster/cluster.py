@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from .announcers import Announcer, open_announcers
 from .channels import Channels
 from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
-from .errors import ConfigError, NoServices, NotJoined
+from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
@@ -26,7 +26,7 @@ from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
-from .runtime import host
+from .runtime import exits, forking, host
 from .runtime.driver import Driver
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.runners import LoopRunner, Runner
@@ -87,10 +87,13 @@ class AsyncCluster(ClusterView):
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
         self._joining = False
+        self._inherited = False
+        """This is the copy of a member in a forked child of its process."""
         self._sends = 0
         self._left = asyncio.Event()
         self._room = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
+        forking.watch(self)
 
     _allow_async = True
     _make_runner: Callable[..., Runner] = staticmethod(LoopRunner)
@@ -128,7 +131,9 @@ class AsyncCluster(ClusterView):
             ConfigError: a setting that cannot work, or is in use by another program.
             PluginError: a protocol that is not known here.
             MessageTooLarge: tags and props of more than 63 KiB.
+            ForkedClusterError: it had joined when this process was forked from another.
         """
+        self._check_own()
         config = partial(
             ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
             tags=distinct("tags", tags), ttl=ttl, address=address, port=port,
@@ -158,7 +163,7 @@ class AsyncCluster(ClusterView):
         handlers: dict[str, ProtocolHandler] = {}
         try:
             announcers = await open_announcers(
-                config, member_id=self._id, runtime_dir=host.runtime_dir()
+                config, member_id=self._id, runtime_dir=host.runtime_dir(), made=forking.watch
             )
             port = announcers[0].port
             endpoints = await self._endpoints(config, handlers, networked=port != 0)
@@ -169,7 +174,10 @@ class AsyncCluster(ClusterView):
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
                 snapshots=Snapshots(self.door), offers=self._boxes.offers,
             )  # fmt: skip
+            self._check_own()
         except BaseException:
+            if self._inherited:
+                raise  # all that was opened is the parent's
             for announcer in announcers:
                 announcer.close()
             for handler in handlers.values():
@@ -186,6 +194,7 @@ class AsyncCluster(ClusterView):
         for announcer in announcers:
             announcer.start(driver)
         driver.start()
+        exits.add(self._at_exit)
         return self
 
     async def _endpoints(
@@ -211,6 +220,7 @@ class AsyncCluster(ClusterView):
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context)
+        forking.watch(handler)
 
         def accept(link: Link) -> LinkReceiver | None:
             return self.joined.accept(scheme, None, link) if self.joined else None
@@ -220,27 +230,56 @@ class AsyncCluster(ClusterView):
     @property
     def _driver(self) -> Driver:
         if self.joined is None:
-            raise NotJoined("not joined: call join() first")
+            raise self._not_joined()
         return self.joined
+
+    def _not_joined(self) -> ClusterError:
+        self._check_own()
+        return NotJoined("not joined: call join() first")
+
+    def _check_own(self) -> None:
+        if self._inherited:
+            raise ForkedClusterError
+
+    def _forked(self) -> None:
+        """In a forked child: a member is the parent's, of which only this shell is left."""
+        driver, self.joined = self.joined, None
+        if driver is not None or self._joining:
+            self._inherited = True
+        self._id = os.urandom(16)  # or all children that join with the same hooks were one member
+        if driver is not None:
+            driver.forked()
+        for each in (self._left, self._room, *self._watchers):  # who waits is to look
+            each.set()
 
     async def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
 
-        Idempotent; may be called from a hook.
+        Idempotent; may be called from a hook. Cancelled, it says goodbye and closes at once. Who
+        ends the program without it is still told to have left.
         """
         driver = self.joined
         if driver is None:
             return
-        await driver.leave()
-        if self.joined is driver:
-            self.joined = None
-            self._hooks.added = lambda hook: None
-            self._left.set()
-            for watcher in self._watchers:
-                watcher.set()
+        try:
+            await driver.leave()
+        finally:
+            if self.joined is driver:
+                self.joined = None
+                exits.discard(self._at_exit)
+                self._hooks.added = lambda hook: None
+                self._left.set()
+                for watcher in self._watchers:
+                    watcher.set()
+
+    def _at_exit(self) -> None:
+        driver = self.joined
+        if driver is not None:
+            driver.farewell()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance)."""
+        self._check_own()
         if self.joined is not None:
             await self._left.wait()
 
@@ -256,9 +295,11 @@ class AsyncCluster(ClusterView):
     # --- hooks and members -------------------------------------------------------------------
 
     def _place(self, point: str, function: Any, **filters: Any) -> None:
+        self._check_own()
         self._hooks.add(point, function, **filters)
 
     def _displace(self, function: Any) -> int:
+        self._check_own()
         return self._hooks.remove(function)
 
     def _in_loop(self, function: Callable[[], T]) -> T:
@@ -406,12 +447,12 @@ class AsyncCluster(ClusterView):
             raised by ``wait`` and iteration; just after joining they first wait for members.
         """
         driver = self._driver
-        gathering = Gathering(driver.next_query_id(), check_timeout(timeout))
-        made = AsyncQuery(gathering, driver.cancel, on_event)
+        gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
+        made = AsyncQuery(gathering, driver.asking.cancel, on_event)
         asked, again = self._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )
-        driver.ask(gathering, made, asked, again)
+        driver.asking.query(gathering, made, asked, again)
         return made
 
     def _questions(

@@ -5,6 +5,7 @@ did wrong and what the network did are told apart.
     ├─ ConfigError (ValueError)         a setting that cannot work; the text names it
     ├─ PluginError                      an unknown or doubly claimed protocol
     ├─ NotJoined                        used before join or after leave
+    ├─ ForkedClusterError               used in a forked child; the member is its parent's
     ├─ WireError
     │  ├─ DecodeError                   they sent what nobody may send
     │  └─ EncodeError (ValueError)      we were asked to send what cannot be sent
@@ -47,6 +48,19 @@ class PluginError(ClusterError):
 
 class NotJoined(ClusterError):
     """The cluster was used before ``join`` or after ``leave``."""
+
+
+class ForkedClusterError(ClusterError):
+    """The cluster had joined before ``os.fork``: it is the parent's. Make a new one in the child.
+
+    Leaving is no error there; it does nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the cluster joined before os.fork() and belongs to the parent process: "
+            "make a new Cluster in the child"
+        )
 
 
 class WireError(ClusterError):

@@ -45,7 +45,7 @@ class MailboxBase:
     ) -> Callable[[], None]:
         """Sends a request; returns what cancels it."""
         driver = self._driver()
-        return driver.request(service, self.name, data, check_timeout(timeout), finish)
+        return driver.asking.request(service, self.name, data, check_timeout(timeout), finish)
 
     def offer(self, value: object) -> None:
         """Says something else of this mailbox: ``service.offers[name]`` at every other member.

@@ -56,6 +56,12 @@ class QueryView:
         """Whether the query has ended."""
         return self._gathering.over
 
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver: no more answers come, and no loop is there to say so."""
+        if not self._gathering.over:
+            self._gathering.failure = failure
+            self._gathering.over = True
+
     def __repr__(self) -> str:
         gathering = self._gathering
         state = "done" if gathering.over else f"{len(gathering.waiting)} remaining"
@@ -87,6 +93,11 @@ class AsyncQuery(QueryView):
         self.service = service
         if self._on_event(name, self) is STOP and name != DONE:
             self.cancel()
+
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver."""
+        super().abandon(failure)
+        self._changed.set()
 
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""

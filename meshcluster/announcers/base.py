@@ -28,7 +28,10 @@ class AnnouncerReceiver(Protocol):
 
 
 class Announcer(Protocol):
-    """Opened once, closed once. Once open it never raises: what cannot be sent is lost."""
+    """Opened once, closed once. Once open it never raises: what cannot be sent is lost.
+
+    One that holds descriptors also has ``descriptors``; see ``meshcluster.protocols.base``.
+    """
 
     @property
     def port(self) -> int:

@@ -17,6 +17,7 @@ import errno
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 
 from ..errors import ConfigError
 from ..model import LOOPBACK, Address, is_unix
@@ -89,6 +90,10 @@ class MulticastAnnouncer:
                 if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
                     return
                 self._read_refusals()
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        return [s.fileno() for s in (self._own_socket, self._group_socket) if s is not None]
 
     def close(self) -> None:
         """Closes both sockets."""

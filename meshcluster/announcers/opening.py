@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from ..config import ClusterConfig
@@ -16,17 +17,23 @@ logger = logging.getLogger("meshcluster.announcers")
 
 
 async def open_announcers(
-    config: ClusterConfig, *, member_id: bytes, runtime_dir: Path
+    config: ClusterConfig,
+    *,
+    member_id: bytes,
+    runtime_dir: Path,
+    made: Callable[[Announcer], None] = lambda announcer: None,
 ) -> list[Announcer]:
-    """Opens multicast and, where there are UNIX sockets, the rendezvous directory.
+    """Opens multicast and, where there are UNIX sockets, the rendezvous directory; ``made`` is
+    called with each before that.
 
     At ``ttl=0`` the directory suffices: a host without a working loopback interface is warned of.
 
     Raises:
         ConfigError: a setting that cannot work, or nobody could ever be met.
     """
-    meeting = await _open_rendezvous(config, member_id, runtime_dir)
+    meeting = await _open_rendezvous(config, member_id, runtime_dir, made)
     multicast = MulticastAnnouncer(config.address, config.port, config.ttl)
+    made(multicast)
     try:
         await multicast.open()
     except ConfigError as error:
@@ -44,7 +51,7 @@ async def open_announcers(
 
 
 async def _open_rendezvous(
-    config: ClusterConfig, member_id: bytes, runtime_dir: Path
+    config: ClusterConfig, member_id: bytes, runtime_dir: Path, made: Callable[[Announcer], None]
 ) -> list[Announcer]:
     if not hasattr(socket, "AF_UNIX"):
         return []
@@ -52,6 +59,7 @@ async def _open_rendezvous(
         runtime_dir, cluster=config.cluster, address=config.address, port=config.port,
         member_id=member_id,
     )  # fmt: skip
+    made(meeting)
     try:
         await meeting.open()
     except (ConfigError, OSError) as error:

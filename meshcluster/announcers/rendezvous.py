@@ -17,7 +17,7 @@ import re
 import socket
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..claims import Claim, remove_if_dead
@@ -99,6 +99,14 @@ class RendezvousAnnouncer:
         """Sends a datagram; a name that is none leads nowhere."""
         if self._file_name.fullmatch(f"{_name(address)}.sock"):
             self._send(data, _name(address))
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        return self._claim.descriptors()
+
+    def forked(self) -> None:
+        """The files are the parent's to remove."""
+        self._claim.forked()
 
     def close(self) -> None:
         """Closes and removes the socket."""

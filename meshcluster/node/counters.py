@@ -20,6 +20,5 @@ class Counters:
         return before == 0
 
     def as_dict(self) -> dict[str, int]:
-        """A copy, sorted by reason."""
-        with self._lock:
-            return dict(sorted(self._counts.items()))
+        """A copy, sorted by reason. No lock: a signal's handler may interrupt it to leave."""
+        return dict(sorted(self._counts.copy().items()))

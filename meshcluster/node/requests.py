@@ -120,6 +120,12 @@ class Requests:
         for waiter in tuple(self._open.values()):
             self._end(waiter, None, error)
 
+    def abandon(self, error: Exception) -> None:
+        """Tells all of them without an effect, where nothing performs effects any more."""
+        for waiter in tuple(self._open.values()):
+            waiter.finish(None, error)
+        self._open.clear()
+
     def _end(self, waiter: Waiter, value: Any, error: Exception | None) -> None:
         if self._open.pop(waiter.id, None) is not None:
             self._schedule.cancel(("request", waiter.id))

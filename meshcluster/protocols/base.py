@@ -2,6 +2,16 @@
 
 A handler needs ``scheme``, ``local_only``, ``listen``, ``dial`` and ``close``; it inherits
 nothing. Whoever has a stream transport uses ``StreamLink`` and writes about a dozen lines.
+
+After ``os.fork`` the child must let go of what it shares with its parent, or a dead parent seems to
+live. So a handler, a link or an announcer that holds descriptors may have, besides:
+
+- ``descriptors() -> Iterable[int]``: those it holds now. In a forked child, and only there, they
+  are replaced by ones of ``/dev/null``. Without it they stay open in the child. ``StreamLink`` has
+  it.
+- ``forked() -> None``: called in the child afterwards, to forget what would undo the parent's work
+  (a file to be removed on closing). It must take no lock and close nothing: an event loop that
+  forgets a descriptor in the child forgets it in the parent too.
 """
 
 from __future__ import annotations

@@ -115,6 +115,10 @@ class MemoryHandler:
             raise ConnectionRefusedError("the member's loop is closed") from None
         near.open(accept)
 
+    def forked(self) -> None:
+        """The child is another process: its members cannot dial the parent's."""
+        _LISTENERS.pop(self._name, None)
+
     async def close(self) -> None:
         """Is not known any more."""
         _LISTENERS.pop(self._name, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from ..errors import DecodeError
@@ -125,6 +125,11 @@ class StreamLink(asyncio.BufferedProtocol):
         """Ends the link once all that was queued is written."""
         if not self._ended:
             self._transport.close()
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        connected = self._transport.get_extra_info("socket")
+        return [connected.fileno()] if connected is not None else []
 
     def abort(self) -> None:
         """Ends the link now."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterable
 
 from ..errors import ConfigError
 from ..model import Endpoint
@@ -32,21 +34,33 @@ class TcpHandler:
         """Binds; a port that is taken is an error that names it."""
         loop = asyncio.get_running_loop()
         try:
+            # Given a host, libuv (uvloop) would look it up in threads that stay for ever, and
+            # whose absence crashes a forked child at its exit.
+            listener = self._bind()
             self._server = await loop.create_server(
-                lambda: StreamLink(accept), self._host, self._port, backlog=512
+                lambda: StreamLink(accept), sock=listener, backlog=512, start_serving=False
             )
         except OSError as error:
             raise ConfigError(
                 f"protocol_options={{'tcp': {{'port': {self._port}}}}}: {error.strerror or error}; "
                 "choose another port, or 0 for any free one"
             ) from error
+        await self._server.start_serving()  # apart, or asyncio loses the server when cancelled here
         return {"port": self._server.sockets[0].getsockname()[1]}
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        return socket.create_server((self._host, self._port), family=family, backlog=512)
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the port at the address the member was heard from."""
         loop = asyncio.get_running_loop()
         port = int(endpoint.props.get("port", 0))
         await loop.create_connection(lambda: StreamLink(accept), address, port)
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        return [each.fileno() for each in self._server.sockets] if self._server else []
 
     async def close(self) -> None:
         """Closes the port."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..claims import Claim
@@ -39,11 +40,13 @@ class UnixHandler:
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: StreamLink(accept, local=True), sock=listener, backlog=512
-            )
+                lambda: StreamLink(accept, local=True), sock=listener, backlog=512,
+                start_serving=False,
+            )  # fmt: skip
         except BaseException:
             listener.close()
             raise
+        await self._server.start_serving()  # apart, or asyncio loses the server when cancelled here
         return {"name": self._name}
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
@@ -56,6 +59,15 @@ class UnixHandler:
             )
         except FileNotFoundError:
             raise ConnectionRefusedError("no such socket") from None
+
+    def descriptors(self) -> Iterable[int]:
+        """What a forked child must let go of."""
+        return self._claim.descriptors()
+
+    def forked(self) -> None:
+        """The files are the parent's to remove."""
+        self._server = None
+        self._claim.forked()
 
     async def close(self) -> None:
         """Closes and removes the socket, then the lock."""

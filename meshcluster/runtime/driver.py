@@ -6,32 +6,31 @@ Everything here happens in the event loop, except what says otherwise.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..announcers import Announcer
 from ..channels import Channels
 from ..config import ClusterConfig, Limits
-from ..errors import ClusterError, EncodeError, HookError, NotJoined
+from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
 from ..hooks import HookRegistry
 from ..model import Address, Service, Standing
 from ..node import effects as fx
-from ..node.links import REFUSED, NodeLink
+from ..node.links import NodeLink
 from ..node.node import Node
-from ..node.queries import Asked, Gathering
-from ..node.requests import Finish, Waiter
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
 from ..resolver import Words
 from ..wire.body import BYTES, encode
-from ..wire.frames import RAISED, Answer, AnyMessage, Event, Request
-from ..wire.message import ANSWER, REQUEST
+from ..wire.frames import RAISED, Answer, AnyMessage, Event
+from ..wire.message import ANSWER
+from . import forking
+from .asking import Asking
+from .dials import Dials
 from .links import LinkEnd
 from .mailboxes import Mailboxes
 from .observers import Observers
@@ -45,12 +44,6 @@ WRITES_A_TURN = 4
 
 T = TypeVar("T")
 MakeRunner = Callable[[HookCalls, Callable[[Session, int], None], Limits], Runner]
-
-
-class QuerySink(Protocol):
-    """A query object of the facade, told in the loop what happens to its gathering."""
-
-    def progress(self, name: str, service: Service | None) -> None: ...
 
 
 class Driver:
@@ -82,9 +75,8 @@ class Driver:
         """Ends that were closed and have not said yet that they are lost."""
         self._link_closed = asyncio.Event()
         self._left = False
-        self._dials: dict[int, asyncio.Task[None]] = {}
-        self._queries: dict[int, QuerySink] = {}
-        self._query_ids = itertools.count(1)
+        self._dials = Dials(handlers, self.accept, self._dial_failed)
+        self.asking = Asking(self)
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
         self._woken: deque[Session] = deque()
@@ -92,6 +84,7 @@ class Driver:
         self._stepping = False
         self._changes = 0
         self._idle: asyncio.Event | None = None
+        self._closed = asyncio.Event()
         self.joined = True
         calls = HookCalls(hooks, channels, node.counters, self.answer)
         self.runner = make_runner(calls, self.took, config.limits)
@@ -99,11 +92,17 @@ class Driver:
             hooks, self.runner, calls.answer, limit=config.limits.held_questions,
             known=lambda: self.sender.services,
         )  # fmt: skip
-        self._performers: dict[type, Callable[[Any], None]] = {
+        self._performers = self._effect_performers()
+        settle = config.limits.settle_seconds
+        self._settling = self._loop.call_later(settle, self._settled)
+        hooks.added = self._observers.hook_added
+
+    def _effect_performers(self) -> dict[type, Callable[[Any], None]]:
+        return {
             fx.Announce: self._announce,
             fx.SendDatagram: self._send_datagram,
-            fx.DialEndpoint: self._dial,
-            fx.CancelDial: self._cancel_dial,
+            fx.DialEndpoint: self._dials.begin,
+            fx.CancelDial: self._dials.cancel,
             fx.CloseLink: self._close_link,
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
@@ -112,13 +111,10 @@ class Driver:
             fx.QuestionArrived: self._observers.question,
             fx.NoteArrived: self._letter,
             fx.RequestArrived: self._letter,
-            fx.RequestDone: self._request_done,
-            fx.QueryProgress: self._query_progress,
+            fx.RequestDone: self.asking.answered,
+            fx.QueryProgress: self.asking.progressed,
             fx.Report: lambda e: logger.warning("%s", e.text),
         }
-        settle = config.limits.settle_seconds
-        self._settling = self._loop.call_later(settle, self._settled)
-        hooks.added = self._observers.hook_added
 
     def start(self) -> None:
         """Begins to announce; handlers and announcers are open."""
@@ -222,6 +218,7 @@ class Driver:
             return None
         end = LinkEnd(self, link, node_link, self.config.limits)
         self._ends[node_link] = end
+        forking.watch(link)
         self._loop.call_soon(self.step)
         return end
 
@@ -238,8 +235,18 @@ class Driver:
             self.node.link_lost(end.node_link, reason, self._loop.time(), fault=fault)
             self.step()
 
+    def time(self) -> float:
+        """The clock of the loop, which is the node's (any thread)."""
+        return self._loop.time()
+
     def touch(self, function: Callable[[Driver, float], T]) -> T:
-        """Does something with the node, at the time that it is."""
+        """Does something with the node, at the time that it is.
+
+        Raises:
+            NotJoined: the cluster was left.
+        """
+        if not self.joined:
+            raise NotJoined("the cluster was left")
         value = function(self, self._loop.time())
         self.step()
         return value
@@ -253,9 +260,13 @@ class Driver:
             self._notice(session)
 
     def _notice(self, session: Session) -> None:
-        session.awake = True
-        self._woken.append(session)
-        self._wake()
+        try:
+            session.awake = True
+            self._woken.append(session)
+            self.wake()
+        except BaseException:  # Ctrl-C in this very moment must not silence the session for ever
+            session.awake = self._waking = False
+            raise
 
     def tell(
         self, data: object, resolve: Words | None, services: Iterable[Service] | None, channel: int
@@ -301,7 +312,7 @@ class Driver:
         """Hooks took ``size`` bytes of a session (any thread)."""
         if threading.get_ident() == self._thread:
             self.node.took(session, size)
-            self._wake()
+            self.wake()
         else:
             with suppress(NotJoined):
                 self.call_soon(lambda: self.node.took(session, size))
@@ -322,8 +333,8 @@ class Driver:
         except RuntimeError:
             raise NotJoined("the cluster was left") from None
 
-    def _wake(self) -> None:
-        """Coalesced: one wake for all that is put until the loop gets to it."""
+    def wake(self) -> None:
+        """Has the loop look, once for all that is put until it gets to it (any thread)."""
         if self._waking:
             return
         self._waking = True
@@ -366,65 +377,8 @@ class Driver:
         """How a member stands now (any thread)."""
         return self.sender.standing(service, self._loop.time())
 
-    # --- mailboxes ---------------------------------------------------------------------------
-
-    def request(
-        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish
-    ) -> Callable[[], None]:
-        """Asks one member's mailbox; returns what cancels that (any thread).
-
-        Raises:
-            NoServices, EncodeError, HookError: see ``Sender.letter``.
-        """
-        ((channel, form, body, receivers),) = self.sender.letter(REQUEST, service, mailbox, data)
-        ((_, session),) = receivers
-        waiter = Waiter(self.next_query_id(), service, session, timeout, finish)
-        self.node.requests.open(waiter)
-        self.put(session, Request(waiter.id, mailbox, channel, form, body))
-        self._wake()  # its time runs from here, whether or not the session is busy
-        return lambda: self.node.requests.cancel(waiter.id)
-
     def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
         self._mailboxes.deliver(effect, self.answer, self.node.counters)
-
-    def _request_done(self, effect: fx.RequestDone) -> None:
-        effect.waiter.finish(effect.value, effect.error)
-
-    # --- queries -----------------------------------------------------------------------------
-
-    def next_query_id(self) -> int:
-        """A number no open query has (any thread)."""
-        return next(self._query_ids)
-
-    def ask(
-        self,
-        gathering: Gathering,
-        sink: QuerySink,
-        asked: Asked | None,
-        resolve: Callable[[], Asked],
-    ) -> None:
-        """Starts a query; see ``Node.ask``. After leaving it ends at once."""
-        self._queries[gathering.id] = sink
-        self.node.ask(gathering, self._loop.time(), asked, resolve)
-        if not self.joined:
-            self.node.close_queries()
-        self.step()
-
-    def cancel(self, gathering: Gathering) -> None:
-        """Ends a query."""
-        self.node.cancel_query(gathering)
-        self.step()
-
-    def _query_progress(self, effect: fx.QueryProgress) -> None:
-        sink = self._queries.get(effect.gathering.id)
-        if sink is not None:
-            if effect.gathering.over and effect.name == "done":
-                del self._queries[effect.gathering.id]
-            try:
-                sink.progress(effect.name, effect.service)
-            except Exception:  # on_event is a user's function
-                self.node.counters.count("hooks that raised")
-                logger.exception("on_event of a query raised")
 
     # --- effects -----------------------------------------------------------------------------
 
@@ -439,31 +393,9 @@ class Driver:
                 return
         self.node.counters.count("datagrams: no way to their address")
 
-    def _dial(self, effect: fx.DialEndpoint) -> None:
-        task = self._loop.create_task(self._dial_endpoint(effect))
-        self._dials[effect.number] = task
-        task.add_done_callback(lambda _: self._dials.pop(effect.number, None))
-
-    async def _dial_endpoint(self, effect: fx.DialEndpoint) -> None:
-        scheme = effect.endpoint.scheme
-        accept = partial(self.accept, scheme, effect.number)
-        try:
-            await self._handlers[scheme].dial(effect.address, effect.endpoint, accept)
-            return
-        except (ConnectionRefusedError, ConnectionResetError):  # reset: while its process ends
-            reason = REFUSED
-        except (OSError, ClusterError) as error:
-            reason = str(error)
-        except Exception as error:  # a third party's handler
-            logger.exception("protocol %s broke while dialling", scheme)
-            reason = repr(error)
-        self.node.dial_failed(effect.number, reason, self._loop.time())
+    def _dial_failed(self, number: int, reason: str) -> None:
+        self.node.dial_failed(number, reason, self._loop.time())
         self.step()
-
-    def _cancel_dial(self, effect: fx.CancelDial) -> None:
-        task = self._dials.pop(effect.number, None)
-        if task is not None:
-            task.cancel()
 
     def _close_link(self, effect: fx.CloseLink) -> None:
         end = self._ends.pop(effect.link, None)
@@ -495,35 +427,49 @@ class Driver:
     # --- leaving -----------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        """Waits for what is under way, says goodbye, closes everything. Idempotent."""
+        """Waits for what is under way, says goodbye, closes everything. Idempotent.
+
+        Cancelled, it waits no longer, says goodbye and closes. Who calls while another call is
+        under way waits for that one.
+        """
         if not self.joined:
+            await self._closed.wait()
             return
         self.joined = False
         self.room()  # who waits for it need not any more
         self._settling.cancel()
         self._settled()
+        try:
+            await self._until_idle()
+        finally:
+            self._left = True
+            self.node.leave(self._loop.time())
+            self.step()
+            try:
+                await self._close()
+            finally:
+                self._closed.set()
+
+    async def _until_idle(self) -> None:
         self._idle = asyncio.Event()
+        for session in self.sender.common.values():
+            if session.waiting:  # whoever put there may have been interrupted before waking us
+                self.node.wake(session, self._loop.time())
         self.step()
         try:
             async with asyncio.timeout(self.config.limits.leave_seconds):
                 await self._idle.wait()
         except TimeoutError:
             logger.warning("left with messages that nobody acknowledged")
-        self._idle = None
-        self._left = True
-        self.node.leave(self._loop.time())
-        self.step()
-        await self._close()
+        finally:
+            self._idle = None
 
     async def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         for announcer in self._announcers:
             announcer.close()
-        dials = list(self._dials.values())
-        for dial in dials:
-            dial.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
+        await self._dials.close()
         for handler in self._handlers.values():
             await handler.close()
         await self._links_closed()
@@ -541,3 +487,18 @@ class Driver:
             for end in self._closing:
                 end.link.abort()
         await asyncio.sleep(0)
+
+    def farewell(self) -> None:
+        """The goodbye alone, where no loop runs any more that could close (any thread)."""
+        self.joined = False
+        self._left = True
+        self.node.leave(self._loop.time())
+        for effect in self.node.take_effects():
+            if isinstance(effect, fx.Announce):
+                self._announce(effect)
+
+    def forked(self) -> None:
+        """In a forked child: whatever still runs here performs nothing and wakes nobody."""
+        self.joined = False
+        self._left = self._stepping = self._waking = True
+        self.asking.abandon(ForkedClusterError())

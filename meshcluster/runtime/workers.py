@@ -11,6 +11,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from . import forking
+
 logger = logging.getLogger("meshcluster.hooks")
 
 Job = tuple[Callable[..., None], tuple[Any, ...]]
@@ -30,6 +32,7 @@ class Workers:
         self._free = 0
         """Threads that wait for a job, less the jobs that wait for a thread."""
         self._lock = threading.Lock()
+        forking.watch(self)
 
     def put(self, function: Callable[..., None], *arguments: Any) -> None:
         """Runs ``function(*arguments)`` on a thread; what it raises is logged."""
@@ -53,6 +56,13 @@ class Workers:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout_seconds)
+
+    def forked(self) -> None:
+        """In a forked child the jobs are the parent's. A job that forked ends its thread there."""
+        self._lock = threading.Lock()
+        self._threads = []
+        self._jobs = SimpleQueue()
+        self._jobs.put(None)
 
     def _start(self) -> None:
         name = f"{self._name}-{len(self._threads) + 1}"

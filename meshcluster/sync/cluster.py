@@ -6,12 +6,10 @@ queueing happens in the caller's thread (see ``runtime/sending.py``).
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,6 +21,7 @@ from ..model import Service
 from ..node.queries import Gathering
 from ..query import OnEvent
 from ..resolver import Resolver, Words
+from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
 from ..runtime.runners import HookCalls, ThreadRunner
@@ -30,6 +29,7 @@ from ..runtime.sending import Part
 from ..runtime.workers import Workers
 from ..view import ClusterView
 from ..wire.frames import Event
+from .bell import Bell
 from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 THREAD_END_SECONDS = 1.0
 """How long leave waits for each thread that runs hooks; a hook that blocks longer is left alone."""
+
+LEAVE_SECONDS = 5.0
+"""How long leave waits for the loop; more than it needs while anybody lets the loop run."""
 
 logger = logging.getLogger("meshcluster")
 
@@ -76,10 +79,20 @@ class Cluster(ClusterView):
         self._cluster.door = self
         self._portal: Portal | None = None
         self._callbacks: Workers | None = None
-        self._room = threading.Condition()
-        self._left = threading.Event()
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._running: Driver | None = None
+        """The last member that joined, until its thread has ended."""
+        self._bell = Bell()
+        """Rung when there is room to send, and when the cluster was left."""
+        self._lock = threading.RLock()  # a signal's handler may leave while its thread joins
+        self._joining = False
+        self._leave_asked = False
+        forking.watch(self)
+
+    def _forked(self) -> None:
+        """In a forked child: the thread that held the lock may not be there to release it."""
+        self._lock = threading.RLock()
+        if self._joining or self._portal is not None:
+            self._cluster._inherited = True  # also while it is not joined yet, or no more
 
     # --- joining -----------------------------------------------------------------------------
 
@@ -102,56 +115,91 @@ class Cluster(ClusterView):
 
         async def start() -> None:
             await joining
-            self._driver.room = self._has_room
+            driver = self._running = self._driver
+            driver.room = self._bell.ring
 
         with self._lock:
             if self._portal is not None:
                 raise ClusterError("joined already: leave() first, or make another cluster")
-            portal = Portal("meshcluster")
+            self._joining, self._leave_asked = True, False
             try:
-                portal.call(start())
-            except BaseException:
-                portal.close()
-                raise
-            self._portal = portal
-            self._callbacks = Workers("meshcluster-callbacks", 1)
-            self._left.clear()
-        atexit.register(self.leave)
+                self._open(start)
+            finally:
+                self._joining = False
+        if self._leave_asked:
+            self.leave()
         return self
+
+    def _open(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        portal = self._portal = Portal("meshcluster")
+        try:
+            portal.open()
+            portal.call(start())
+            self._callbacks = Workers("meshcluster-callbacks", 1)
+            exits.add(self.leave)
+        except BaseException:
+            try:
+                portal.call(self._cluster.leave())  # an interrupt may come when we have joined
+            finally:
+                portal.close()
+                self._portal = None
+            raise
 
     def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
 
-        Idempotent; may be called from a hook that is not an interceptor.
+        Idempotent; may be called from a hook that is not an interceptor, and in the handler of a
+        signal, whatever that interrupted: inside ``join`` it leaves when ``join`` is done. An
+        exception of such a handler shortens it, but the goodbye is said. Does nothing in a forked
+        child.
 
         Raises:
             ClusterError: called from an interceptor or a ``service.validate`` hook.
         """
-        if os.getpid() != self._process:
-            return  # a forked child is not the member
+        if self._cluster._inherited:
+            return
         if self._portal is not None:
             self._portal.check_outside()
-        with self._lock:
-            portal, self._portal = self._portal, None
-            callbacks, runner = self._callbacks, self._cluster.runner
+        with self._lock:  # another thread's join is waited for
+            if self._joining:  # our own: we are in a handler that interrupted it
+                self._leave_asked = True
+                return
+            portal, callbacks, runner = self._portal, self._callbacks, self._cluster.runner
         if portal is None:
             return
-        atexit.unregister(self.leave)
         try:
-            portal.call(self._cluster.leave())
-        finally:
-            for workers in (callbacks, *(runner.workers if runner else ())):
-                if workers is not None:
-                    workers.close(THREAD_END_SECONDS)
-            portal.close()
-            self._left.set()
+            portal.call(self._cluster.leave(), LEAVE_SECONDS)
+        except TimeoutError:
+            # The loop waits for a lock that the interrupted code holds, such as logging's: it goes
+            # on when the handler returns. At the interpreter's end we are called again.
+            return
+        except NotJoined:
+            pass  # another thread was quicker
+        except BaseException:
+            self._close(portal, callbacks, runner)
+            raise
+        self._close(portal, callbacks, runner)
+
+    def _close(
+        self, portal: Portal, callbacks: Workers | None, runner: ThreadRunner | None
+    ) -> None:
+        for workers in (callbacks, *(runner.workers if runner else ())):
+            if workers is not None:
+                workers.close(THREAD_END_SECONDS)
+        portal.close()
+        with self._lock:
+            if self._portal is portal:
+                if self._running is not None:  # what was asked too late for the loop to hear
+                    self._running.asking.abandon(NotJoined("the cluster was left"))
+                self._portal = self._running = None
+                exits.discard(self.leave)
+        self._bell.ring()
 
     def run_forever(self) -> None:
         """Returns when the cluster is left, or leaves at Ctrl-C."""
-        if self._portal is None:
-            return
+        self._cluster._check_own()
         try:
-            self._left.wait()
+            self._bell.wait_for(lambda: self._portal is None)
         except KeyboardInterrupt:
             self.leave()
 
@@ -171,7 +219,7 @@ class Cluster(ClusterView):
     @property
     def _loop(self) -> Portal:
         if self._portal is None:
-            raise NotJoined("not joined: call join() first")
+            raise self._cluster._not_joined()
         return self._portal
 
     # --- hooks and members -------------------------------------------------------------------
@@ -183,8 +231,12 @@ class Cluster(ClusterView):
         return self._in_loop(lambda: self._cluster._displace(function))
 
     def _in_loop(self, function: Callable[[], T]) -> T:
+        """In the loop, or here when there is none, or none any more."""
         portal = self._portal
-        return function() if portal is None else portal.run(function)
+        if portal is not None:
+            with suppress(NotJoined):
+                return portal.run(function)
+        return function()
 
     def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0
@@ -239,22 +291,16 @@ class Cluster(ClusterView):
 
     def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
         seconds = driver.config.limits.send_seconds
-        deadline = time.monotonic() + seconds
-        with self._room:
-            while True:
-                driver.full = True  # before looking: room made from here on is told
-                if not driver.joined:
-                    raise NotJoined("the cluster was left meanwhile")
-                if not driver.sender.congested(parts):
-                    return
-                left = deadline - time.monotonic()
-                if left <= 0 or self._loop.inside:  # in the loop nobody could make room
-                    raise driver.sender.too_slow(parts, seconds)
-                self._room.wait(left)
 
-    def _has_room(self) -> None:
-        with self._room:
-            self._room.notify_all()
+        def has_room() -> bool:
+            driver.full = True  # before looking: room made from here on is told
+            if not driver.joined:
+                raise NotJoined("the cluster was left meanwhile")
+            return not driver.sender.congested(parts)
+
+        patience = 0 if self._loop.inside else seconds  # in the loop nobody could make room
+        if not self._bell.wait_for(has_room, patience):
+            raise driver.sender.too_slow(parts, seconds)
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,
@@ -267,17 +313,17 @@ class Cluster(ClusterView):
         ``on_event`` is called on a thread of its own, in order.
         """
         driver = self._driver
-        gathering = Gathering(driver.next_query_id(), check_timeout(timeout))
+        gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
         made = Query(gathering, self._cancel_query, on_event, self._call_back)
         asked, again = self._cluster._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )
-        driver.call_soon(lambda: driver.ask(gathering, made, asked, again))
+        driver.asking.query_soon(gathering, made, asked, again)
         return made
 
     def _cancel_query(self, gathering: Gathering) -> None:
         driver = self._driver
-        self._loop.run(lambda: driver.cancel(gathering))
+        self._loop.run(lambda: driver.asking.cancel(gathering))
 
     def _call_back(self, function: Callable[..., None], *arguments: Any) -> None:
         callbacks = self._callbacks

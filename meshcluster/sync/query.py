@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +9,7 @@ from typing import Any, Self
 from ..model import Service
 from ..node.queries import DONE, Gathering
 from ..query import STOP, OnEvent, QueryView
+from .bell import Bell
 
 Later = Callable[..., None]
 """Runs a function on the thread for callbacks, in order."""
@@ -27,12 +26,11 @@ class Query(QueryView):
         self._cancel = cancel
         self._on_event = on_event
         self._later = later
-        self._changed = threading.Condition()
+        self._changed = Bell()
 
     def progress(self, name: str, service: Service | None) -> None:
         """Told by the driver, in the loop; ``on_event`` runs on the thread for callbacks."""
-        with self._changed:
-            self._changed.notify_all()
+        self._changed.ring()
         if self._on_event is not None:
             self._later(self._tell, self._on_event, name, service)
 
@@ -40,6 +38,11 @@ class Query(QueryView):
         self.service = service
         if on_event(name, self) is STOP and name != DONE:
             self.cancel()
+
+    def abandon(self, failure: Exception) -> None:
+        """Told by the driver."""
+        super().abandon(failure)
+        self._changed.ring()
 
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""
@@ -54,14 +57,9 @@ class Query(QueryView):
             NoServices: nobody matched.
             TimeoutError: ``timeout`` seconds passed first; the query goes on.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._changed:
-            while not self._gathering.over:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    waiting = len(self._gathering.waiting)
-                    raise TimeoutError(f"{waiting} have not answered after {timeout:g} s")
-                self._changed.wait(left)
+        if not self._changed.wait_for(lambda: self.done, timeout):
+            waiting = len(self._gathering.waiting)
+            raise TimeoutError(f"{waiting} have not answered after {timeout:g} s")
         self._raise()
         return self.results
 
@@ -69,9 +67,7 @@ class Query(QueryView):
         order = self._gathering.order
         seen = 0
         while True:
-            with self._changed:
-                while seen == len(order) and not self._gathering.over:
-                    self._changed.wait()
+            self._changed.wait_for(lambda: len(order) > seen or self.done)  # noqa: B023
             if seen == len(order):
                 break
             yield order[seen]

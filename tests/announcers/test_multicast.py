@@ -1,6 +1,7 @@
 """Beacons on the group, unicast beside it, and nothing beyond this host at ttl=0."""
 
 import asyncio
+import os
 import socket
 import struct
 import sys
@@ -132,6 +133,17 @@ async def test_a_port_that_another_program_has_for_itself_is_named(announce, bea
         other.bind(("", beacon_port))
         with pytest.raises(ConfigError, match=rf"port={beacon_port}.*another program.*choose"):
             await announce()
+
+
+async def test_it_tells_what_a_forked_child_must_let_go_of(announce):
+    announcer, _ = await announce()
+    ports = set()
+    for number in announcer.descriptors():
+        with socket.socket(fileno=os.dup(number)) as copy:
+            ports.add(copy.getsockname()[1])
+    assert ports == {announcer.port, announcer._group[1]}
+    announcer.close()
+    assert list(announcer.descriptors()) == []
 
 
 async def test_closing_is_idempotent_and_ends_all(announce):

@@ -1,6 +1,7 @@
 """What every protocol handler promises, ours and a third party's alike."""
 
 import asyncio
+import os
 import sys
 
 import pytest
@@ -235,6 +236,29 @@ async def test_links_outlive_the_end_of_listening(connect, handlers):
     await handlers[0].close()
     dialled.link.send([b"still"])
     assert await accepted.take(1) == [b"still"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
+async def test_all_that_a_forked_child_must_let_go_of_is_told(connect, handlers):
+    before = open_descriptors()
+    dialled, accepted = await connect()
+    opened = open_descriptors() - before
+    told = [descriptors(holder) for holder in (handlers[0], dialled.link, accepted.link)]
+    if isinstance(handlers[0], WhisperHandler):  # it need not tell; its links do
+        told[0] = {handlers[0].server.sockets[0].fileno()}
+    assert set().union(*told) == opened
+    await handlers[0].close()
+    assert all(number < 0 for number in descriptors(handlers[0]))
+
+
+def descriptors(holder):
+    return set(getattr(holder, "descriptors", tuple)())
+
+
+def open_descriptors():
+    """By number; not the one that lists them."""
+    numbers = set(map(int, os.listdir("/proc/self/fd")))
+    return {number for number in numbers if os.path.exists(f"/proc/self/fd/{number}")}
 
 
 async def test_a_frame_over_the_receivers_limit_ends_the_link(connect):

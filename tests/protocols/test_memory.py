@@ -111,6 +111,15 @@ async def test_a_name_of_another_process_refuses(handler):
         await handler().dial("", Endpoint("memory", {"name": "elsewhere"}), Receiver)
 
 
+async def test_in_a_forked_child_its_name_is_of_another_process(handler):
+    props = await handler().listen(Receiver)
+    inherited = handler()
+    inherited._name = props["name"]
+    inherited.forked()
+    with pytest.raises(ConnectionRefusedError):
+        await handler().dial("", Endpoint("memory", props), Receiver)
+
+
 def test_it_has_no_options(handler):
     with pytest.raises(ConfigError, match="no options"):
         handler(size=1)

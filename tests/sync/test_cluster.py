@@ -1,12 +1,13 @@
 """Cluster: what ``AsyncCluster`` promises, for blocking code and from any thread."""
 
+import itertools
 import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import psutil
@@ -414,6 +415,44 @@ def test_the_short_way_of_sending_keeps_the_promises_of_the_long(pair):
         else:
             one.send(value, resolve="other")
     assert [take(heard).data for _ in values] == values
+
+
+def test_an_interrupt_at_any_line_of_a_send_keeps_no_later_one_from_arriving(join):
+    """Ctrl-C comes between any two lines; here it does so on purpose, at each of them."""
+    one, other = (join(name, heartbeat_seconds=15) for name in ("one", "other"))
+    one.wait_for_services()  # and no beacon wakes it for the sake of others
+    got = queue_of(other, "event")
+    line, interrupted = 0, True
+    while interrupted:
+        line, interrupted = line + 1, False
+        while not one._cluster.joined.node.idle:
+            pass  # until all is acknowledged: an acknowledgement would wake it
+        with suppress(KeyboardInterrupt):
+            sys.settrace(interrupt_at(line))
+            try:
+                one.send(line, resolve="other")
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                sys.settrace(None)
+        one.send(-line, resolve="other")
+        while take(got).data != -line:
+            pass
+    assert line > 10
+
+
+def interrupt_at(number):
+    """A trace function that raises at that line of the package, counted from now."""
+    lines = itertools.count(1)
+
+    def trace(frame, event, argument):
+        if "meshcluster" not in frame.f_code.co_filename:
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
 
 
 def test_a_broadcast_to_nobody_is_no_error(join):

@@ -1,12 +1,14 @@
 """The way from blocking code into a loop of its own, and out again when it ends."""
 
 import asyncio
+import os
+import signal
 import sys
 import threading
 
 import pytest
 
-from meshcluster import ClusterError, NotJoined
+from meshcluster import ClusterError, ForkedClusterError, NotJoined
 from meshcluster.sync.portal import Portal
 
 
@@ -16,6 +18,7 @@ def portal(request, monkeypatch):
     if request.param == "plain loop":
         monkeypatch.setitem(sys.modules, "uvloop", None)
     made = Portal("test-portal")
+    made.open()
     yield made
     if threads():
         made.close()
@@ -110,3 +113,69 @@ def test_after_closing_calls_are_refused(portal):
         portal.call(current_thread())
     with pytest.raises(NotJoined):
         portal.run(threading.current_thread)
+
+
+def test_closing_twice_and_by_several_threads_is_closing_once(portal):
+    closers = [threading.Thread(target=portal.close) for _ in range(8)]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join(10)
+    portal.close()
+    assert threads() == []
+
+
+def test_a_portal_that_was_never_opened_can_be_closed():
+    Portal("test-portal").close()
+
+
+def test_a_call_that_takes_too_long_is_given_up_and_goes_on(portal):
+    ended = threading.Event()
+
+    async def wait_and_tell():
+        await asyncio.to_thread(ended.wait)
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        portal.call(wait_and_tell(), timeout=0.01)
+    ended.set()
+    assert portal.call(wait_and_tell(), timeout=10) == "done"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+def test_a_call_that_a_signals_handler_breaks_off_has_ended_when_that_is_raised(portal):
+    steps = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            steps.append("cleaned up")
+
+    def interrupt(number, frame):
+        steps.append(portal.run(lambda: "a handler may call too"))
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            portal.call(work())
+    finally:
+        signal.signal(signal.SIGALRM, old)
+    assert steps == ["a handler may call too", "cleaned up"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_in_a_forked_child_it_refuses(portal):
+    if (pid := os.fork()) == 0:
+        refused = 0
+        for call in (lambda: portal.call(current_thread()), lambda: portal.run(print)):
+            try:
+                call()
+            except ForkedClusterError:
+                refused += 1
+        os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+    assert portal.run(lambda: "undisturbed") == "undisturbed"

@@ -1,0 +1,112 @@
+"""Queries and requests of one member on their way: who is to hear what comes of each."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ..model import Service
+from ..node.effects import QueryProgress, RequestDone
+from ..node.queries import DONE, Asked, Gathering
+from ..node.requests import Finish, Waiter
+from ..wire.frames import Request
+from ..wire.message import REQUEST
+
+if TYPE_CHECKING:
+    from .driver import Driver
+
+logger = logging.getLogger("meshcluster")
+
+
+class QuerySink(Protocol):
+    """A query object of the facade, told in the loop what happens to its gathering."""
+
+    def progress(self, name: str, service: Service | None) -> None: ...
+
+    def abandon(self, failure: Exception) -> None: ...
+
+
+class Asking:
+    """The open queries and requests of a driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._sinks: dict[int, QuerySink] = {}
+        self._ids = itertools.count(1)
+
+    def next_id(self) -> int:
+        """A number no open query or request has (any thread)."""
+        return next(self._ids)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def query(
+        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
+        resolve: Callable[[], Asked],
+    ) -> None:  # fmt: skip
+        """Starts a query; see ``Node.ask``. After leaving it ends at once."""
+        driver = self._driver
+        self._sinks[gathering.id] = sink
+        driver.node.ask(gathering, driver.time(), asked, resolve)
+        if not driver.joined:
+            driver.node.close_queries()
+        driver.step()
+
+    def query_soon(
+        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
+        resolve: Callable[[], Asked],
+    ) -> None:  # fmt: skip
+        """Has the loop start a query (any thread)."""
+        self._sinks[gathering.id] = sink  # at once: the loop may never get to it
+        self._driver.call_soon(lambda: self.query(gathering, sink, asked, resolve))
+
+    def cancel(self, gathering: Gathering) -> None:
+        """Ends a query."""
+        self._driver.node.cancel_query(gathering)
+        self._driver.step()
+
+    def progressed(self, effect: QueryProgress) -> None:
+        """Tells who made the query what happened to it."""
+        sink = self._sinks.get(effect.gathering.id)
+        if sink is None:
+            return
+        if effect.gathering.over and effect.name == DONE:
+            del self._sinks[effect.gathering.id]
+        try:
+            sink.progress(effect.name, effect.service)
+        except Exception:  # on_event is a user's function
+            self._driver.node.counters.count("hooks that raised")
+            logger.exception("on_event of a query raised")
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def request(
+        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish
+    ) -> Callable[[], None]:
+        """Asks one member's mailbox; returns what cancels that (any thread).
+
+        Raises:
+            NoServices, EncodeError, HookError: see ``Sender.letter``.
+        """
+        driver = self._driver
+        ((channel, form, body, receivers),) = driver.sender.letter(REQUEST, service, mailbox, data)
+        ((_, session),) = receivers
+        waiter = Waiter(self.next_id(), service, session, timeout, finish)
+        driver.node.requests.open(waiter)
+        driver.put(session, Request(waiter.id, mailbox, channel, form, body))
+        driver.wake()  # its time runs from here, whether or not the session is busy
+        return lambda: driver.node.requests.cancel(waiter.id)
+
+    def answered(self, effect: RequestDone) -> None:
+        """Tells who made the request what came of it."""
+        effect.waiter.finish(effect.value, effect.error)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def abandon(self, failure: Exception) -> None:
+        """Ends what no loop will end: waiting for it raises ``failure``."""
+        for sink in tuple(self._sinks.values()):
+            sink.abandon(failure)
+        self._driver.node.requests.abandon(failure)

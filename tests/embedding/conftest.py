@@ -1,0 +1,176 @@
+"""Real processes that run a small script, and a member here that hears what becomes of them."""
+
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from subprocess import PIPE, Popen
+
+import pytest
+
+import meshcluster
+
+PRELUDE = """
+import asyncio, gc, json, os, signal, sys, threading, time
+import meshcluster
+from meshcluster import AsyncCluster, Cluster, ForkedClusterError, NotJoined
+
+PORT = int(sys.argv[1])
+if sys.argv[2] == "plain":
+    sys.modules["uvloop"] = None
+
+def tell(*what):
+    os.write(1, json.dumps(what).encode() + b"\\n")  # one write: children tell as well
+
+def told():
+    return sys.stdin.readline().strip()
+
+def open_files():
+    names = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:  # the listing's own
+            pass
+    return sorted(names)
+
+def join(*tags, **settings):
+    return meshcluster.join(tags, port=PORT, **settings)
+
+def run(main):
+    if sys.argv[2] == "plain":
+        asyncio.run(main)
+    else:
+        import uvloop
+        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(main)
+
+"""
+
+
+class Process:
+    """A script in a process of its own; it tells JSON lines and is told lines."""
+
+    def __init__(self, script, port, loop):
+        command = [sys.executable, "-c", PRELUDE + script, str(port), loop]
+        self.popen = Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+        self.said = queue.Queue()
+        self.log = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.popen.stdout, self._say)),
+            threading.Thread(target=self._read, args=(self.popen.stderr, self.log.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, take):
+        with stream:
+            for line in stream:
+                take(line)
+
+    def _say(self, line):
+        self.said.put(json.loads(line))
+
+    def hear(self, seconds=20):
+        """What it tells next."""
+        try:
+            return self.said.get(timeout=seconds)
+        except queue.Empty:
+            pytest.fail(f"the process said nothing for {seconds} s; its log:\n{''.join(self.log)}")
+
+    def say(self, line=""):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+
+    def ends(self, status=0):
+        """Waits for its end, which is as expected and says nothing on stderr."""
+        found = self.popen.wait(20)
+        for reader in self._readers:
+            reader.join(20)
+        assert (found, "".join(self.log)) == (status, "")
+
+    def stop(self):
+        self.popen.kill()
+        self.popen.stdin.close()
+        self.popen.wait()
+        for reader in self._readers:
+            reader.join()
+
+
+@pytest.fixture(params=["uvloop", "plain"])
+def loop(request):
+    """The two event loops that a member may run in."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    return request.param
+
+
+@pytest.fixture
+def start(beacon_port, loop):
+    """Starts scripts; what still runs at the end is killed."""
+    with ExitStack() as stack:
+
+        def start(script):
+            process = Process(script, beacon_port, loop)
+            stack.callback(process.stop)
+            return process
+
+        yield start
+
+
+class Watcher:
+    """A member that notes who is discovered and lost, and why."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.heard = queue.Queue()
+        self.reasons = {}
+        for point in ("discovered", "lost"):
+            cluster.hook(f"service.{point}")(lambda s, p=point: self.heard.put((p, s.name)))
+
+    def emit(self, record):
+        if record.msg == "%s %s":
+            name, reason = record.args
+            self.reasons[name] = reason
+
+    def hears(self, point, name):
+        assert self.heard.get(timeout=20) == (point, name)
+
+    def loses(self, name):
+        """Waits until a member is lost; returns why."""
+        self.hears("lost", name)
+        return self.reasons[name]
+
+    def ask(self, question, name):
+        (answer,) = self.cluster.query(question, resolve=name).wait(20).values()
+        return answer
+
+
+@pytest.fixture
+def watcher(beacon_port, caplog):
+    """A member in this process."""
+    cluster = meshcluster.Cluster()
+    watching = Watcher(cluster)
+    handler = logging.Handler()
+    handler.emit = watching.emit
+    caplog.set_level(logging.INFO, "meshcluster")
+    logger = logging.getLogger("meshcluster")
+    logger.addHandler(handler)
+    with cluster.join(["watcher"], port=beacon_port, name="watcher"):
+        yield watching
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def soon():
+    """Waits until something is true."""
+
+    def soon(true, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "not within the time"
+            time.sleep(0.01)
+
+    return soon
