@@ -32,6 +32,15 @@ class ClusterView(HookPlacing):
         self._tags = Tags(lambda: self._driver.node.details.tags, self._change("tags"))
         self._props = Props(lambda: self._driver.node.details.props, self._change("props"))
 
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        try:
+            driver = self._driver
+        except ClusterError:
+            return f"<{kind} not joined>"
+        config, count = driver.config, len(driver.sender.services)
+        return f"<{kind} {config.name} in {config.cluster}, {count} services known>"
+
     @property
     def _driver(self) -> Driver:
         """The running member.

@@ -7,8 +7,11 @@ import asyncio
 import gc
 import itertools
 import os
+import queue
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +25,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 GRACE_SECONDS = 2.0
+SHELL_SECONDS = 20.0
 FIRST_PORT, PORTS = 20_000, 10_000  # below the range that systems give out by themselves
 
 try:  # its first loop opens a pipe for the whole process, which no test leaves behind
@@ -130,3 +134,89 @@ def beacon_port() -> int:
             except OSError:
                 continue
         return port
+
+
+class Shell:
+    """A Python program run as a reader runs it in a shell of its own."""
+
+    def __init__(self, arguments, folder):
+        self._process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._said: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def wait_for(self, wanted: str) -> str:
+        """The next line that is as wanted, where ... stands for anything."""
+        pattern = re.compile(".*".join(map(re.escape, wanted.split("..."))))
+        deadline = time.monotonic() + SHELL_SECONDS
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                line = None
+            if line is None:
+                pytest.fail(f"no line {wanted!r} after:\n{self.output}", pytrace=False)
+            self._said.append(line)
+            if pattern.fullmatch(line):
+                return line
+
+    @property
+    def output(self) -> str:
+        """The lines that were read so far."""
+        return "\n".join(self._said)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal; SIGINT is what Ctrl-C does."""
+        self._process.send_signal(number)
+
+    def end(self) -> str:
+        """Waits for its end; returns all it printed. It must not have failed."""
+        self._process.wait(SHELL_SECONDS)
+        self.close()
+        assert self._process.returncode == 0, self.output
+        assert "Traceback" not in self.output, self.output
+        return self.output
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends it whatever it does."""
+        if self.running:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+        while not self._lines.empty():
+            line = self._lines.get()
+            if line is not None:
+                self._said.append(line)
+
+
+@pytest.fixture
+def shell(runtime_dir):
+    """`shell("examples/x.py", "word")` starts a program from the project's root."""
+    opened: list[Shell] = []
+
+    def start(*arguments, folder=Path(__file__).parents[1]) -> Shell:
+        opened.append(Shell(arguments, folder))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()

@@ -163,6 +163,16 @@ async def test_members_of_other_names_or_ports_are_not_seen(join, beacon_port):
     assert [service.tags for service in one.services] == [("friend",)]
 
 
+async def test_a_cluster_shows_who_it_is_and_whom_it_knows(join):
+    cluster = AsyncCluster()
+    assert repr(cluster) == "<AsyncCluster not joined>"
+    await join(cluster=cluster, name="one")
+    assert repr(cluster) == "<AsyncCluster one in default, 0 services known>"
+    await join()
+    await cluster.wait_for_services()
+    assert repr(cluster) == "<AsyncCluster one in default, 1 services known>"
+
+
 async def test_resolve_matches_tags_name_id_host_address_and_localhost(join):
     one, _ = await join(), await join("web", "blue", name="web-1")
     (web,) = await one.wait_for_services()

@@ -105,7 +105,7 @@ class Cluster(ClusterView):
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
         observer: bool = False,
     ) -> Self:  # fmt: skip
-        """Becomes a member and returns itself. Arguments and errors as ``AsyncCluster.join``."""
+        """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
@@ -347,7 +347,29 @@ def join(
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
     observer: bool = False,
 ) -> Cluster:  # fmt: skip
-    """A ``Cluster`` that has joined. Arguments and errors as ``AsyncCluster.join``."""
+    """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
+
+    Args:
+        tags: words others can resolve us by.
+        cluster: the mesh's name; members of other names are not seen.
+        name: our label; by default the program's name, its process id and a bit of our id.
+        ttl: how far beacons reach: 0 this host, 1 this LAN, 2 to 255 routed networks.
+        address, port: the multicast group of the beacons, the same for all members.
+        heartbeat_seconds: between two beacons.
+        expire_seconds: how long a member that is not heard is kept.
+        channels: numbers we listen to besides 0, 1 and 2.
+        protocols: schemes we offer, best first; by default unix, tcp.
+        protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
+        interfaces: reserved; the default interface is used.
+        props: anything else to say of ourselves.
+        observer: only look on: we know the others, may send and ask, and are asked, counted and
+            told of nowhere.
+
+    Raises:
+        ConfigError: a setting that cannot work, or is in use by another program.
+        PluginError: a protocol that is not known here.
+        MessageTooLarge: tags and props of more than 63 KiB.
+    """
     return Cluster().join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,

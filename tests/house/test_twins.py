@@ -56,3 +56,9 @@ def test_same_parameters(pair):
         if not is_async(one) and not is_async(other):
             returned = [plain(inspect.signature(m).return_annotation) for m in (one, other)]
             assert returned[0] == returned[1], name
+
+
+def test_the_first_door_explains_its_arguments():
+    """`help(meshcluster.join)` is what a newcomer reads."""
+    full = inspect.getdoc(meshcluster.AsyncCluster.join).partition("Args:")[2]
+    assert inspect.getdoc(meshcluster.join).partition("Args:")[2] == full
