@@ -109,8 +109,8 @@ class UnixHandler:
         if self._server is not None:
             await close_server(self._server)
         if self._lock >= 0:
-            unlock(self._path, self._lock)
-            self._lock = -1
+            handle, self._lock = self._lock, -1  # first: a closed number is anybody's
+            unlock(self._path, handle)
 
 
 def lock(path: Path) -> int:
