@@ -44,7 +44,7 @@ def forget(service: meshcluster.Service) -> None:
 
 @cluster.hook("event")
 def heard(event: meshcluster.Message) -> None:
-    print("heard", event.data, "from", event.service.name)
+    write(f"heard {event.data} from {event.service.name}")
 
 
 @cluster.hook("query", order=-1)

@@ -76,8 +76,8 @@ class Claim:
     def release(self) -> None:
         """Removes the socket and its lock. Idempotent."""
         if self._lock >= 0:
-            unlock(self.path, self._lock)
-            self._lock = -1
+            handle, self._lock = self._lock, -1  # first: a closed number is anybody's
+            unlock(self.path, handle)
 
 
 def lock(path: Path) -> int:

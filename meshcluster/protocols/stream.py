@@ -129,7 +129,7 @@ class StreamLink(asyncio.BufferedProtocol):
     def descriptors(self) -> Iterable[int]:
         """What a forked child must let go of."""
         connected = self._transport.get_extra_info("socket")
-        return [connected.fileno()] if connected is not None else []
+        return [] if self._ended or connected is None else [connected.fileno()]
 
     def abort(self) -> None:
         """Ends the link now."""

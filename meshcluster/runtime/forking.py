@@ -64,7 +64,8 @@ def _release(held: object) -> None:
             os.close(descriptor)
         return
     for descriptor in taken:
-        os.dup2(null, descriptor, inheritable=False)
+        if descriptor != null:  # one that is closed already
+            os.dup2(null, descriptor, inheritable=False)
     os.close(null)
 
 

@@ -9,7 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+"""A signal that comes in the moment in which its thread begins to wait is handled when the wait
+ends (on Windows, any signal is). So we wait no longer than this at a time."""
+
+
+def take(queue: SimpleQueue[T], timeout: float | None = None) -> T:
+    """What is put into a queue next.
+
+    Raises:
+        Empty: nothing was, for ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+        try:
+            return queue.get(timeout=max(0.0, min(left, LOOK_SECONDS)))
+        except Empty:
+            if deadline is not None and left <= LOOK_SECONDS:
+                raise
 
 
 class Bell:
@@ -35,10 +59,8 @@ class Bell:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                try:
-                    waiter.get(timeout=left)
-                except Empty:
-                    continue
+                with suppress(Empty):
+                    take(waiter, LOOK_SECONDS if left is None else min(left, LOOK_SECONDS))
             return True
         finally:
             self._waiting.remove(waiter)

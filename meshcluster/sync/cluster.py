@@ -369,6 +369,7 @@ def join(
         ConfigError: a setting that cannot work, or is in use by another program.
         PluginError: a protocol that is not known here.
         MessageTooLarge: tags and props of more than 63 KiB.
+        ForkedClusterError: it had joined when this process was forked from another.
     """
     return Cluster().join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,

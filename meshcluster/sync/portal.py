@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import ClusterError, ForkedClusterError, NotJoined
 from ..runtime import forking
+from .bell import take
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class Portal:
         except BaseException:  # not the outcome's: of a signal's handler
             with suppress(BaseException):
                 self._loop.call_soon_threadsafe(cancel)
-                outcomes.get(timeout=PATIENCE_SECONDS)
+                take(outcomes, PATIENCE_SECONDS)
             with suppress(BaseException):  # seen, or asyncio complains that it was not
                 tasks[0].result()
             raise
@@ -155,7 +156,7 @@ class Portal:
                 self._loop.call_soon_threadsafe(function)
             except RuntimeError:  # the loop is closed
                 return _left
-            return outcomes.get(timeout=timeout)
+            return take(outcomes, timeout)
         except Empty:
             raise TimeoutError(f"not done after {timeout:g} s") from None
         finally:

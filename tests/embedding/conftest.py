@@ -144,7 +144,10 @@ class Watcher:
         return self.reasons[name]
 
     def ask(self, question, name):
-        (answer,) = self.cluster.query(question, resolve=name).wait(20).values()
+        query = self.cluster.query(question, resolve=name)
+        query.wait(20)
+        assert not query.errors
+        (answer,) = query.results.values()
         return answer
 
 
