@@ -8,6 +8,12 @@ from meshcluster.hooks.ready import localhost_only, trace
 
 LIMIT, SECONDS = 3, 60.0
 
+
+def write(line: str) -> None:
+    """One line, whole: hooks run on threads of their own."""
+    print(line + "\n", end="", flush=True)
+
+
 cluster = meshcluster.Cluster()
 cluster.hook("service.validate")(localhost_only)
 refused: Counter[str] = Counter()
@@ -67,7 +73,7 @@ with (
     cluster.wait_for_services(resolve="red-2")
     print("red-1 knows", *(service.name for service in cluster.services))
 
-    traced = trace(cluster, print)
+    traced = trace(cluster, write)
     friend.send("hello", resolve="red-1", channel=5)
     for number in range(5):
         friend.send(number, resolve="red-1")

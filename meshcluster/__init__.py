@@ -7,44 +7,51 @@
     cluster = meshcluster.join(tags=["web"])
 """
 
-from .channels import Channels
-from .cluster import AsyncCluster
-from .errors import (
-    ClusterError,
-    ConfigError,
-    Congested,
-    DecodeError,
-    DialFailed,
-    EncodeError,
-    ForkedClusterError,
-    HookError,
-    HookFailed,
-    HookRejected,
-    LinkError,
-    MessageTooLarge,
-    NoResponder,
-    NoRoute,
-    NoServices,
-    NotJoined,
-    PluginError,
-    QueryError,
-    QueryTimeout,
-    RemoteError,
-    ServiceLost,
-    WireError,
-)
-from .hooks import PASS
-from .mailbox import AsyncMailbox
-from .model import Endpoint, Service
-from .props import Props
-from .query import STOP, AsyncQuery
-from .runtime.mailboxes import LATER, Letter
-from .sync.cluster import Cluster, join
-from .sync.mailbox import Mailbox
-from .sync.query import Query
-from .tags import Tags
+from typing import TYPE_CHECKING
+
 from .version import VERSION as __version__
-from .wire.message import Message
+
+if TYPE_CHECKING:
+    from .channels import Channels
+    from .cluster import AsyncCluster
+    from .errors import (
+        ClusterError,
+        ConfigError,
+        Congested,
+        DecodeError,
+        DialFailed,
+        EncodeError,
+        ForkedClusterError,
+        HookError,
+        HookFailed,
+        HookRejected,
+        LinkError,
+        MessageTooLarge,
+        NoResponder,
+        NoRoute,
+        NoServices,
+        NotJoined,
+        PluginError,
+        QueryError,
+        QueryTimeout,
+        RemoteError,
+        ServiceLost,
+        WireError,
+    )
+    from .hooks import PASS
+    from .mailbox import AsyncMailbox
+    from .model import Endpoint, Service
+    from .props import Props
+    from .query import STOP, AsyncQuery
+    from .runtime.mailboxes import LATER, Letter
+    from .sync.cluster import Cluster, join
+    from .sync.mailbox import Mailbox
+    from .sync.query import Query
+    from .tags import Tags
+    from .wire.message import Message
+else:  # see lazy.py, which has the same names
+    from .lazy import attribute as __getattr__  # noqa: F401
+    from .lazy import listing as __dir__  # noqa: F401
 
 __all__ = (
     "AsyncCluster",

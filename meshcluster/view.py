@@ -136,6 +136,13 @@ class ClusterView(HookPlacing):
         return self._driver.node.counters.as_dict()
 
     @property
+    def undelivered(self) -> tuple[Service, ...]:
+        """The members that have not acknowledged all that we sent to them. One that is lost is not
+        among them any more; what it had not acknowledged is counted in ``dropped``.
+        """
+        return self._in_loop(lambda: self._driver.sender.undelivered)
+
+    @property
     def slow_hooks(self) -> dict[str, int]:
         """How often each ``send``, ``receive`` or ``service.validate`` hook took over 50 ms, by
         its name, since this object was made. A copy.

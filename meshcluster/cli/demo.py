@@ -16,6 +16,8 @@ from typing import Any
 
 import click
 
+from .options import Command, Settings
+
 NAMES = ("ada", "ben", "cleo")
 LEAVE_SECONDS = 3.0
 STEP_SECONDS = 8.0
@@ -105,8 +107,13 @@ def cast() -> Iterator[list[Actor]]:
             actor.end()
 
 
-def run() -> None:
-    """The whole story."""
+@click.command(cls=Command)
+def command(settings: Settings) -> None:
+    """Watch three real processes find each other, talk, answer a query and lose one of them.
+
+    Takes a few seconds, stays on this machine, leaves nothing behind. Exit code 1 when a step did
+    not happen.
+    """
     with cast() as actors:
         _meet(actors)
         _talk(actors)

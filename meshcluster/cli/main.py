@@ -1,25 +1,139 @@
-"""The command's entry: options of all commands, and the commands by name."""
+"""The command's entry: commands by name, and what its exit code says.
+
+The module of a command is imported when that command is run, and it imports the rest of the package
+inside its functions: the version and the help are there at once.
+"""
 
 from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 
 from ..version import VERSION
+from .options import Settings, options_of_all
+
+OK, FAILED, USAGE, INCOMPLETE, NOBODY, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+COMMANDS = {
+    "join": "Be a member and show what happens, until Ctrl-C.",
+    "members": "Show who is there.",
+    "query": "Ask members something and show their answers.",
+    "send": "Tell members something.",
+    "demo": "Watch three real processes find each other and talk.",
+    "version": "Show the version of meshcluster and of Python.",
+}
+"""In the order of the help. The module ``cli/NAME.py`` has the command as ``command``."""
+
+COMPLETE_VARIABLE = "_MESHCLUSTER_COMPLETE"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Finds the module of a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A command; None when there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name}", __package__).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; a name that is none gets a hint."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, then the commands."""
+        records = [p.get_help_record(ctx) for p in self.get_params(ctx)]
+        with formatter.section("Options (also after the command)"):
+            formatter.write_dl([record for record in records if record is not None])
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Commands, invoke_without_command=True, params=options_of_all(environment=True),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+'meshcluster COMMAND --help' has examples.
+Environment: MESHCLUSTER_CLUSTER, _TTL, _PORT and _TIMEOUT, for the options of
+these names; MESHCLUSTER_RUNTIME_DIR, where members of one user meet.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 somebody has not answered,
+4 nobody matched, 130 interrupted.""",
+)  # fmt: skip
 @click.version_option(VERSION, prog_name="meshcluster")
-def main() -> None:
+@click.pass_context
+def group(ctx: click.Context, /, **given: Any) -> None:
     """Processes find each other and talk, with no server and no configuration."""
+    ctx.obj = Settings().changed(given)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
-@main.command()
-def demo() -> None:
-    """Watch three real processes find each other, talk, answer a query and lose one of them.
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_output()
+    sys.exit(code)
 
-    Takes a few seconds, stays on this machine, leaves nothing behind. Exit code 1 when a step did
-    not happen.
-    """
-    from .demo import run  # here, so that --version and --help stay quick
 
-    run()
+def run(arguments: list[str]) -> int:
+    """Runs the command line; returns its exit code."""
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(group, {}, "meshcluster", COMPLETE_VARIABLE, instruction)
+    try:
+        with group.make_context("meshcluster", arguments) as ctx:
+            return group.invoke(ctx) or OK
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # who reads us has seen enough
+        _close_output()
+        return OK
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    """One line about an error that is not ours to mend; others keep their traceback."""
+    from ..errors import ClusterError, NoServices
+
+    if not isinstance(error, ClusterError | OSError):
+        raise error
+    click.echo(f"meshcluster: {error}", err=True)
+    return NOBODY if isinstance(error, NoServices) else FAILED
+
+
+def _close_output() -> None:
+    """Nothing more can be written: what is still buffered must not be tried again at the end."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

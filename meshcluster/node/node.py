@@ -366,6 +366,9 @@ class Node:
         self._schedule.set(BEACON_KEY, now)
 
     def _own_fingerprint(self) -> int:
+        """Our part in our view; an observer has none in anybody's."""
+        if self.config.observer:
+            return 0
         me = Peer(self.identity.id, self.identity.boot, ("", 0), 0.0)
         me.digest = codec.digest(self.details)
         return me.fingerprint

@@ -58,6 +58,15 @@ class Sender:
         """The members known, in the order of their discovery, without ourselves."""
         return self._snapshot
 
+    @property
+    def undelivered(self) -> tuple[Service, ...]:
+        """The members that have not acknowledged all that was sent to them; in the loop only."""
+        return tuple(
+            peer.service
+            for peer in self._node.peers
+            if peer.service is not None and not all(s.idle for s in peer.sessions.values())
+        )
+
     # --- whom --------------------------------------------------------------------------------
 
     def resolve(self, words: Words | None) -> tuple[Service, ...]:

@@ -11,15 +11,28 @@ def inits(package):
 def bound_names(tree):
     """The public names that the imports of a file bind."""
     names = set()
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    for node in imports(tree):
+        names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    names.discard("TYPE_CHECKING")
     return {name for name in names if not name.startswith("_") or name == "__version__"}
+
+
+def imports(tree):
+    """The imports of a file, also those for type checkers, where names are imported lazily."""
+    for node in tree.body:
+        inner = node.body if is_for_type_checkers(node) else [node]
+        yield from (each for each in inner if isinstance(each, ast.Import | ast.ImportFrom))
+
+
+def is_for_type_checkers(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def is_allowed(node):
     if isinstance(node, ast.Assign):
         return [ast.unparse(target) for target in node.targets] == ["__all__"]
+    if is_for_type_checkers(node):
+        return all(map(is_allowed, node.body + node.orelse))
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return is_text or isinstance(node, ast.Import | ast.ImportFrom)
 

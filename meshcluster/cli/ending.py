@@ -1,0 +1,36 @@
+"""How a command that runs until it is told to stop is told."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+
+class Ended(BaseException):
+    """The system asks us to end (SIGTERM, or the terminal is gone). Not an error."""
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """While it is open SIGTERM and SIGHUP raise ``Ended`` in the main thread, once."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [signal.Signals[name] for name in names]
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        for each in numbers:  # leaving takes a moment, and is not cut short by another one
+            signal.signal(each, signal.SIG_IGN)
+        raise Ended
+
+    before = {
+        number: signal.signal(number, end)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

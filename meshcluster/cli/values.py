@@ -1,0 +1,73 @@
+"""Members' values as people and programs read them: text for a line, JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+JOINER = "\u200d"
+"""Between the parts of one emoji."""
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON can hold.
+
+    Bytes become base64, a datetime its ISO form, tuples and sets lists, a float that is no number
+    null, keys that are no texts their JSON.
+    """
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, str) else dumped(key): plain(each) for key, each in value.items()
+        }
+    if isinstance(value, set | frozenset):
+        return sorted((plain(each) for each in value), key=dumped)
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+def dumped(value: Any, *, indent: int | None = None) -> str:
+    """A value as JSON in which nothing can disturb a terminal."""
+    return escaped(json.dumps(plain(value), ensure_ascii=False, indent=indent), json_escape)
+
+
+def text_of(value: Any) -> str:
+    """A value as text: a str as it is, bytes decoded as far as they are UTF-8, else JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return dumped(value)
+
+
+def escaped(text: str, escape: Callable[[str], str] | None = None) -> str:
+    """A text without control characters and others that are not seen: they are written out."""
+    if text.isprintable():
+        return text
+    escape = escape or _backslash
+    return "".join(c if c.isprintable() or _is_harmless(c) else escape(c) for c in text)
+
+
+def json_escape(character: str) -> str:
+    """A character as JSON writes it; line ends are those of the document itself."""
+    return character if character == "\n" else json.dumps(character)[1:-1]
+
+
+def _backslash(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _is_harmless(character: str) -> bool:
+    """Spaces of other widths, and what joins emoji."""
+    return character == JOINER or unicodedata.category(character) == "Zs"

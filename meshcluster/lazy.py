@@ -1,0 +1,80 @@
+"""The public names, imported when one is first asked for.
+
+So ``import meshcluster`` costs nothing, and a command that only says its version or its help need
+not wait for asyncio and all the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+PACKAGE = "meshcluster"
+
+HOMES = {
+    "channels": ("Channels",),
+    "cluster": ("AsyncCluster",),
+    "errors": (
+        "ClusterError",
+        "ConfigError",
+        "Congested",
+        "DecodeError",
+        "DialFailed",
+        "EncodeError",
+        "ForkedClusterError",
+        "HookError",
+        "HookFailed",
+        "HookRejected",
+        "LinkError",
+        "MessageTooLarge",
+        "NoResponder",
+        "NoRoute",
+        "NoServices",
+        "NotJoined",
+        "PluginError",
+        "QueryError",
+        "QueryTimeout",
+        "RemoteError",
+        "ServiceLost",
+        "WireError",
+    ),
+    "hooks": ("PASS",),
+    "mailbox": ("AsyncMailbox",),
+    "model": ("Endpoint", "Service"),
+    "props": ("Props",),
+    "query": ("STOP", "AsyncQuery"),
+    "runtime.mailboxes": ("LATER", "Letter"),
+    "sync.cluster": ("Cluster", "join"),
+    "sync.mailbox": ("Mailbox",),
+    "sync.query": ("Query",),
+    "tags": ("Tags",),
+    "wire.message": ("Message",),
+}
+"""Each module and the public names that live there, as ``meshcluster/__init__.py`` has them."""
+
+
+def attribute(name: str) -> object:
+    """A public name, or a module of the package; from then on the package has it itself.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    package = sys.modules[PACKAGE]
+    for home, names in HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"{PACKAGE}.{home}"), name)
+            setattr(package, name, value)
+            return value
+    if not name.startswith("_"):
+        try:
+            return import_module(f"{PACKAGE}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{PACKAGE}.{name}":
+                raise
+    raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
+
+
+def listing() -> list[str]:
+    """What ``dir(meshcluster)`` shows."""
+    package = vars(sys.modules[PACKAGE])
+    return sorted({*package, *package["__all__"]})
