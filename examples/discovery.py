@@ -20,4 +20,5 @@ def lost(service: meshcluster.Service) -> None:
 
 
 cluster.join(tags=sys.argv[1:] or ["service_one"])
+print("joined; Ctrl-C leaves", flush=True)
 cluster.run_forever()

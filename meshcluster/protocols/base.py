@@ -6,9 +6,9 @@ nothing. Whoever has a stream transport uses ``StreamLink`` and writes about a d
 After ``os.fork`` the child must let go of what it shares with its parent, or a dead parent seems to
 live. So a handler, a link or an announcer that holds descriptors may have, besides:
 
-- ``descriptors() -> Iterable[int]``: those it holds now, and no number it has closed. In a forked child, and only there, they
-  are replaced by ones of ``/dev/null``. Without it they stay open in the child. ``StreamLink`` has
-  it.
+- ``descriptors() -> Iterable[int]``: those it holds now, and no number that it has closed. In a
+  forked child, and only there, they are replaced by ones of ``/dev/null``. Without it they stay
+  open in the child. ``StreamLink`` has it.
 - ``forked() -> None``: called in the child afterwards, to forget what would undo the parent's work
   (a file to be removed on closing). It must take no lock and close nothing: an event loop that
   forgets a descriptor in the child forgets it in the parent too.

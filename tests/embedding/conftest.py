@@ -37,8 +37,11 @@ def open_files():
             pass
     return sorted(names)
 
-def join(*tags, **settings):
-    return meshcluster.join(tags, port=PORT, **settings)
+def join(*tags, answer=None, **settings):
+    cluster = Cluster()
+    if answer is not None:
+        cluster.hook("query")(answer)  # before any question can come
+    return cluster.join(tags, port=PORT, **settings)
 
 def run(main):
     if sys.argv[2] == "plain":

@@ -52,8 +52,8 @@ def terminate(*_):
 
 signal.signal(signal.SIGTERM, terminate)
 worked = 0
-with join(name="daemon", heartbeat_seconds=0.2, expire_seconds=2) as cluster:
-    cluster.hook("query")(lambda question: worked)
+answer = lambda question: worked
+with join(name="daemon", heartbeat_seconds=0.2, expire_seconds=2, answer=answer):
     while not stop:
         worked += 1
 tell("stopped")
@@ -76,8 +76,7 @@ def test_two_members_in_one_process_are_two(start, watcher):
 async def both():
     async with AsyncCluster().join(name="async", port=PORT) as other:
         other.hook("query")(lambda question: "async")
-        cluster = join(name="blocking")
-        cluster.hook("query")(lambda question: "blocking")
+        cluster = join(name="blocking", answer=lambda question: "blocking")
         names = await other.wait_for_services(2)
         here = await asyncio.to_thread(cluster.wait_for_services, 2)
         answers = await asyncio.to_thread(cluster.query("x", resolve="async").wait)
@@ -373,7 +372,7 @@ cluster = join(name="victim")
 time.sleep(60)
 """)
     watcher.hears("discovered", "victim")
-    assert len(list(runtime_dir.glob("*/*.sock"))) == 2
+    assert len(list(runtime_dir.glob("*/*.sock"))) == 4  # two members: to be linked, to be met
     process.popen.kill()
     watcher.loses("victim")
     next_process = start("""
@@ -381,8 +380,10 @@ with join(name="next"):
     told()
 """)
     watcher.hears("discovered", "next")
-    assert len(list(runtime_dir.glob("*/*.sock"))) == 2
+    assert len(list(runtime_dir.glob("*/*.sock"))) == 4  # two members: to be linked, to be met
     next_process.say()
     next_process.ends()
     watcher.hears("lost", "next")
-    assert sorted(os.path.splitext(p)[1] for p in runtime_dir.glob("*/*")) == [".lock", ".sock"]
+    assert sorted(os.path.splitext(p)[1] for p in runtime_dir.glob("*/*")) == [
+        *2 * [".lock"], *2 * [".sock"]
+    ]

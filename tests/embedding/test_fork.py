@@ -141,8 +141,7 @@ def test_the_parent_is_not_disturbed_however_a_child_ends(start, watcher, child)
         FORK
         + f"""
 import multiprocessing
-cluster = join(name="parent")
-cluster.hook("query")(lambda question: os.getpid() == parent)
+cluster = join(name="parent", answer=lambda question: os.getpid() == parent)
 parent = os.getpid()
 
 def child():
@@ -187,8 +186,7 @@ def test_a_living_child_does_not_make_a_killed_parent_look_alive(
 """
     if face == "blocking":
         main = f"""
-cluster = join(name="parent")
-cluster.hook("query")(lambda question: "here")
+cluster = join(name="parent", answer=lambda question: "here")
 told()
 if True:{forking}
 told()

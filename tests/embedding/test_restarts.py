@@ -39,8 +39,7 @@ def test_500_starts_and_stops_of_a_blocking_cluster_leave_nothing(start):
     process = start(
         COUNTING
         + """
-peer = join("peer")
-peer.hook("query")(lambda question: question.data)
+peer = join("peer", answer=lambda question: question.data)
 made = Cluster()
 
 def alone():

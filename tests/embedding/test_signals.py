@@ -227,8 +227,7 @@ def test_a_handler_may_leave_whatever_it_interrupts(start, raises):
 import faulthandler, random
 faulthandler.dump_traceback_later(45, exit=True)
 chance = random.Random(1)
-with join("peer") as peer:
-    peer.hook("query")(lambda question: question.data)
+with join("peer", answer=lambda question: question.data) as peer:
     peer.hook("event")(lambda message: None)
     cluster, alarms, longest = Cluster(), 0, 0.0
 

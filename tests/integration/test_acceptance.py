@@ -210,7 +210,7 @@ import traceback
 
 def tell_when_it_runs():
     names = []
-    while names[:1] != ["wait_for"] or "run_forever" not in names:
+    while names[:1] != ["take"] or "run_forever" not in names:
         time.sleep(0.01)
         stack = traceback.walk_stack(sys._current_frames()[threading.main_thread().ident])
         names = [frame.f_code.co_name for frame, _ in stack]
