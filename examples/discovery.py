@@ -6,12 +6,7 @@ import meshcluster
 
 RUN_FOREVER = True
 
-cluster = meshcluster.Cluster()
-
-
-@cluster.hook("service.discovered")
-def discovered(service: meshcluster.Service) -> None:
-    print(f"discovered {service.name}, tagged {', '.join(service.tags) or 'nothing'}", flush=True)
+cluster = meshcluster.join(tags=sys.argv[1:] or ["service_one"])
 
 
 @cluster.hook("service.lost")
@@ -19,6 +14,9 @@ def lost(service: meshcluster.Service) -> None:
     print(f"lost {service.name}", flush=True)
 
 
-cluster.join(tags=sys.argv[1:] or ["service_one"])
-print("joined; Ctrl-C leaves", flush=True)
+@cluster.hook("service.discovered")  # called for those known already, too: nobody is missed
+def discovered(service: meshcluster.Service) -> None:
+    print(f"discovered {service.name}, tagged {', '.join(service.tags) or 'nothing'}", flush=True)
+
+
 cluster.run_forever()

@@ -385,5 +385,6 @@ with join(name="next"):
     next_process.ends()
     watcher.hears("lost", "next")
     assert sorted(os.path.splitext(p)[1] for p in runtime_dir.glob("*/*")) == [
-        *2 * [".lock"], *2 * [".sock"]
+        *2 * [".lock"],
+        *2 * [".sock"],
     ]
