@@ -66,6 +66,10 @@ DESCRIBE_SECONDS = 0.001
 """Changes of what we say of ourselves that come so close are told together."""
 
 
+_ASKING = (Probe, Solicit)
+_TO_ALL = (Beacon, Solicit)
+
+
 class Discovery:
     """Speaks and understands datagrams for a node, which is told what they prove."""
 
@@ -234,7 +238,7 @@ class Discovery:
 
     def received(self, data: bytes, source: Address, now: float) -> None:
         """Takes one datagram; whatever is wrong with it is counted, and reported once."""
-        if not self.in_scope(source[0]):
+        if self._config.ttl == 0 and not _is_loopback(source[0]):
             self._drop("from outside this host", f"datagram from {source[0]} at ttl=0")
             return
         if len(data) > self._config.limits.datagram_bytes:
@@ -253,22 +257,23 @@ class Discovery:
             self._dispatch(datagram, source, now)
 
     def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
+        kind = type(datagram)
         peer = self._peers.get(member_key(datagram.id, datagram.boot))
         if isinstance(datagram, Vouch):
             self._views.heard_vouch(datagram, peer, now)
             return
-        if isinstance(datagram, Solicit | Probe) and datagram.observer:
-            if isinstance(datagram, Probe) or self._views.asks(0):
+        if isinstance(datagram, _ASKING) and datagram.observer:
+            if kind is Probe or self._views.asks(0):
                 self._show_ourselves(datagram.nonce, source)
             return
-        if peer is None and isinstance(datagram, Beacon | Solicit):
+        if peer is None and isinstance(datagram, _TO_ALL):
             if not self._views.asks(getattr(datagram, "known", 0)):
                 return  # a stranger in a large mesh: others ask it, and vouch for it
         peer = peer or self._peers.hear(datagram.id, datagram.boot, source, now)
         if peer is None:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
-        self._heard[type(datagram)](peer, datagram, source, now)
+        self._heard[kind](peer, datagram, source, now)
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)

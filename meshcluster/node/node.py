@@ -161,6 +161,11 @@ class Node:
         """When ``advance`` has something to do, or None."""
         return self._schedule.next()
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to perform, to write, or a timer to be set."""
+        return bool(self._effects or self._links.ready or self._schedule.changed)
+
     def take_effects(self) -> list[Effect]:
         """What is to be done, in order; the caller now owns it."""
         if not self._effects:

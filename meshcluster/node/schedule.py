@@ -16,16 +16,19 @@ SLACK = 64
 class Schedule:
     """Timers by key; setting one again moves it. Equal times come in the order they were set."""
 
-    __slots__ = ("_due", "_heap", "_serial")
+    __slots__ = ("_due", "_heap", "_serial", "changed")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Key]] = []
         self._due: dict[Key, int] = {}
         self._serial = 0
+        self.changed = False
+        """A timer was set since ``next`` was asked."""
 
     def set(self, key: Key, when: float) -> None:
         """Makes ``key`` due at ``when`` and at no other time."""
         self._serial += 1
+        self.changed = True
         self._due[key] = self._serial
         heapq.heappush(self._heap, (when, self._serial, key))
         self._tidy()
@@ -52,6 +55,7 @@ class Schedule:
 
     def next(self) -> float | None:
         """When the next timer is due, or None."""
+        self.changed = False
         heap, due = self._heap, self._due
         while heap and due.get(heap[0][2]) != heap[0][1]:  # moved or cancelled since
             heapq.heappop(heap)

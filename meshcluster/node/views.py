@@ -9,7 +9,7 @@ answer to the first dial or probe then proves it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from random import Random
 
@@ -39,7 +39,7 @@ VOUCH_SECONDS = 0.4
 """Who vouches waits up to this long and does not where another one did: about one does."""
 
 FIRST_LOOK_SECONDS = 0.05
-LOOK_SECONDS = (0.2, 60.0)
+LOOK_SECONDS = (0.5, 60.0)
 """Between two comparisons of views: short while they bring news, doubled when they do not."""
 
 VIEWS_KEPT = 16
@@ -77,8 +77,10 @@ class Views:
         self._tellable = tellable
         self._print = 0
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
-        self._recent: OrderedDict[int, None] = OrderedDict()
+        self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
         self._vouching: dict[bytes, Peer] = {}
+        self._vouched_for: OrderedDict[bytes, int] = OrderedDict()
+        """For whom, and which version of their details, the group heard a word: one is enough."""
         self._lost: OrderedDict[bytes, float] = OrderedDict()
         self._wait = LOOK_SECONDS[0]
         self._partner: Peer | None = None
@@ -107,9 +109,7 @@ class Views:
 
     def toggle(self, fingerprint: int) -> None:
         """Puts a member's fingerprint into our view's, or takes it out."""
-        self._recent[self._print] = None
-        if len(self._recent) > VIEWS_KEPT:
-            self._recent.popitem(last=False)
+        self._recent.append(self._print)
         self._print ^= fingerprint
 
     def entered(self, peer: Peer, now: float) -> None:
@@ -125,6 +125,7 @@ class Views:
         """A member left or died: nobody's word brings this run of it back, for a while."""
         self.toggle(peer.fingerprint)
         self._vouching.pop(peer.key, None)
+        self._vouched_for.pop(peer.key, None)
         self._lost[peer.key] = now + max(LOST_SECONDS, 3 * self.known / BEACONS_A_SECOND)
         while len(self._lost) > self._limits.candidates:
             self._lost.popitem(last=False)
@@ -138,7 +139,8 @@ class Views:
 
     def vouch_for(self, peer: Peer, now: float) -> None:
         """A member proved itself to us, or proved a change: the others may take our word."""
-        if not self.large:
+        version = peer.details.version if peer.details is not None else 0
+        if not self.large or self._vouched_for.get(peer.key, -1) >= version:
             return
         self._vouching[peer.key] = peer
         if VOUCH_KEY not in self._schedule:
@@ -147,6 +149,8 @@ class Views:
     def send_vouches(self) -> None:
         """Tells the group for whom nobody else has vouched meanwhile."""
         entries = [e for p in self._vouching.values() if (e := self._entry(p)) is not None]
+        for entry in entries:
+            self._word_went_out(member_key(entry.id, entry.boot), entry.details.version)
         self._vouching.clear()
         while entries:
             entries = entries[self._send_some(entries) :]
@@ -165,11 +169,17 @@ class Views:
             count = min(count - 1, max(1, count * self._limits.datagram_bytes // len(data)))
         return 1
 
+    def _word_went_out(self, key: bytes, version: int) -> None:
+        self._vouched_for[key] = version
+        if len(self._vouched_for) > self._limits.candidates:
+            self._vouched_for.popitem(last=False)
+
     def heard_vouch(self, vouch: Vouch, by: Peer | None, now: float) -> None:
         """Somebody vouches; a stranger's word is worth nothing."""
         for entry in vouch.members:
             key = member_key(entry.id, entry.boot)
             self._vouching.pop(key, None)
+            self._word_went_out(key, entry.details.version)
             if by is not None and by.service is not None:
                 self._take(entry, key, by, now)
 
@@ -207,10 +217,9 @@ class Views:
         """Asks a member whom it knows."""
         peer, self._partner = self._partner, None
         if peer is None or peer.service is None:
-            members = [member for member in self._peers if self._links.route(member)]
-            if not members:
-                return
-            peer = self._random.choice(members)
+            peer = self._random.choice(tuple(self._peers)) if len(self._peers) else None
+            if peer is None or not self._links.route(peer):
+                return  # the next beacon that shows another view brings us here again
         session = peer.session("", self._limits)
         if session is not None:
             self._rest(now)

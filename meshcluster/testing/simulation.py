@@ -224,8 +224,10 @@ class Simulation:
         source = (sender.address, 1)
         for target in targets:
             if target.alive:
-                target.node.datagram_received(data, source, self.now)
-                target.step()
+                node = target.node
+                node.datagram_received(data, source, self.now)
+                if node.busy:  # most members have nothing to do with most beacons
+                    target.step()
 
     def _refuse(self, sender: VirtualMember, target: VirtualMember) -> None:
         if sender.alive and self._at[target.address] is target:

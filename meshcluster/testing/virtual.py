@@ -146,17 +146,17 @@ class VirtualMember:
             self.step()
 
     def _perform(self, effect: fx.Effect) -> None:
-        match effect:
-            case fx.Announce(data):
-                self._simulation.announce(self, data)
+        match effect:  # the commonest first
+            case fx.ServiceDiscovered(service):
+                self._note("discovered", service.name)
             case fx.SendDatagram(data, address):
                 self._simulation.send(self, data, address[0])
+            case fx.Announce(data):
+                self._simulation.announce(self, data)
             case fx.DialEndpoint(number, address, _):
                 self._simulation.dial(self, number, address)
             case fx.CloseLink(link, abort):
                 self._close(link, abort=abort)
-            case fx.ServiceDiscovered(service):
-                self._note("discovered", service.name)
             case fx.ServiceChanged(service):
                 self._note("changed", f"{service.name} {','.join(service.tags)}")
             case fx.ServiceGone(service, _):
