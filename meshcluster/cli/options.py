@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
 """``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT`` and ``_TIMEOUT`` are read."""
@@ -41,7 +42,8 @@ class Settings(NamedTuple):
 
     def changed(self, given: Mapping[str, Any]) -> Settings:
         """These, with what was given instead of what was not."""
-        new = {name: value for name in OF_ALL if (value := given.get(name)) not in (None, False)}
+        values = {name: given.get(name) for name in OF_ALL}
+        new = {k: v for k, v in values.items() if v is not None and v is not False}  # 0 is a ttl
         return self._replace(**new)
 
 
@@ -50,6 +52,15 @@ class Example(NamedTuple):
 
     line: str
     meaning: str
+
+
+def refused(text: str, ctx: click.Context, param: click.Parameter) -> click.BadParameter:
+    """The error of a value that cannot be; it says where that comes from."""
+    name = param.name or ""
+    hint = None
+    if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        hint = ENVIRONMENT + name.upper()
+    return click.BadParameter(text, ctx, param, hint)
 
 
 def number(low: float, high: float) -> Callable[..., Any]:
@@ -63,8 +74,8 @@ def number(low: float, high: float) -> Callable[..., Any]:
             if low <= (found := kind(value)) <= high:
                 return found
         whole = "a whole number" if kind is int else "seconds,"
-        wanted = f"{whole} from {low} to {high:,.0f}"
-        raise click.BadParameter(f"{value!r} is not {wanted}", ctx, param)
+        wanted = f"{whole} from {low} to {high:.0f}"
+        raise refused(f"{value!r} is not {wanted}", ctx, param)
 
     return check
 
@@ -133,15 +144,16 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
 
 def label(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuses, as a wrong usage, names and tags that no member may have."""
-    from ..config import check_label
-    from ..errors import ConfigError
+    labels = [] if value is None else list(value) if isinstance(value, tuple) else [value]
+    if labels:
+        from ..config import check_label
+        from ..errors import ConfigError
 
-    try:
-        for each in value if isinstance(value, tuple) else (value,):
-            if each is not None:
+        try:
+            for each in labels:
                 check_label(param.name or "", each)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
+        except ConfigError as error:
+            raise refused(str(error), ctx, param) from None
     return value
 
 
