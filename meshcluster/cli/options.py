@@ -5,7 +5,7 @@ What stands after it wins, then what stands before it, then the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -101,9 +101,10 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its own options, those of every command, the examples."""
-        own = [p for p in self.get_params(ctx) if p.name not in OF_ALL]
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        own = [p for p in options if p.name not in OF_ALL]
         _section(ctx, formatter, "Options", own)
-        shared = [p for p in self.get_params(ctx) if p.name in OF_ALL]
+        shared = [p for p in options if p.name in OF_ALL]
         _section(ctx, formatter, "Options of every command", shared)
         if self._examples:
             with formatter.section("Examples"):
@@ -114,7 +115,10 @@ class Command(click.Command):
 
 
 def _section(
-    ctx: click.Context, formatter: click.HelpFormatter, title: str, params: list[click.Parameter]
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+    title: str,
+    params: Sequence[click.Parameter],
 ) -> None:
     rows = [record for param in params if (record := param.get_help_record(ctx)) is not None]
     if rows:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -106,6 +107,21 @@ def test_what_stands_after_the_command_wins_then_before_it_then_the_environment(
     assert run(capsys, "--json", "version")[1].startswith("{")
 
 
+def test_the_docs_know_every_command_option_variable_and_exit_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command.md").read_text(encoding="utf-8")
+    context = click.Context(cli.group)
+    for name in cli.COMMANDS:
+        assert f"`{name}" in page
+        found = cli.group.get_command(context, name)
+        assert found is not None
+        options = [each for each in found.params if isinstance(each, click.Option)]
+        assert all(f"`{option.opts[0]}" in page for option in options)
+    for word in ("CLUSTER", "TTL", "PORT", "TIMEOUT", "RUNTIME_DIR"):
+        assert f"MESHCLUSTER_{word}" in page
+    for code in (cli.OK, cli.FAILED, cli.USAGE, cli.INCOMPLETE, cli.NOBODY, cli.INTERRUPTED):
+        assert f"| {code} |" in page
+
+
 def test_it_speaks_the_shells_language_of_completion(capsys, monkeypatch) -> None:
     monkeypatch.setenv("_MESHCLUSTER_COMPLETE", "bash_source")
     code, out, _ = run(capsys)
@@ -130,3 +146,31 @@ def test_who_does_not_read_us_is_no_trouble(arguments) -> None:
     line = f"{sys.executable} -m meshcluster {arguments} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "code"),
+    [
+        ("version", ">&-", 0),
+        ("version", ">/dev/full", 1),
+        ("members --timeout 0.2", "<&-", 4),
+        ("members --timeout 0.2", "2>&-", 4),
+        ("members --timeout 0.2", "<&- >&- 2>&-", 4),
+    ],
+)
+def test_files_that_are_closed_or_full_break_nothing(arguments, redirected, code) -> None:
+    line = f"{sys.executable} -m meshcluster {arguments} {redirected}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stderr.count("\n") <= 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.process
+def test_ctrl_c_while_it_looks_is_exit_code_130(terminal) -> None:
+    screen = terminal("query", "x", "-r", "nobody")
+    screen.press(b"\x03")
+    done = screen.done()
+    assert done.code in (130, -2), "-2: before we had begun"
+    assert "Traceback" not in done.out or done.code == -2
