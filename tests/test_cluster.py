@@ -396,6 +396,25 @@ async def test_a_send_to_nobody_says_what_was_asked_for(pair):
         await one.send("x", services=[])
 
 
+async def all_acknowledged(cluster):
+    while cluster.undelivered:
+        await asyncio.sleep(0)
+
+
+async def test_it_says_who_has_not_acknowledged_what_was_sent(pair):
+    one, other = pair
+    heard = queue_of(other, "event")
+    assert one.undelivered == ()
+    sent = await one.send("x", resolve="other")
+    assert one.undelivered == sent
+    await soon(heard.get())
+
+    await soon(all_acknowledged(one))
+    await one.send("y", resolve="other")
+    await other.leave()
+    await soon(all_acknowledged(one))  # who is gone is not waited for
+
+
 async def test_a_broadcast_to_nobody_is_no_error(join):
     one = await join()
     assert await one.broadcast("x") == ()

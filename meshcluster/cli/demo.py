@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from .options import Command, Settings
+from .options import Command, Example, Settings
 
 NAMES = ("ada", "ben", "cleo")
 LEAVE_SECONDS = 3.0
@@ -107,12 +107,12 @@ def cast() -> Iterator[list[Actor]]:
             actor.end()
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=(Example("meshcluster demo", "the whole story"),))
 def command(settings: Settings) -> None:
-    """Watch three real processes find each other, talk, answer a query and lose one of them.
+    """Watch three real processes find each other and talk, answer a query and lose one of them.
 
-    Takes a few seconds, stays on this machine, leaves nothing behind. Exit code 1 when a step did
-    not happen.
+    Takes a few seconds, minds no options, stays on this machine, leaves nothing behind. Exit code
+    1 when a step did not happen.
     """
     with cast() as actors:
         _meet(actors)

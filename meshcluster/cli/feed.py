@@ -11,9 +11,6 @@ T = TypeVar("T")
 WAITING = 1024
 """More wait in their hooks, and so at their senders, until somebody reads our output."""
 
-LOOK_SECONDS = 0.5
-"""Where a wait without an end cannot be interrupted by Ctrl-C."""
-
 
 class Feed(Generic[T]):
     """A bounded queue that can be closed under those who wait to put."""
@@ -31,11 +28,11 @@ class Feed(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
-    def take(self) -> T:
-        """The next item, once there is one."""
+    def take(self, timeout: float) -> T | None:
+        """The next item; None when there is none after ``timeout`` seconds."""
         with self._changed:
-            while not self._items:
-                self._changed.wait(LOOK_SECONDS)
+            if not self._changed.wait_for(lambda: self._items, timeout):
+                return None
             self._changed.notify_all()
             return self._items.popleft()
 

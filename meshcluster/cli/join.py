@@ -32,6 +32,12 @@ Fact = dict[str, Any]
 INTERRUPTED = 130
 NAME_CELLS = 16
 
+LOOK_SECONDS = 0.5
+"""Between two looks whether anybody still reads what we write."""
+
+HAND_OVER_SECONDS = 0.05
+"""Between the end of a command that we killed and our goodbye: its asker is still told why."""
+
 
 def split(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
     """The words of a command line whose program is there."""
@@ -95,8 +101,11 @@ def command(
         code = INTERRUPTED
         try:
             with member.joined(settings, tags, name):
-                while True:
-                    teller.tell(member.feed.take())
+                while screen.is_read:
+                    fact = member.feed.take(LOOK_SECONDS)
+                    if fact is not None:
+                        teller.tell(fact)
+                return 0
         except KeyboardInterrupt:
             pass
         except Ended:
@@ -120,14 +129,16 @@ class Member:
         from ..sync.cluster import Cluster
 
         logging.basicConfig(format="meshcluster: %(message)s")
-        cluster = Cluster()
+        cluster = Cluster().join(tags, name=name, **settings.joining)
+        return Joined(self, cluster, self._responder)
+
+    def place_hooks(self, cluster: Cluster) -> None:
+        """From here on it is told what happens; nothing has been missed."""
         cluster.hook("service.discovered")(self._observer("discovered"))
         cluster.hook("service.changed")(self._observer("changed"))
         cluster.hook("service.lost")(self._observer("lost"))
         cluster.hook("event")(self._heard)
         cluster.hook("query")(self._asked)
-        cluster.join(tags, name=name, **settings.joining)
-        return Joined(self, cluster, self._responder)
 
     def happened(self, what: str, name: str, member_id: str, **facts: Any) -> None:
         """Something happened, now."""
@@ -181,12 +192,13 @@ class Joined:
 
     def __enter__(self) -> Cluster:
         self._happened("joined", tags=list(self._cluster.tags))
+        self._member.place_hooks(self._cluster)
         return self._cluster
 
     def __exit__(self, *_: object) -> None:
         self._member.feed.close()
-        if self._responder is not None:
-            self._responder.close()  # first: those who wait for an answer are still told
+        if self._responder is not None and self._responder.close():
+            time.sleep(HAND_OVER_SECONDS)
         self._happened("left")
         self._cluster.leave()
 

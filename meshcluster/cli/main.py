@@ -28,7 +28,17 @@ COMMANDS = {
     "demo": "Watch three real processes find each other and talk.",
     "version": "Show the version of meshcluster and of Python.",
 }
-"""In the order of the help. The module ``cli/NAME.py`` has the command as ``command``."""
+"""In the order of the help."""
+
+HOMES = {
+    "join": "meshcluster.cli.join",
+    "members": "meshcluster.cli.members",
+    "query": "meshcluster.cli.query",
+    "send": "meshcluster.cli.send",
+    "demo": "meshcluster.cli.demo",
+    "version": "meshcluster.cli.version",
+}
+"""The module of each, which has it as ``command``."""
 
 COMPLETE_VARIABLE = "_MESHCLUSTER_COMPLETE"
 
@@ -44,7 +54,7 @@ class Commands(click.Group):
         """A command; None when there is none of that name."""
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{name}", __package__).command
+        command: click.Command = import_module(HOMES[name]).command
         return command
 
     def resolve_command(
@@ -87,15 +97,23 @@ def group(ctx: click.Context, /, **given: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
+    _fill_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:] if arguments is None else list(arguments))
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _close_output()
-    sys.exit(code)
+    sys.exit(code or _flushed())
+
+
+def _fill_standard_files() -> None:
+    """Opens those that were closed before we began: else their numbers would go to sockets."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def run(arguments: list[str]) -> int:
@@ -130,6 +148,18 @@ def _failed(error: Exception) -> int:
         raise error
     click.echo(f"meshcluster: {error}", err=True)
     return NOBODY if isinstance(error, NoServices) else FAILED
+
+
+def _flushed() -> int:
+    """Writes what is still buffered; returns the exit code of that."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+    except OSError as error:
+        _close_output()
+        return _failed(error)
+    return OK
 
 
 def _close_output() -> None:

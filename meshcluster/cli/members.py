@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEADER = ("NAME", "STATE", "PROTOCOL", "ADDRESS", "LOCAL", "TAGS")
 
 LOOK_SECONDS = 0.5
-"""Between two looks at states, of whose changes no hook tells."""
+"""Between two looks at states, of whose changes no hook tells, and whether anybody still reads."""
 
 CLEAR = "\x1b[H\x1b[2J"
 
@@ -95,7 +95,7 @@ def _follow(screen: Screen, cluster: Cluster, settings: Settings, words: tuple[s
         cluster.hook(point)(lambda service: news.put(service))
     seen: Seen = {}
     first = True
-    while True:
+    while screen.is_read:
         now: Seen = {s.key: (s, row_of(s)) for s in cluster.resolve(*words)}
         changes = _changes(seen, now)
         if screen.terminal and not settings.json:

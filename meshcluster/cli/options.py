@@ -5,11 +5,12 @@ What stands after it wins, then what stands before it, then the environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
 """``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT`` and ``_TIMEOUT`` are read."""
@@ -41,7 +42,8 @@ class Settings(NamedTuple):
 
     def changed(self, given: Mapping[str, Any]) -> Settings:
         """These, with what was given instead of what was not."""
-        new = {name: value for name in OF_ALL if (value := given.get(name)) not in (None, False)}
+        values = {name: given.get(name) for name in OF_ALL}
+        new = {k: v for k, v in values.items() if v is not None and v is not False}  # 0 is a ttl
         return self._replace(**new)
 
 
@@ -50,6 +52,15 @@ class Example(NamedTuple):
 
     line: str
     meaning: str
+
+
+def refused(text: str, ctx: click.Context, param: click.Parameter) -> click.BadParameter:
+    """The error of a value that cannot be; it says where that comes from."""
+    name = param.name or ""
+    hint = None
+    if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        hint = ENVIRONMENT + name.upper()
+    return click.BadParameter(text, ctx, param, hint)
 
 
 def number(low: float, high: float) -> Callable[..., Any]:
@@ -63,8 +74,8 @@ def number(low: float, high: float) -> Callable[..., Any]:
             if low <= (found := kind(value)) <= high:
                 return found
         whole = "a whole number" if kind is int else "seconds,"
-        wanted = f"{whole} from {low} to {high:,.0f}"
-        raise click.BadParameter(f"{value!r} is not {wanted}", ctx, param)
+        wanted = f"{whole} from {low} to {high:.0f}"
+        raise refused(f"{value!r} is not {wanted}", ctx, param)
 
     return check
 
@@ -90,9 +101,10 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its own options, those of every command, the examples."""
-        own = [p for p in self.get_params(ctx) if p.name not in OF_ALL]
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        own = [p for p in options if p.name not in OF_ALL]
         _section(ctx, formatter, "Options", own)
-        shared = [p for p in self.get_params(ctx) if p.name in OF_ALL]
+        shared = [p for p in options if p.name in OF_ALL]
         _section(ctx, formatter, "Options of every command", shared)
         if self._examples:
             with formatter.section("Examples"):
@@ -103,7 +115,10 @@ class Command(click.Command):
 
 
 def _section(
-    ctx: click.Context, formatter: click.HelpFormatter, title: str, params: list[click.Parameter]
+    ctx: click.Context,
+    formatter: click.HelpFormatter,
+    title: str,
+    params: Sequence[click.Parameter],
 ) -> None:
     rows = [record for param in params if (record := param.get_help_record(ctx)) is not None]
     if rows:
@@ -133,15 +148,16 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
 
 def label(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuses, as a wrong usage, names and tags that no member may have."""
-    from ..config import check_label
-    from ..errors import ConfigError
+    labels = [] if value is None else list(value) if isinstance(value, tuple) else [value]
+    if labels:
+        from ..config import check_label
+        from ..errors import ConfigError
 
-    try:
-        for each in value if isinstance(value, tuple) else (value,):
-            if each is not None:
+        try:
+            for each in labels:
                 check_label(param.name or "", each)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
+        except ConfigError as error:
+            raise refused(str(error), ctx, param) from None
     return value
 
 

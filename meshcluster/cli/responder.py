@@ -22,6 +22,9 @@ ERROR_BYTES = 1000
 
 READ_BYTES = 64 * 1024
 
+END_SECONDS = 1.0
+"""How long closing waits for what it has killed."""
+
 LEAVING = "the member is leaving"
 
 
@@ -36,7 +39,7 @@ class Responder:
         self._words = list(words)
         self._timeout = timeout
         self._running: set[Run] = set()
-        self._lock = threading.Lock()
+        self._ended = threading.Condition()
         self._closed = False
 
     def answer(self, data: object) -> str | bytes:
@@ -45,7 +48,7 @@ class Responder:
         Raises:
             CommandFailed: it ended otherwise than with exit code 0, or was too slow or too long.
         """
-        with self._lock:
+        with self._ended:
             if self._closed:
                 raise CommandFailed(LEAVING)
             run = Run(self._words, self._timeout)
@@ -53,20 +56,23 @@ class Responder:
         try:
             output = run.communicate(input_of(data))
         finally:
-            with self._lock:
+            with self._ended:
                 self._running.discard(run)
+                self._ended.notify_all()
         try:
             return output.decode().removesuffix("\n")
         except UnicodeDecodeError:
             return output
 
-    def close(self) -> None:
-        """Kills what runs; from now on every question fails."""
-        with self._lock:
+    def close(self) -> bool:
+        """Kills what runs; from now on every question fails. Whether anything ran."""
+        with self._ended:
             self._closed = True
             running = list(self._running)
-        for run in running:
-            run.kill(LEAVING)
+            for run in running:
+                run.kill(LEAVING)
+            self._ended.wait_for(lambda: not self._running, END_SECONDS)
+        return bool(running)
 
 
 class Run:
@@ -107,8 +113,9 @@ class Run:
     def kill(self, reason: str) -> None:
         """Ends the process and its children at once."""
         self._killed = self._killed or reason
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:  # or its number may be another's by now
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _exchange(self, data: memoryview, output: bytearray, trouble: bytearray) -> None:
         into, out, err = self._process.stdin, self._process.stdout, self._process.stderr

@@ -7,6 +7,7 @@ line, without a header. Texts from elsewhere are escaped in both.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import sys
 import unicodedata
@@ -41,6 +42,17 @@ class Screen:
     def cells(self) -> int:
         """The width of the terminal."""
         return shutil.get_terminal_size().columns
+
+    @property
+    def is_read(self) -> bool:
+        """False when our output is a pipe whose reader is gone: who writes seldom would not notice
+        for long.
+        """
+        if self.terminal or not hasattr(select, "poll"):
+            return True
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
 
     def say(self, text: str) -> None:
         """A line."""

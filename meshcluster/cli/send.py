@@ -45,7 +45,7 @@ def command(settings: Settings, data: str, resolve: tuple[str, ...]) -> int:
     screen = Screen()
     with observing(settings, "send", resolve) as cluster:
         sent = cluster.send(data, services=found(cluster, settings, resolve))
-        missing = _undelivered(cluster, sent, settings.timeout)
+        missing = undelivered(cluster, sent, settings.timeout)
         if missing:  # leaving would warn of what we say ourselves
             logging.getLogger("meshcluster").setLevel(logging.ERROR)
     delivered = [service for service in sent if service not in missing]
@@ -62,7 +62,7 @@ def command(settings: Settings, data: str, resolve: tuple[str, ...]) -> int:
     return INCOMPLETE if missing else 0
 
 
-def _undelivered(cluster: Cluster, sent: tuple[Service, ...], timeout: float) -> dict[Service, str]:
+def undelivered(cluster: Cluster, sent: tuple[Service, ...], timeout: float) -> dict[Service, str]:
     """Waits until all is delivered; who has not got it, and why."""
     end = time.monotonic() + timeout
     while (waiting := cluster.undelivered) and time.monotonic() < end:

@@ -149,6 +149,7 @@ def test_before_joining_and_after_leaving_everything_says_so(join):
         for use in (
             lambda c: c.services,
             lambda c: c.dropped,
+            lambda c: c.undelivered,
             lambda c: c.resolve("x"),
             lambda c: c.tags.append("x"),
             lambda c: c.wait_for_services(),

@@ -1,0 +1,61 @@
+"""The options of every command, before its name and after it."""
+
+import click
+import pytest
+
+from meshcluster.cli.options import Command, Settings, options_of_all
+from meshcluster.config import DEFAULT_PORT
+
+
+@click.group(params=options_of_all(environment=True))
+@click.pass_context
+def group(ctx, **given):
+    ctx.obj = Settings().changed(given)
+
+
+@group.command(cls=Command)
+@click.argument("word")
+def show(settings: Settings, word: str) -> tuple[str, Settings]:
+    return word, settings
+
+
+def parsed(*arguments: str) -> Settings:
+    word, settings = group.main([*arguments], standalone_mode=False)
+    assert word == "x"
+    return settings
+
+
+def test_without_any_the_defaults_hold(monkeypatch) -> None:
+    monkeypatch.delenv("MESHCLUSTER_PORT")
+    assert parsed("show", "x") == Settings("default", 0, None, False, 10.0)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_each_may_stand_on_both_sides(before) -> None:
+    given = ["--cluster", "c", "--ttl", "2", "--port", "4000", "--json", "--timeout", "0.5"]
+    words = [*given, "show", "x"] if before else ["show", "x", *given]
+    assert parsed(*words) == Settings("c", 2, 4000, True, 0.5)
+
+
+def test_what_stands_after_wins_then_before_then_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("MESHCLUSTER_CLUSTER", "of the environment")
+    monkeypatch.setenv("MESHCLUSTER_TTL", "1")
+    monkeypatch.setenv("MESHCLUSTER_PORT", "4000")
+    monkeypatch.setenv("MESHCLUSTER_TIMEOUT", "3")
+    monkeypatch.setenv("MESHCLUSTER_JSON", "1")
+    settings = parsed("--cluster", "before", "--ttl", "2", "show", "x", "--ttl", "0")
+    assert settings == Settings("before", 0, 4000, False, 3.0)
+
+
+def test_zero_is_a_value_like_others() -> None:
+    assert parsed("--ttl", "2", "show", "x", "--ttl", "0").ttl == 0
+
+
+def test_they_say_how_to_join() -> None:
+    assert Settings().joining == {"cluster": "default", "ttl": 0}
+    assert Settings("c", 1, 4000).joining == {"cluster": "c", "ttl": 1, "port": 4000}
+
+
+def test_the_help_tells_the_true_default_port() -> None:
+    (port,) = (option for option in options_of_all() if option.name == "port")
+    assert f"[{DEFAULT_PORT}]" in port.help
