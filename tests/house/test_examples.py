@@ -104,7 +104,9 @@ def test_shells_show_what_the_page_says(page, shell, tmp_path):
                     shells[words[0]].end()
                 shells[words[0]] = shell(*commands[-1], folder=tmp_path)
             elif said == "^C":
-                shells[words[0]].signal(signal.SIGINT)
+                interrupted = shells.pop(words[0])
+                interrupted.signal(signal.SIGINT)
+                interrupted.end()
             else:
                 shells[words[0]].wait_for(said)
     for each in shells.values():
