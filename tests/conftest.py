@@ -218,7 +218,13 @@ class Shell:
 
 
 @pytest.fixture
-def shell(runtime_dir):
+def own_mesh(runtime_dir, beacon_port, monkeypatch) -> None:
+    """For programs that name no port: they meet nobody else on this host."""
+    monkeypatch.setenv("MESHCLUSTER_PORT", str(beacon_port))
+
+
+@pytest.fixture
+def shell(own_mesh):
     """`shell("examples/x.py", "word")` starts a program from the project's root."""
     opened: list[Shell] = []
 

@@ -22,7 +22,7 @@ FENCE = re.compile(
     r"^```(?P<kind>python|console)(?P<words>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
 )
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("own_mesh")]
 
 
 def pages():
@@ -67,7 +67,7 @@ def runs_forever(path):
 
 
 def run(path, folder):
-    """Runs a script as a reader would; `runtime_dir` keeps it away from other members."""
+    """Runs a script as a reader would; `own_mesh` keeps it away from other members."""
     return subprocess.run(
         [sys.executable, path],
         cwd=folder,
