@@ -8,15 +8,11 @@ from meshcluster.hooks.ready import localhost_only, trace
 
 LIMIT, SECONDS = 3, 60.0
 
-
-def write(line: str) -> None:
-    """One line, whole: hooks run on threads of their own."""
-    print(line + "\n", end="", flush=True)
-
-
 cluster = meshcluster.Cluster()
 cluster.hook("service.validate")(localhost_only)
 refused: Counter[str] = Counter()
+heard: list[str] = []
+traced: list[str] = []
 recent: dict[meshcluster.Service, deque[float]] = {}
 
 
@@ -49,8 +45,8 @@ def forget(service: meshcluster.Service) -> None:
 
 
 @cluster.hook("event")
-def heard(event: meshcluster.Message) -> None:
-    write(f"heard {event.data} from {event.service.name}")
+def hear(event: meshcluster.Message) -> None:
+    heard.append(f"{event.data} from {event.service.name}")
 
 
 @cluster.hook("query", order=-1)
@@ -73,10 +69,13 @@ with (
     cluster.wait_for_services(resolve="red-2")
     print("red-1 knows", *(service.name for service in cluster.services))
 
-    traced = trace(cluster, write)
+    tracing = trace(cluster, traced.append)
     friend.send("hello", resolve="red-1", channel=5)
     for number in range(5):
         friend.send(number, resolve="red-1")
     print(*red.query("time").wait().values(), *red.query("space").wait().values())
-    traced.remove()
-    print("refused", dict(refused))
+    tracing.remove()
+# Left, and with that all hooks have run.
+print("heard", *heard, sep="\n  ")
+print("traced", *traced, sep="\n  ")
+print("refused", dict(refused))

@@ -76,5 +76,4 @@ if len(sys.argv) != 3:
 cluster.join(
     protocols=["tls"], protocol_options={"tls": {"certificate": sys.argv[1], "key": sys.argv[2]}}
 )
-print("ready", flush=True)
 cluster.run_forever()

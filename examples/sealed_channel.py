@@ -97,13 +97,14 @@ def main() -> None:
         print("encrypted")
         cipher = Encrypted(key)
 
+    notes: list[str] = []
     alice, bob, eve = (meshcluster.Cluster() for _ in range(3))
     seal(alice, CHANNEL, cipher)
     seal(bob, CHANNEL, cipher)
 
     @bob.hook("event")
     def heard(event: meshcluster.Message) -> None:
-        print("bob hears", event.data)
+        notes.append(f"bob hears {event.data}")
 
     @bob.hook("query")
     def answer(question: meshcluster.Message) -> str:
@@ -111,7 +112,7 @@ def main() -> None:
 
     @eve.hook("event")
     def overheard(event: meshcluster.Message) -> None:
-        print("eve can read it" if b"the code" in event.body else "eve cannot read it")
+        notes.append("eve can read it" if b"the code" in event.body else "eve cannot read it")
 
     with (
         alice.join(name="alice", channels=[CHANNEL]),
@@ -129,7 +130,8 @@ def main() -> None:
         except meshcluster.QueryTimeout:
             pass
         print("eve is answered", refused.results, refused.errors)
-        print(bob.dropped)
+        print("bob dropped", bob.dropped)
+    print(*sorted(notes), sep="\n")
 
 
 if __name__ == "__main__":

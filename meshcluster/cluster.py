@@ -116,7 +116,8 @@ class AsyncCluster(ClusterView):
             cluster: the mesh's name; members of other names are not seen.
             name: our label; by default the program's name, its process id and a bit of our id.
             ttl: how far beacons reach: 0 this host, 1 this LAN, 2 to 255 routed networks.
-            address, port: the multicast group of the beacons, the same for all members.
+            address, port: the multicast group of the beacons, the same for all members. The
+                environment variable ``MESHCLUSTER_PORT`` moves the default port.
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
@@ -136,7 +137,8 @@ class AsyncCluster(ClusterView):
         self._check_own()
         config = partial(
             ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
-            tags=distinct("tags", tags), ttl=ttl, address=address, port=port,
+            tags=distinct("tags", tags), ttl=ttl, address=address,
+            port=host.beacon_port(port),
             channels=tuple(channels) if isinstance(channels, Iterable) else channels,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds,
             protocols=None if protocols is None else distinct("protocols", protocols),

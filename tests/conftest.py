@@ -137,42 +137,48 @@ def beacon_port() -> int:
 
 
 class Shell:
-    """A Python program run as a reader runs it in a shell of its own."""
+    """A Python program run as a reader runs it in a shell of its own: at a terminal."""
 
     def __init__(self, arguments, folder):
+        self._terminal, end = os.openpty()
         self._process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdout=end,
+            stderr=end,
         )
+        os.close(end)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._said: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
+        with open(self._terminal, encoding="utf-8", errors="replace") as terminal:
+            try:
+                for line in terminal:
+                    self._lines.put(line.rstrip("\n"))
+            except OSError:  # what a terminal says when nobody writes to it any more
+                pass
         self._lines.put(None)
 
-    def wait_for(self, wanted: str) -> str:
-        """The next line that is as wanted, where ... stands for anything."""
-        pattern = re.compile(".*".join(map(re.escape, wanted.split("..."))))
+    def wait_for(self, *wanted: str) -> None:
+        """Until there was a line as each one wanted, in any order; ... stands for anything."""
+        patterns = [re.compile(".*".join(map(re.escape, each.split("...")))) for each in wanted]
         deadline = time.monotonic() + SHELL_SECONDS
-        while True:
+        while patterns:
             try:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 line = None
             if line is None:
-                pytest.fail(f"no line {wanted!r} after:\n{self.output}", pytrace=False)
+                lacks = ", ".join(each.pattern for each in patterns)
+                pytest.fail(f"no line {lacks} after:\n{self.output}", pytrace=False)
             self._said.append(line)
-            if pattern.fullmatch(line):
-                return line
+            found = next((each for each in patterns if each.fullmatch(line)), None)
+            if found is not None:
+                patterns.remove(found)
 
     @property
     def output(self) -> str:
@@ -183,11 +189,15 @@ class Shell:
         """Sends a signal; SIGINT is what Ctrl-C does."""
         self._process.send_signal(number)
 
-    def end(self) -> str:
-        """Waits for its end; returns all it printed. It must not have failed."""
+    def wait(self) -> int:
+        """Waits for its end; returns its exit code."""
         self._process.wait(SHELL_SECONDS)
         self.close()
-        assert self._process.returncode == 0, self.output
+        return self._process.returncode
+
+    def end(self) -> str:
+        """Waits for its end; returns all it printed. It must not have failed."""
+        assert self.wait() == 0, self.output
         assert "Traceback" not in self.output, self.output
         return self.output
 
@@ -201,7 +211,6 @@ class Shell:
             self._process.kill()
         self._process.wait()
         self._reader.join()
-        self._process.stdout.close()
         while not self._lines.empty():
             line = self._lines.get()
             if line is not None:
@@ -209,7 +218,13 @@ class Shell:
 
 
 @pytest.fixture
-def shell(runtime_dir):
+def own_mesh(runtime_dir, beacon_port, monkeypatch) -> None:
+    """For programs that name no port: they meet nobody else on this host."""
+    monkeypatch.setenv("MESHCLUSTER_PORT", str(beacon_port))
+
+
+@pytest.fixture
+def shell(own_mesh):
     """`shell("examples/x.py", "word")` starts a program from the project's root."""
     opened: list[Shell] = []
 

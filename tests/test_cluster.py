@@ -173,6 +173,13 @@ async def test_a_cluster_shows_who_it_is_and_whom_it_knows(join):
     assert repr(cluster) == "<AsyncCluster one in default, 1 services known>"
 
 
+async def test_the_default_port_is_the_environments(beacon_port, monkeypatch):
+    monkeypatch.setenv("MESHCLUSTER_PORT", str(beacon_port))
+    async with AsyncCluster().join() as one, AsyncCluster().join(port=beacon_port) as other:
+        (found,) = await one.wait_for_services()
+        assert found.name == other.config.name
+
+
 async def test_resolve_matches_tags_name_id_host_address_and_localhost(join):
     one, _ = await join(), await join("web", "blue", name="web-1")
     (web,) = await one.wait_for_services()

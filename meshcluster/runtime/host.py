@@ -10,9 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ..config import DEFAULT_PORT
 from ..errors import ConfigError
 
 RUNTIME_DIR_VARIABLE = "MESHCLUSTER_RUNTIME_DIR"
+PORT_VARIABLE = "MESHCLUSTER_PORT"
 
 
 def runtime_dir() -> Path:
@@ -44,6 +46,21 @@ def runtime_dir() -> Path:
         if found.st_mode & 0o077:
             raise ConfigError(_advice(path, "can be entered by others (needs mode 0700)"))
     return path
+
+
+def beacon_port(port: int) -> int:
+    """The port of the beacons: ``MESHCLUSTER_PORT`` moves the default one, so that programs that
+    name none can be kept apart from others on this host.
+
+    Raises:
+        ConfigError: no port number in the variable.
+    """
+    given = os.environ.get(PORT_VARIABLE)
+    if port != DEFAULT_PORT or not given:
+        return port
+    if not given.isascii() or not given.isdecimal() or not 0 < int(given) < 65536:
+        raise ConfigError(f"{PORT_VARIABLE}={given}: 1 to 65535")
+    return int(given)
 
 
 def host_id() -> str:

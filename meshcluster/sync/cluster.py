@@ -354,7 +354,8 @@ def join(
         cluster: the mesh's name; members of other names are not seen.
         name: our label; by default the program's name, its process id and a bit of our id.
         ttl: how far beacons reach: 0 this host, 1 this LAN, 2 to 255 routed networks.
-        address, port: the multicast group of the beacons, the same for all members.
+        address, port: the multicast group of the beacons, the same for all members. The
+            environment variable ``MESHCLUSTER_PORT`` moves the default port.
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.

@@ -13,7 +13,7 @@ def test_two_shells_discover_each_other(shell):
     one.wait_for("discovered discovery-..., tagged service_two, blue")
     two.wait_for("discovered discovery-..., tagged service_one")
     two.signal(signal.SIGINT)
-    two.end()
+    two.wait()
     one.wait_for("lost discovery-...")
 
 

@@ -42,7 +42,7 @@ def test_who_waits_no_longer_leaves_its_place(server, shell):
     second = shell("examples/locks.py", "hold", "printer", "0")
     second.wait_for("waiting for printer")
     second.signal(signal.SIGINT)
-    second.close()
+    second.wait()
     third = shell("examples/locks.py", "hold", "printer", "0")
     third.wait_for("waiting for printer")
     first.signal(signal.SIGKILL)

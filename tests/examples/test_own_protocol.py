@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+import meshcluster
+
 MAKE_KEY = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mesh".split()
 
 pytestmark = [
@@ -37,7 +39,8 @@ def test_two_with_the_key_talk(shell, make_key):
 def test_one_with_another_key_hears_and_says_nothing(shell, make_key):
     key, other = make_key("mesh"), make_key("other")
     stranger = shell("examples/own_protocol.py", *other)
-    stranger.wait_for("ready")
+    with meshcluster.join() as cluster:
+        cluster.wait_for_services()  # it is there
     shells = [shell("examples/own_protocol.py", *key) for _ in range(2)]
     for each in shells:
         each.wait_for("own_protocol-... says hello by tls")

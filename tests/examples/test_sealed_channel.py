@@ -14,22 +14,21 @@ MEMBERS_WITH_THE_KEY = [
 
 
 def check(said):
-    assert set(MEMBERS_WITH_THE_KEY) <= set(said)
-    assert "bob hears I am alice" not in said
-    (eve,) = [line for line in said if line.startswith("eve is answered")]
-    assert eve.startswith("eve is answered {} ")
+    assert all(line in said for line in MEMBERS_WITH_THE_KEY)
+    assert "I am alice" not in said
+    assert "eve is answered {} " in said
 
 
 @pytest.mark.skipif(not HAS_CIPHER, reason="needs the package cryptography")
 def test_it_is_encrypted(shell):
-    said = shell("examples/sealed_channel.py").end().splitlines()
-    assert said[0] == "encrypted"
+    said = shell("examples/sealed_channel.py").end()
+    assert said.startswith("encrypted")
     assert "eve cannot read it" in said
     check(said)
 
 
 def test_without_a_cipher_it_is_signed_and_says_so(shell):
-    said = shell("examples/sealed_channel.py", "--sign").end().splitlines()
-    assert said[0].startswith("signed, NOT encrypted")
+    said = shell("examples/sealed_channel.py", "--sign").end()
+    assert said.startswith("signed, NOT encrypted")
     assert "eve can read it" in said
     check(said)

@@ -22,7 +22,7 @@ FENCE = re.compile(
     r"^```(?P<kind>python|console)(?P<words>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
 )
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("own_mesh")]
 
 
 def pages():
@@ -67,7 +67,7 @@ def runs_forever(path):
 
 
 def run(path, folder):
-    """Runs a script as a reader would; `runtime_dir` keeps it away from other members."""
+    """Runs a script as a reader would; `own_mesh` keeps it away from other members."""
     return subprocess.run(
         [sys.executable, path],
         cwd=folder,
@@ -104,7 +104,9 @@ def test_shells_show_what_the_page_says(page, shell, tmp_path):
                     shells[words[0]].end()
                 shells[words[0]] = shell(*commands[-1], folder=tmp_path)
             elif said == "^C":
-                shells[words[0]].signal(signal.SIGINT)
+                interrupted = shells.pop(words[0])
+                interrupted.signal(signal.SIGINT)
+                interrupted.end()
             else:
                 shells[words[0]].wait_for(said)
     for each in shells.values():

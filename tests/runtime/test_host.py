@@ -7,11 +7,12 @@ import sys
 import pytest
 
 from meshcluster import ConfigError
-from meshcluster.config import check_label
+from meshcluster.config import DEFAULT_PORT, check_label
 from meshcluster.runtime import host
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
 VARIABLE = "MESHCLUSTER_RUNTIME_DIR"
+PORT_VARIABLE = "MESHCLUSTER_PORT"
 
 
 def test_the_variable_says_where_members_meet(tmp_path, monkeypatch):
@@ -96,3 +97,18 @@ def test_a_member_without_a_name_is_called_after_its_program(monkeypatch, progra
 
 def test_own_networks_hold_loopback():
     assert "127.0.0.1/8" in host.own_networks()
+
+
+def test_the_default_port_can_be_moved_and_no_other(monkeypatch):
+    monkeypatch.setenv(PORT_VARIABLE, "4000")
+    assert host.beacon_port(DEFAULT_PORT) == 4000
+    assert host.beacon_port(5000) == 5000
+    monkeypatch.delenv(PORT_VARIABLE)
+    assert host.beacon_port(DEFAULT_PORT) == DEFAULT_PORT
+
+
+@pytest.mark.parametrize("given", ["x", "0", "65536", "-1", "1.5", "²"])
+def test_what_is_no_port_is_refused(monkeypatch, given):
+    monkeypatch.setenv(PORT_VARIABLE, given)
+    with pytest.raises(ConfigError, match=f"{PORT_VARIABLE}=.*1 to 65535"):
+        host.beacon_port(DEFAULT_PORT)
