@@ -10,10 +10,20 @@ from hypothesis import strategies as some
 from meshcluster.config import Limits
 from meshcluster.errors import MessageTooLarge, NotJoined
 from meshcluster.node import effects as fx
+from meshcluster.node import views
 from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, connect, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Datagram, Details, Leave, LinkFrame, Probe, ProbeReply
+from meshcluster.wire.frames import (
+    Beacon,
+    Datagram,
+    Details,
+    Entry,
+    Leave,
+    LinkFrame,
+    Probe,
+    ProbeReply,
+)
 
 
 def test_a_node_does_nothing_before_it_is_started() -> None:
@@ -152,6 +162,15 @@ described = some.builds(
     port=some.integers(0, 65535),
     heartbeat_seconds=some.sampled_from([0.001, 1.0, 999_999.0]),
     props=some.just({}),
+    offers=some.just({}) | some.just({"box": 1}),
+    observer=some.booleans(),
+)
+told = some.builds(
+    Entry,
+    id=KNOWN["id"],
+    boot=KNOWN["boot"],
+    address=some.sampled_from(["10.0.0.2", "10.0.0.9", "127.0.0.1", "::1", "localhost", ""]),
+    details=described,
 )
 
 
@@ -163,6 +182,8 @@ def any_of(kind: Any) -> Any:
             fields[name] = KNOWN[name]
         elif hint is int:
             fields[name] = SMALL
+        elif hint == list[Entry]:
+            fields[name] = some.lists(told, max_size=3)
         elif hint == Details | None:
             fields[name] = some.none() | described
         else:
@@ -244,9 +265,11 @@ class Besieged:
 
 @pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=200)
-@given(some.lists(happenings, min_size=8, max_size=25))
-def test_no_well_formed_frame_breaks_a_node(story: list[Any]) -> None:
-    besieged = Besieged()
-    for happening in story:
-        besieged.happen(*happening)
+@given(some.sampled_from([1, views.DIRECT_PROOFS]), some.lists(happenings, min_size=8, max_size=25))
+def test_no_well_formed_frame_breaks_a_node(direct: int, story: list[Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "DIRECT_PROOFS", direct)  # with 1, its mesh is a large one
+        besieged = Besieged()
+        for happening in story:
+            besieged.happen(*happening)
     assert len(besieged.bench.known) <= 3
