@@ -339,6 +339,8 @@ class Driver:
         self._waking = False  # first: what is put from here on wakes again
         now = self._loop.time()
         self.node.requests.start(now)
+        if self._left:
+            self.node.close_queries()  # what was asked while we left
         woken = self._woken
         while woken:
             self.node.wake(woken.popleft(), now)
@@ -375,7 +377,10 @@ class Driver:
 
         Raises:
             NoServices, EncodeError, HookError: see ``Sender.letter``.
+            NotJoined: the cluster is being left.
         """
+        if not self.joined:
+            raise NotJoined("the cluster is being left")
         ((channel, form, body, receivers),) = self.sender.letter(REQUEST, service, mailbox, data)
         ((_, session),) = receivers
         waiter = Waiter(self.next_query_id(), service, session, timeout, finish)

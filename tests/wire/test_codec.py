@@ -13,6 +13,7 @@ from meshcluster.wire.codec import (
     DATAGRAM_MAGIC,
     check_identity,
     check_preface,
+    copied,
     decode_datagram,
     decode_frame,
     digest,
@@ -158,6 +159,14 @@ def test_these_bytes_are_version_1(decode, value, data):
 
 def test_details_alone_are_as_inside_a_hello():
     assert encode_details(ADA) == ADA_BYTES
+
+
+def test_copied_details_share_nothing_that_could_change():
+    shelf = {"rack": [1, {"row": 2}]}
+    copy = copied(msgspec.structs.replace(ADA, props=shelf))
+    assert copy == msgspec.structs.replace(ADA, props=shelf)
+    shelf["rack"][1]["row"] = 3
+    assert copy.props == {"rack": [1, {"row": 2}]}
 
 
 def test_the_digest_is_the_same_for_every_version_1():
