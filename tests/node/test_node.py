@@ -223,7 +223,6 @@ described = some.builds(
 )
 told = some.builds(
     Entry,
-    Event,
     id=KNOWN["id"],
     boot=KNOWN["boot"],
     address=some.sampled_from(["10.0.0.2", "10.0.0.9", "127.0.0.1", "::1", "localhost", ""]),
