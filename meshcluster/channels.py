@@ -6,7 +6,8 @@ LAN, whoever else is named; a message that comes on one of these from farther aw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+import threading
+from collections.abc import Callable, Iterable, Iterator, Set
 
 from .config import CHANNELS_ALWAYS, check_channel
 from .errors import ConfigError
@@ -22,12 +23,13 @@ NEAR: dict[int, Callable[[Service], bool]] = {
 
 
 class Channels(Set[int]):
-    """A set of numbers that can be joined and left. Each change replaces ``numbers`` whole, so
-    that any thread may read it.
+    """A set of numbers that can be joined and left, from any thread. Each change replaces
+    ``numbers`` whole, so that it may be read without a lock.
     """
 
     def __init__(self, numbers: frozenset[int] = frozenset(CHANNELS_ALWAYS)) -> None:
         self.numbers = numbers
+        self._lock = threading.Lock()
 
     def join(self, *channels: int) -> None:
         """Listens to more numbers; those joined already are no error.
@@ -37,7 +39,8 @@ class Channels(Set[int]):
         """
         for channel in channels:
             check_channel(channel)
-        self.numbers = self.numbers.union(channels)
+        with self._lock:
+            self.numbers = self.numbers.union(channels)
 
     def leave(self, *channels: int) -> None:
         """Listens to them no longer; those not joined are no error.
@@ -49,7 +52,13 @@ class Channels(Set[int]):
             check_channel(channel)
             if channel in CHANNELS_ALWAYS:
                 raise ConfigError(f"channel={channel}: 0, 1 and 2 cannot be left")
-        self.numbers = self.numbers.difference(channels)
+        with self._lock:
+            self.numbers = self.numbers.difference(channels)
+
+    @classmethod
+    def _from_iterable(cls, numbers: Iterable[int]) -> frozenset[int]:  # type: ignore[override]
+        """What ``&``, ``|`` and the like give: a set of numbers, nobody's channels."""
+        return frozenset(numbers)
 
     def __contains__(self, channel: object) -> bool:
         return channel in self.numbers

@@ -355,7 +355,8 @@ class AsyncCluster(ClusterView):
             offer: what others see as ``service.offers[name]``: a plain value; needs ``receive``.
 
         Raises:
-            ConfigError: the name is taken, or no short text; an offer that cannot travel.
+            ConfigError: the name is taken, or no short text; ``receive`` is no plain function; an
+                offer that cannot travel.
             MessageTooLarge: more than a member may say of itself.
         """
         self._boxes.open(name, receive, offer)

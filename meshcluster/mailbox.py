@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .config import check_timeout
+from .errors import ConfigError
 from .model import Service
 from .node.requests import Finish
 from .runtime.driver import Driver
@@ -34,6 +35,7 @@ class MailboxBase:
         self._boxes = boxes
         self._driver = driver
         self._in_loop = in_loop
+        self._closed = False
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -51,14 +53,18 @@ class MailboxBase:
         """Says something else of this mailbox: ``service.offers[name]`` at every other member.
 
         Raises:
-            ConfigError: not a plain value.
+            ConfigError: not a plain value; no receiver, or closed.
             MessageTooLarge: more than a member may say of itself.
         """
+        if self._closed:  # its name may be another's by now
+            raise ConfigError(f"mailbox {self.name!r} is closed")
         self._in_loop(lambda: self._boxes.set_offer(self.name, value))
 
     def close(self) -> None:
         """Takes the mailbox away; what still comes for it is counted as dropped. Idempotent."""
-        self._in_loop(lambda: self._boxes.close(self.name))
+        if not self._closed:
+            self._closed = True
+            self._in_loop(lambda: self._boxes.close(self.name))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

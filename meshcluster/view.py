@@ -159,10 +159,7 @@ class ClusterView(HookPlacing):
 
         def change(new: Callable[[Any], Any]) -> None:
             def describe(driver: Driver, now: float) -> None:
-                old = getattr(driver.node.details, field)
-                value = new(old)
-                if value != old:
-                    driver.node.describe(now, **{field: value})
+                driver.node.describe(now, **{field: new(getattr(driver.node.details, field))})
 
             self._touch(describe)
 

@@ -31,7 +31,7 @@ class Hook:
     @property
     def is_async(self) -> bool:
         """Whether it is an ``async def``."""
-        return _is_async(self.function)
+        return is_async(self.function)
 
     def applies(self, channel: int, protocol: str) -> bool:
         """Whether a message on this channel over this protocol concerns it."""
@@ -121,14 +121,15 @@ class HookRegistry:
             raise ConfigError(f"{point!r} has no channel or protocol to filter by")
         if channel is not None:
             check_channel(channel)
-        if _is_async(function):
+        if is_async(function):
             if known.inline:
                 raise ConfigError(f"{name_of(function)}: {point!r} takes plain functions only")
             if not self._allow_async:
                 raise ConfigError(f"{name_of(function)} is async: that needs an AsyncCluster")
 
 
-def _is_async(function: Any) -> bool:
+def is_async(function: Any) -> bool:
+    """Whether calling it gives a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004
     )

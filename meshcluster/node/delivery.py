@@ -95,17 +95,21 @@ class Delivery:
     def _mixed(
         self, session: Session, link: NodeLink, messages: list[AnyMessage], size: int
     ) -> None:
-        """Runs of events go as one effect each; the whole batch counts as taken with the last."""
+        """Runs of events go as one effect each; the whole batch counts as taken with the last, or
+        with none after it: what ends a batch must not give credit for events before it.
+        """
         events: list[Event] = []
+        held = False
         for message in messages:
             if isinstance(message, Event):
                 events.append(message)
+                held = True
                 continue
             if events:
                 self._events(session, link, events, 0)
                 events = []
             self._others[type(message)](session, link, message)
-        if events:
+        if held:
             self._events(session, link, events, size)
         else:
             self.took(session, size)

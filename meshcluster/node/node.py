@@ -88,9 +88,11 @@ class Node:
         self._joined_at = 0.0
         self._left = False
         self._prober = Prober(self._schedule, random)
-        self.details = Details(
-            1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
-            port, config.heartbeat_seconds, dict(offers or {}), config.observer,
+        self.details = codec.copied(
+            Details(
+                1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
+                port, config.heartbeat_seconds, dict(offers or {}), config.observer,
+            )
         )  # fmt: skip
         self._links = Links(
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
@@ -350,14 +352,16 @@ class Node:
     # --- ourselves ---------------------------------------------------------------------------
 
     def describe(self, now: float, **changes: Any) -> None:
-        """Changes what we say of ourselves (``tags``, ``props``, ``offers``); told in a moment, and
-        before anything that is sent from here on.
+        """Changes what we say of ourselves (``tags``, ``props``, ``offers``), if it is something
+        else; told in a moment, and before anything that is sent from here on.
 
         Raises:
             MessageTooLarge: the details would not fit a hello; nothing was changed.
         """
-        version = self.details.version + 1
-        details = msgspec.structs.replace(self.details, version=version, **changes)
+        same = msgspec.structs.replace(self.details, **changes)
+        if codec.encode_details(same) == codec.encode_details(self.details):
+            return
+        details = codec.copied(msgspec.structs.replace(same, version=same.version + 1))
         self._check_details(details)
         before, self.details = self._own_fingerprint(), details
         self._views.toggle(before ^ self._own_fingerprint())

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import NotJoined
 from ..model import Service
 from ..node.effects import QueryProgress, RequestDone
 from ..node.queries import DONE, Asked, Gathering
@@ -89,8 +90,11 @@ class Asking:
 
         Raises:
             NoServices, EncodeError, HookError: see ``Sender.letter``.
+            NotJoined: the cluster is being left.
         """
         driver = self._driver
+        if not driver.joined:
+            raise NotJoined("the cluster is being left")
         ((channel, form, body, receivers),) = driver.sender.letter(REQUEST, service, mailbox, data)
         ((_, session),) = receivers
         waiter = Waiter(self.next_id(), service, session, timeout, finish)

@@ -350,6 +350,8 @@ class Driver:
         self._waking = False  # first: what is put from here on wakes again
         now = self._loop.time()
         self.node.requests.start(now)
+        if self._left:
+            self.node.close_queries()  # what was asked while we left
         woken = self._woken
         while woken:
             self.node.wake(woken.popleft(), now)

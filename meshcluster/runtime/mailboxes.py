@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..config import check_label, check_plain
 from ..errors import ConfigError, NotJoined
 from ..hooks.chain import name_of
+from ..hooks.registry import is_async
 from ..model import Service
 from ..node.counters import Counters
 from ..node.effects import NoteArrived, RequestArrived
@@ -73,8 +75,9 @@ class Letter:
         return bodies.read(self._form, self._body, wanted)
 
     def reply(self, data: object) -> None:
-        """Answers a request, once, from any thread; further answers and those to what is no request
-        are ignored. What cannot be sent arrives as a ``RemoteError`` that says so.
+        """Answers a request, once, from any thread; further answers, those to what is no request
+        and those after leaving are ignored. What cannot be sent arrives as a ``RemoteError`` that
+        says so.
         """
         self._finish(ANSWERED, data)
 
@@ -85,7 +88,8 @@ class Letter:
     def _finish(self, outcome: int, value: object) -> None:
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer(self._arrived, outcome, value)
+            with suppress(NotJoined):  # its asker has been told that we left
+                answer(self._arrived, outcome, value)
 
     def __repr__(self) -> str:
         kind = "request" if self.is_request else "note"
@@ -113,17 +117,29 @@ class Mailboxes:
         """Adds a mailbox.
 
         Raises:
-            ConfigError: the name is taken, or no short text; an offer that cannot travel.
+            ConfigError: the name is taken, or no short text; a receiver that is no plain function;
+                an offer that cannot travel.
         """
         check_label("mailbox", name)
+        if receive is not None and (not callable(receive) or is_async(receive)):
+            raise ConfigError(f"mailbox {name!r}: receive={receive!r} must be a plain function")
         if name in self._receivers:
             raise ConfigError(f"mailbox {name!r} is open already: close it first")
         if receive is not None:
-            self.set_offer(name, offer)
+            self._set_offer(name, offer)
         self._receivers[name] = receive
 
     def set_offer(self, name: str, offer: object) -> None:
-        """Says something else of a mailbox."""
+        """Says something else of a mailbox.
+
+        Raises:
+            ConfigError: an offer that cannot travel; it has no receiver, so nothing is offered.
+        """
+        if self._receivers.get(name) is None:
+            raise ConfigError(f"mailbox {name!r} has no receiver (any more): it offers nothing")
+        self._set_offer(name, offer)
+
+    def _set_offer(self, name: str, offer: object) -> None:
         check_plain(f"offer of mailbox {name}", offer)
         before = self._offers
         self._offers = {**before, name: offer}
@@ -163,16 +179,10 @@ class Mailboxes:
             logger.log(
                 level, "mailbox %s: %s raised", told.mailbox, name_of(receive), exc_info=True
             )
-            self._contained(letter.fail, error)
+            letter.fail(error)
         else:
-            if letter.is_request and value is not LATER:
-                self._contained(letter.reply, value)
-
-    def _contained(self, finish: Callable[[Any], None], value: object) -> None:
-        try:
-            finish(value)
-        except NotJoined:
-            logger.info("an answer was not sent: the cluster was left meanwhile")
+            if value is not LATER:
+                letter.reply(value)
 
 
 def text_of(error: BaseException) -> str:

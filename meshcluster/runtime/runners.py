@@ -85,36 +85,39 @@ class HookCalls:
     def chain(
         self, point: str, channel: int, protocol: str, service: Service
     ) -> Sequence[Function]:
-        """The functions for a message; none for a channel that we have not joined, or where its
-        sender is too far away.
-        """
-        if channel and not self.admits(channel, service, count=True):
+        """The functions for a question; none, counted, where it is not for us."""
+        if reason := self.drops(channel, service):
+            self.counters.count(reason)
             return ()
         return self.hooks.chain(point, channel, protocol)
 
-    def admits(self, channel: int, service: Service, *, count: bool = False) -> bool:
-        """Whether a message on a channel from this member is for us."""
+    def drops(self, channel: int, service: Service) -> str:
+        """Why a message on a channel from this member is not for us: we have not joined it, or its
+        sender is too far away. Empty when it is.
+        """
+        if channel == 0:
+            return ""
         if channel not in self._channels.numbers:
-            reason = "messages on channels not joined"
-        elif channel in NEAR and not NEAR[channel](service):
-            reason = f"messages on channel {channel} from too far away"
-        else:
-            return True
-        if count:
-            self.counters.count(reason)
-        return False
+            return "messages on channels not joined"
+        if channel in NEAR and not NEAR[channel](service):
+            return f"messages on channel {channel} from too far away"
+        return ""
 
     def run_events(
         self, arrived: EventsArrived, choose: Callable[[Sequence[Function]], Sequence[Function]]
     ) -> None:
         """Calls the chosen ``event`` hooks for each event: the hot loop of receiving."""
         service, protocol = arrived.service, arrived.protocol
-        channel = -1
+        channel, reason = -1, ""
         chain: Sequence[Function] = ()
         for event in arrived.events:
             if event.channel != channel:
                 channel = event.channel
-                chain = choose(self.chain("event", channel, protocol, service))
+                reason = self.drops(channel, service)
+                chain = () if reason else choose(self.hooks.chain("event", channel, protocol))
+            if reason:
+                self.counters.count(reason)
+                continue
             message = Message(service, channel, event.form, event.body, protocol)
             for function in chain:
                 try:
@@ -253,10 +256,11 @@ class LoopRunner:
             self._enqueue(hook.function, partial(self._consume, hook, arrived, done))
 
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
+        calls = self._calls
         try:
             for event in arrived.events:
                 channel, service = event.channel, arrived.service
-                if hook.applies(channel, arrived.protocol) and self._calls.admits(channel, service):
+                if hook.applies(channel, arrived.protocol) and not calls.drops(channel, service):
                     await self._await(hook.function, self._event(arrived, event))
         finally:
             done()

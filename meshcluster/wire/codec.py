@@ -38,6 +38,7 @@ Buffer = bytes | bytearray | memoryview
 _encoder = msgspec.msgpack.Encoder()
 _datagrams = msgspec.msgpack.Decoder(Datagram)
 _link_frames = msgspec.msgpack.Decoder(LinkFrame)
+_details = msgspec.msgpack.Decoder(Details)
 
 encode_frame = _encoder.encode
 """A link frame to bytes."""
@@ -66,6 +67,11 @@ def decode_frame(data: Buffer) -> LinkFrame:
 def encode_details(details: Details) -> bytes:
     """Details to bytes, as they stand inside a hello."""
     return _encoder.encode(details)
+
+
+def copied(details: Details) -> Details:
+    """Details that nobody else holds a part of: what was announced cannot change unnoticed."""
+    return _details.decode(encode_details(details))
 
 
 def encode_datagram(datagram: Datagram) -> bytes:

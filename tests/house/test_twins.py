@@ -7,7 +7,7 @@ import pytest
 
 import meshcluster
 
-PAIRS = [("AsyncCluster", "Cluster"), ("AsyncQuery", "Query")]
+PAIRS = [("AsyncCluster", "Cluster"), ("AsyncMailbox", "Mailbox"), ("AsyncQuery", "Query")]
 
 
 def public_members(cls):

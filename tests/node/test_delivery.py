@@ -9,7 +9,7 @@ from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, carry, connect, introduce
 from meshcluster.wire import body as bodies
 from meshcluster.wire import codec
-from meshcluster.wire.frames import ANSWERED, Ack, Answer, Batch, Event, Events, Question
+from meshcluster.wire.frames import ANSWERED, Ack, Answer, Batch, Event, Events, Note, Question
 from meshcluster.wire.message import Message
 
 
@@ -171,6 +171,16 @@ def test_a_batch_without_events_is_taken_at_once(two: Two) -> None:
     frame = codec.encode_frame(Batch(1, 0, 0, [Question(1, 0, 2, b"?")]))
     two.other.node.frames_received(two.far, [frame], 0.0)
     assert two.session(two.other).taken == len(frame)
+
+
+def test_a_batch_with_events_is_taken_with_the_last_of_them_whatever_ends_it(two: Two) -> None:
+    """Else who mixes questions or notes into its events would have credit without end."""
+    question, note = Question(1, 0, 2, b"?"), Note("box", 0, 2, b"n")
+    frame = codec.encode_frame(Batch(1, 0, 0, [event("a"), question, event("b"), note]))
+    two.other.node.frames_received(two.far, [frame], 0.0)
+    assert two.session(two.other).taken == 0
+    arrived = two.other.take(fx.EventsArrived)
+    assert sum(each.size for each in arrived) == arrived[-1].size == len(frame)
 
 
 def test_a_question_that_a_receive_hook_stops_is_answered_so_at_once(two: Two) -> None:

@@ -170,6 +170,6 @@ def test_a_described_peer_is_a_service_with_what_it_says():
 
 def test_what_it_says_of_itself_is_known_by_its_digest():
     peer = Peer(ADA, 7, HERE, 0.0)
-    peer.describe(details("ada"), digest(details("ada")))
+    peer.describe(details("ada"), Snapshots().digest(peer, details("ada")))
     assert peer.digest == digest(details("ada"))
     assert peer.endpoints == (TCP,)

@@ -10,14 +10,16 @@ from hypothesis import strategies as some
 from meshcluster.config import Limits
 from meshcluster.errors import MessageTooLarge, NotJoined
 from meshcluster.node import effects as fx
+from meshcluster.node import views
 from meshcluster.node.queries import Gathering
-from meshcluster.testing import Bench, connect, introduce
+from meshcluster.testing import Bench, carry, connect, introduce
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
     Beacon,
     Datagram,
     Details,
     Entry,
+    Event,
     Leave,
     LinkFrame,
     Probe,
@@ -131,7 +133,6 @@ def test_messages_to_a_member_that_is_lost_are_counted() -> None:
     introduce(one, other)
     (peer,) = list(one.node.peers)
     session = peer.session("", one.node.config.limits)
-    from meshcluster.wire.frames import Event
 
     for _ in range(3):
         session.put(Event(0, 1, b"x"))
@@ -139,6 +140,62 @@ def test_messages_to_a_member_that_is_lost_are_counted() -> None:
     session.put(Event(0, 1, b"late"))
     one.node.wake(session, 1.0)
     assert one.dropped["messages to a lost member"] == 4
+
+
+# --- what we say of ourselves ---
+
+
+def version_of(bench: Bench) -> int:
+    return bench.node.details.version
+
+
+def test_changes_are_told_together_a_moment_after_the_first() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    near, far = connect(one, other)
+    one.node.take_effects()
+    for number in range(10):
+        one.node.describe(1.0, tags=(f"{number}",))
+        one.node.describe(1.0, props={"n": number})
+    assert one.datagrams() == []
+    one.node.advance(1.001)
+    carry(one, near, other, far)
+    (changed,) = other.take(fx.ServiceChanged)
+    assert (changed.service.tags, changed.service.props) == (("9",), {"n": 9})
+    assert [type(d) for d in one.datagrams()] == [Beacon]
+
+
+def test_who_is_sent_something_hears_of_a_change_before_it() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    near, far = connect(one, other)
+    other.node.take_effects()
+    (peer,) = list(one.node.peers)
+    one.node.describe(1.0, tags=("new",))
+    peer.session("", one.node.config.limits).put(Event(0, 2, b"x"))
+    carry(one, near, other, far)
+    kinds = [type(effect) for effect in other.node.take_effects()]
+    assert kinds == [fx.ServiceChanged, fx.EventsArrived]
+
+
+def test_a_description_that_says_nothing_new_is_not_told() -> None:
+    one = Bench(1, tags=("web",), props={"a": 1})
+    version = version_of(one)
+    one.node.describe(1.0, tags=("web",))
+    one.node.describe(1.0, props={"a": 1})
+    assert version_of(one) == version
+    one.node.describe(1.0, props={"a": True})  # equal, and another value
+    assert version_of(one) == version + 1
+
+
+def test_what_was_said_does_not_change_with_what_it_was_made_of() -> None:
+    props: dict[str, Any] = {"a": [1]}
+    one = Bench(1, props=props)
+    props["a"].append(2)
+    assert one.node.details.props == {"a": [1]}
+    one.node.describe(1.0, props=props)
+    props["a"].append(3)
+    assert one.node.details.props == {"a": [1, 2]}
 
 
 # --- hostile peers: frames that are well-formed, and nothing else ---
@@ -162,6 +219,15 @@ described = some.builds(
     port=some.integers(0, 65535),
     heartbeat_seconds=some.sampled_from([0.001, 1.0, 999_999.0]),
     props=some.just({}),
+    offers=some.just({}) | some.just({"box": 1}),
+    observer=some.booleans(),
+)
+told = some.builds(
+    Entry,
+    id=KNOWN["id"],
+    boot=KNOWN["boot"],
+    address=some.sampled_from(["10.0.0.2", "10.0.0.9", "127.0.0.1", "::1", "localhost", ""]),
+    details=described,
 )
 
 
@@ -173,10 +239,10 @@ def any_of(kind: Any) -> Any:
             fields[name] = KNOWN[name]
         elif hint is int:
             fields[name] = SMALL
+        elif hint == list[Entry]:
+            fields[name] = some.lists(told, max_size=3)
         elif hint == Details | None:
             fields[name] = some.none() | described
-        elif hint == list[Entry]:
-            fields[name] = some.lists(some.deferred(lambda: any_of(Entry)), max_size=3)
         else:
             fields[name] = described if hint is Details else some.from_type(hint)
     return some.builds(kind, **fields)
@@ -256,9 +322,11 @@ class Besieged:
 
 @pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told
 @settings(max_examples=200)
-@given(some.lists(happenings, min_size=8, max_size=25))
-def test_no_well_formed_frame_breaks_a_node(story: list[Any]) -> None:
-    besieged = Besieged()
-    for happening in story:
-        besieged.happen(*happening)
+@given(some.sampled_from([1, views.DIRECT_PROOFS]), some.lists(happenings, min_size=8, max_size=25))
+def test_no_well_formed_frame_breaks_a_node(direct: int, story: list[Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(views, "DIRECT_PROOFS", direct)  # with 1, its mesh is a large one
+        besieged = Besieged()
+        for happening in story:
+            besieged.happen(*happening)
     assert len(besieged.bench.known) <= 3

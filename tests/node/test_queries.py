@@ -355,7 +355,7 @@ class Story:
         if peer.service is not None:
             service, peer.service = peer.service, None
             self.asker.queries.member_gone(service, reason)
-            peer.service = service  # and is back at once
+            peer.service = Snapshots().service(peer, lan=False)  # and is back at once
 
     def time_passes(self, seconds):
         self.now += seconds

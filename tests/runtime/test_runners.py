@@ -10,7 +10,14 @@ import pytest
 
 import meshcluster
 from meshcluster import PASS, AsyncCluster, ConfigError, NoResponder, RemoteError
+from meshcluster.channels import Channels
 from meshcluster.config import ClusterConfig, Limits
+from meshcluster.hooks import HookRegistry
+from meshcluster.model import Identity, Service
+from meshcluster.node.counters import Counters
+from meshcluster.node.effects import EventsArrived, QuestionArrived
+from meshcluster.runtime.runners import HookCalls
+from meshcluster.wire.frames import ANSWERED, NO_RESPONDER, Event, Question
 
 
 @pytest.fixture
@@ -115,7 +122,7 @@ async def test_async_responders_answer_at_the_same_time(pair):
     assert answers == [["a"], ["b"]]
 
 
-async def test_channels_not_joined_reach_no_hook_and_are_counted_once(pair):
+async def test_channels_not_joined_reach_no_hook_and_each_message_is_counted_once(pair):
     one, other = pair
     heard = asyncio.Queue()
 
@@ -124,10 +131,38 @@ async def test_channels_not_joined_reach_no_hook_and_are_counted_once(pair):
         heard.put_nowait(message.data)
 
     other.hook("event")(lambda message: heard.put_nowait(message.data))
-    await one.send("unheard", resolve="other", channel=77)
+    for number in range(30):
+        await one.send(number, resolve="other", channel=77)
     await one.send("heard", resolve="other")
     assert [await soon(heard.get()) for _ in range(2)] == ["heard", "heard"]
-    assert other.dropped["messages on channels not joined"] == 1
+    assert other.dropped["messages on channels not joined"] == 30
+
+
+NEAR_AND_FAR = [
+    (0, {}, ""),
+    (7, {}, "messages on channels not joined"),
+    (1, {"local": True}, ""),
+    (1, {"lan": True}, "messages on channel 1 from too far away"),
+    (1, {}, "messages on channel 1 from too far away"),
+    (2, {"local": True}, ""),
+    (2, {"lan": True}, ""),
+    (2, {}, "messages on channel 2 from too far away"),
+]
+
+
+@pytest.mark.parametrize(("channel", "how", "reason"), NEAR_AND_FAR)
+def test_channel_1_takes_from_this_host_only_and_2_from_this_lan(channel, how, reason):
+    hooks, counters, took, answers = HookRegistry(allow_async=False), Counters(), [], []
+    hooks.add("event", lambda message: took.append(message.body))
+    hooks.add("query", lambda message: "answer")
+    calls = HookCalls(hooks, Channels(), counters, lambda *answer: answers.append(answer[1:]))
+    ada = Service(Identity(bytes(16), 1, "ada", "h"), **how)
+    events = [Event(channel, 2, b"x"), Event(channel, 2, b"y"), Event(0, 2, b"z")]
+    calls.run_events(EventsArrived(None, ada, "tcp", events, 9), lambda chain: chain)
+    calls.run_question(QuestionArrived(None, ada, "tcp", Question(1, channel, 2, b"?")))
+    assert took == ([b"z"] if reason else [b"x", b"y", b"z"])
+    assert answers == [(NO_RESPONDER, None) if reason else (ANSWERED, "answer")]
+    assert counters.as_dict() == ({reason: 3} if reason else {})
 
 
 async def test_leaving_from_an_async_hook_leaves_no_task(pair):

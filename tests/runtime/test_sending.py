@@ -17,6 +17,9 @@ from meshcluster import (
     NoServices,
 )
 from meshcluster.config import ClusterConfig, Limits
+from meshcluster.node.snapshots import Snapshots
+from meshcluster.runtime.sending import Sender
+from meshcluster.testing import Bench, introduce
 
 
 @pytest.fixture
@@ -68,6 +71,47 @@ async def test_the_ways_to_name_receivers_add_up_and_each_gets_it_once(join):
     await sender.broadcast("end")
     texts = [(await soon(heard.get())).data for _ in range(5)]
     assert sorted(texts) == ["end", "end", "end", "x", "x"]
+
+
+@pytest.fixture
+def near_and_far():
+    """A sender that knows a member on this host, one on this LAN and one farther away."""
+    bench = Bench(1)
+    for number, name in ((2, "host"), (3, "lan"), (4, "far")):
+        introduce(bench, Bench(number, name=name))
+        bench.node.take_effects()
+        peer = list(bench.node.peers)[-1]
+        peer.local = name == "host"
+        peer.service = Snapshots().service(peer, lan=name == "lan")
+    sender = Sender(bench.node, bench.node.config, bench.hooks)
+    sender.refresh()
+    return sender
+
+
+def names_of(parts):
+    return [service.name for _, _, _, receivers in parts for service, _ in receivers]
+
+
+@pytest.mark.parametrize(
+    ("channel", "names"),
+    [(0, ["host", "lan", "far"]), (1, ["host"]), (2, ["host", "lan"]), (7, ["host", "lan", "far"])],
+)
+def test_channel_1_reaches_this_host_only_and_2_this_lan_whoever_is_named(
+    near_and_far, channel, names
+):
+    sender = near_and_far
+    assert names_of(sender.event_to_all("x", channel)) == names
+    assert names_of(sender.event("x", (), None, None, channel, None)) == names
+    assert names_of(sender.event("x", None, None, sender.services, channel, None)) == names
+    asked = sender.questions(1, 2, b"?", None, None, None, channel, None)
+    assert [service.name for _, service, _ in asked] == names
+
+
+@pytest.mark.parametrize(("channel", "where"), [(1, "on this host"), (2, "on this LAN")])
+def test_who_is_too_far_away_for_a_channel_is_nobody(near_and_far, channel, where):
+    sender = near_and_far
+    with pytest.raises(NoServices, match=f"{where} .channel {channel}."):
+        sender.event("x", "far", None, None, channel, None)
 
 
 @pytest.mark.parametrize("kind", [list, tuple, iter])

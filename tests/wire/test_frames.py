@@ -105,7 +105,7 @@ VALUES = {
     "dict[str, object]": props,
     "Details": some.deferred(lambda: any_of(Details)),
     "Details | None": some.none() | some.deferred(lambda: any_of(Details)),
-    "list[Entry]": some.lists(some.deferred(lambda: any_of(Entry)), max_size=3),
+    "list[Entry]": some.lists(some.deferred(lambda: any_of(Entry)), max_size=2),
     "list[Event]": some.lists(some.deferred(lambda: any_of(Event)), max_size=3),
     "list[AnyMessage]": some.lists(
         some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
@@ -118,7 +118,7 @@ SPECIAL = {
     (Details, "name"): labels,
     (Details, "host"): labels,
     (Details, "port"): some.integers(1, 65535),
-    (Details, "offers"): some.dictionaries(labels, some.none() | numbers, max_size=3),
+    (Details, "offers"): some.dictionaries(labels, numbers, max_size=2),
     (Entry, "address"): some.ip_addresses().map(str),
     **{(kind, "id"): some.binary(min_size=16, max_size=16) for kind in [*DATAGRAMS, Hello, Entry]},
 }
