@@ -136,7 +136,8 @@ class AsyncCluster(ClusterView):
         """
         self._check_own()
         config = partial(
-            ClusterConfig, cluster=cluster, name=name or host.default_name(self._id),
+            ClusterConfig, cluster=cluster,
+            name=host.default_name(self._id) if name is None else name,
             tags=distinct("tags", tags), ttl=ttl, address=address,
             port=host.beacon_port(port),
             channels=tuple(channels) if isinstance(channels, Iterable) else channels,

@@ -117,6 +117,7 @@ class ClusterConfig:
             check_words("protocols", self.protocols)
             _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
         check_props(self.props)
+        _check(isinstance(self.observer, bool), "observer", self.observer, "True or False")
 
     @property
     def all_channels(self) -> frozenset[int]:

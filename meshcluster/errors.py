@@ -21,7 +21,7 @@ did wrong and what the network did are told apart.
     └─ QueryError
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
        ├─ RemoteError                   the responder of ``service`` raised
-       ├─ NoResponder                   the member has no query hook that answers
+       ├─ NoResponder                   nothing there answers
        └─ ServiceLost                   the member left or died before it answered
 """
 
@@ -156,7 +156,7 @@ class NoResponder(QueryError):
     """The member ``service`` has no query hook, or none that answers this question."""
 
     def __init__(self, service: Service) -> None:
-        super().__init__(f"{service.name} has no query hook that answers")
+        super().__init__(f"{service.name} has no query hook or mailbox that answers")
         self.service = service
 
 

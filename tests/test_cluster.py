@@ -404,7 +404,7 @@ async def test_a_send_to_nobody_says_what_was_asked_for(pair):
 
 
 async def all_acknowledged(cluster):
-    while cluster.undelivered:
+    while cluster.undelivered:  # noqa: ASYNC110 - nothing tells of an acknowledgement
         await asyncio.sleep(0)
 
 

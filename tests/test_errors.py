@@ -81,7 +81,7 @@ def test_a_timed_out_query_keeps_what_arrived():
     ("error", "text"),
     [
         (RemoteError(ADA, "KeyError", "'x'"), "ada raised KeyError: 'x'"),
-        (NoResponder(ADA), "ada has no query hook that answers"),
+        (NoResponder(ADA), "ada has no query hook or mailbox that answers"),
         (ServiceLost(ADA, "left"), "ada left"),
     ],
 )

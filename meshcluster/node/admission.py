@@ -9,7 +9,7 @@ from ..config import ClusterConfig
 from ..errors import HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
-from ..model import Service
+from ..model import Service, ip_of
 from ..wire.frames import Details
 from .counters import Counters
 from .effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
@@ -68,7 +68,7 @@ class Admission:
                 return
         fingerprint = peer.fingerprint if service is not None else 0
         peer.describe(details, digest)
-        made = self._snapshots.service(peer, lan=self._discovery.on_lan(peer.address[0]))
+        made = self._snapshots.service(peer, lan=self._discovery.on_lan(ip_of(peer.address)))
         if not self._accepts(made):
             peer.refused = digest
             if service is not None:
@@ -91,6 +91,13 @@ class Admission:
         self._views.toggle(fingerprint ^ peer.fingerprint)
         if peer.proven:
             self._views.vouch_for(peer, now)
+
+    def judge_again(self, now: float) -> None:
+        """A ``service.validate`` hook was placed: it judges those who are known already."""
+        for peer in tuple(self._peers.linkable()):
+            if peer.service is not None and not self._accepts(peer.service):
+                peer.refused = peer.digest
+                self.lose(peer, "was refused by a hook", now)
 
     def forget_later(self, peer: Peer, now: float) -> None:
         """A candidate that does not become a member is forgotten in time."""
@@ -120,7 +127,7 @@ class Admission:
         """A peer answered: those who share its name are members of their own."""
         for other in self._twins.pop(peer.key, ()):
             if other.service is None and other.details is not None:
-                lan = self._discovery.on_lan(other.address[0])
+                lan = self._discovery.on_lan(ip_of(other.address))
                 self._admit(other, self._snapshots.service(other, lan=lan), now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:

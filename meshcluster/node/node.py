@@ -349,6 +349,10 @@ class Node:
         if session.backlog or session.broken:
             self._links.redial_later(session, now)
 
+    def judge_again(self, now: float) -> None:
+        """A ``service.validate`` hook was placed: it judges those who are known already."""
+        self._admission.judge_again(now)
+
     # --- ourselves ---------------------------------------------------------------------------
 
     def describe(self, now: float, **changes: Any) -> None:

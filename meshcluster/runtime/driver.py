@@ -17,7 +17,7 @@ from ..announcers import Announcer
 from ..channels import Channels
 from ..config import ClusterConfig, Limits
 from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
-from ..hooks import HookRegistry
+from ..hooks import Hook, HookRegistry
 from ..model import Address, Service, Standing
 from ..node import effects as fx
 from ..node.links import NodeLink
@@ -95,7 +95,7 @@ class Driver:
         self._performers = self._effect_performers()
         settle = config.limits.settle_seconds
         self._settling = self._loop.call_later(settle, self._settled)
-        hooks.added = self._observers.hook_added
+        hooks.added = self._hook_added
 
     def _effect_performers(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -283,7 +283,8 @@ class Driver:
             return None
         if type(services) is not tuple or len(services) != 1 or self._hooks.send_hooks or channel:
             return None
-        session = sender.common.get(services[0].key)
+        service = services[0]
+        session = sender.common.get(service.key) if type(service) is Service else None
         if session is None or len(session.waiting) >= self._limit or session.stalled:
             return None
         form, body = (BYTES, data) if type(data) is bytes else encode(data)
@@ -421,6 +422,12 @@ class Driver:
         if self.full:
             self.full = False
             self.room()
+
+    def _hook_added(self, hook: Hook) -> None:
+        if hook.point == "service.validate":
+            self.node.judge_again(self._loop.time())
+            self.step()
+        self._observers.hook_added(hook)
 
     def _settled(self) -> None:
         self._observers.release_events()

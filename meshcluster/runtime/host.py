@@ -44,7 +44,7 @@ def runtime_dir() -> Path:
         if found.st_uid != os.getuid():
             raise ConfigError(_advice(path, f"belongs to user {found.st_uid}"))
         if found.st_mode & 0o077:
-            raise ConfigError(_advice(path, "can be entered by others (needs mode 0700)"))
+            raise ConfigError(f"runtime directory {path} is open to others: chmod 700 {path}")
     return path
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
 from ..config import ClusterConfig, check_channel, check_words
-from ..errors import Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
+from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import GONE, Service, Standing
@@ -189,7 +189,7 @@ class Sender:
         self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None,
         channel: int, protocols: Sequence[str] | None,
     ) -> Receivers:  # fmt: skip
-        named = None if services is None else tuple(services)
+        named = None if services is None else _services(services)
         chosen = self.select(resolve, resolver, named)
         if channel in NEAR:
             chosen = tuple(service for service in chosen if NEAR[channel](service))
@@ -231,7 +231,7 @@ class Sender:
         Raises:
             NoServices, EncodeError, HookError: see each step.
         """
-        receivers = self.sessions((service,), None, (service,))
+        receivers = self.sessions(_services((service,)), None, (service,))
         form, body = self.encode(data, 0)
         return self.prepare(kind, form, body, 0, receivers, mailbox)
 
@@ -314,3 +314,13 @@ class Sender:
         return Congested(
             f"{names} did not take what waits for it for {seconds:g} s; nothing was sent"
         )
+
+
+def _services(services: Iterable[Service]) -> tuple[Service, ...]:
+    """Refuses what are no services; words are for ``resolve=``."""
+    chosen = tuple(services) if isinstance(services, Iterable) else (services,)
+    if isinstance(services, str | Service) or not all(isinstance(s, Service) for s in chosen):
+        raise ConfigError(
+            f"services={services!r:.80}: a sequence of services; resolve= takes words"
+        )
+    return chosen

@@ -314,7 +314,9 @@ class Cluster(ClusterView):
         """
         driver = self._driver
         gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
-        made = Query(gathering, self._cancel_query, on_event, self._call_back)
+        made = Query(
+            gathering, self._cancel_query, on_event, self._call_back, self._loop.check_outside
+        )
         asked, again = self._cluster._questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )

@@ -124,8 +124,8 @@ class Portal:
         """Refuses the loop's own thread, where a blocking call would wait for itself."""
         if self.inside:
             raise ClusterError(
-                "a blocking call from an interceptor or a service.validate hook would wait for "
-                "itself: make it from an event, query or service hook"
+                "a blocking call from an interceptor, a service.validate hook or a mailbox's "
+                "receiver would wait for itself: make it from an event, query or service hook"
             )
 
     def run(self, function: Callable[[], T]) -> T:

@@ -20,12 +20,13 @@ class Query(QueryView):
 
     def __init__(
         self, gathering: Gathering, cancel: Callable[[Gathering], None],
-        on_event: OnEvent | None, later: Later,
+        on_event: OnEvent | None, later: Later, check_outside: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(gathering)
         self._cancel = cancel
         self._on_event = on_event
         self._later = later
+        self._check_outside = check_outside
         self._changed = Bell()
 
     def progress(self, name: str, service: Service | None) -> None:
@@ -57,6 +58,7 @@ class Query(QueryView):
             NoServices: nobody matched.
             TimeoutError: ``timeout`` seconds passed first; the query goes on.
         """
+        self._check_outside()
         if not self._changed.wait_for(lambda: self.done, timeout):
             waiting = len(self._gathering.waiting)
             raise TimeoutError(f"{waiting} have not answered after {timeout:g} s")
@@ -64,6 +66,7 @@ class Query(QueryView):
         return self.results
 
     def __iter__(self) -> Iterator[tuple[Service, Any]]:
+        self._check_outside()
         order = self._gathering.order
         seen = 0
         while True:

@@ -294,7 +294,7 @@ def connect_again(two):
 
 def test_a_member_that_dies_ends_what_it_was_asked(two):
     two.request()
-    two.one.node.lose(two.session(two.one).peer, "its process is gone", 1.0)
+    two.one.node._admission.lose(two.session(two.one).peer, "its process is gone", 1.0)
     assert two.done() == [(1, None, ServiceLost)]
 
 
