@@ -126,9 +126,12 @@ class Views:
         self.toggle(peer.fingerprint)
         self._vouching.pop(peer.key, None)
         self._vouched_for.pop(peer.key, None)
-        self._lost[peer.key] = now + max(LOST_SECONDS, 3 * self.known / BEACONS_A_SECOND)
-        while len(self._lost) > self._limits.candidates:
-            self._lost.popitem(last=False)
+        if not self.large:
+            return  # nobody's word is taken anyway
+        lost = self._lost
+        lost[peer.key] = now + max(LOST_SECONDS, 3 * self.known / BEACONS_A_SECOND)
+        while len(lost) > self._limits.candidates or next(iter(lost.values())) <= now:
+            lost.popitem(last=False)
 
     def asks(self, known: int) -> bool:
         """Whether we ask a stranger from a mesh of ``known``: in a large one a few do."""
