@@ -189,7 +189,9 @@ class Discovery:
         peer = self._peers.member(key)
         if peer is None or peer.details is None:
             return
-        interval = self._views.interval(max(peer.details.heartbeat_seconds, 0.01))
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        heartbeat = self._config if peer.told else peer.details
+        interval = self._views.interval(max(heartbeat.heartbeat_seconds, 0.01))
         expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
         if now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
@@ -255,7 +257,10 @@ class Discovery:
     def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
         peer = self._peers.get(member_key(datagram.id, datagram.boot))
         if isinstance(datagram, Vouch):
-            self._views.heard_vouch(datagram, peer, now)
+            if peer is None or peer.service is None or not self._speaks_from(peer, source):
+                self._counters.count("datagrams: words of strangers")
+            else:
+                self._views.heard_vouch(datagram, peer, now)
             return
         if isinstance(datagram, Solicit | Probe) and datagram.observer:
             if isinstance(datagram, Probe) or self._views.asks(0):
@@ -284,6 +289,7 @@ class Discovery:
         else:
             peer.heard_at = now
             if beacon.digest == peer.digest:
+                peer.told = False
                 self._views.heard_view(peer, beacon.known, beacon.view, now)
             elif self._views.asks(beacon.known):
                 self.probe(peer, now, want=True)
@@ -334,8 +340,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.answered_from(source)
-        peer.local = peer.local or self.is_own(source[0])
+        peer.answered_from(source, local=self.is_own(source[0]))
         if reply.challenge:
             self._acknowledge(reply.challenge, source)
         if reply.details is not None:
@@ -356,7 +361,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.answered_from(source)
+        peer.answered_from(source, local=self.is_own(source[0]))
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:
@@ -365,10 +370,14 @@ class Discovery:
         self._views.look_soon(peer, ack.known, now)
 
     def _heard_leave(self, peer: Peer, leave: Leave, source: Address, now: float) -> None:
-        if peer.service is not None and source not in (peer.address, unix_address(peer.id)):
+        if peer.service is not None and not self._speaks_from(peer, source):
             self._counters.count("datagrams: goodbyes from another address")
         else:
             self._gone(peer, "left", now)
+
+    def _speaks_from(self, peer: Peer, source: Address) -> bool:
+        """Whether a member sends its datagrams from there."""
+        return source in (peer.address, unix_address(peer.id))
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.
@@ -388,7 +397,7 @@ class Discovery:
 
     def on_lan(self, address: str) -> bool:
         """Whether an address lies in a network that one of our interfaces is in."""
-        if not self._own_networks:
+        if not self._own_networks or _is_loopback(address):
             return _is_loopback(address)
         ip = ipaddress.ip_address(address)
         return any(ip in network for network in self._own_networks)

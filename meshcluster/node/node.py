@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
-from ..model import LOOPBACK, Address, Endpoint, Identity, Service, is_unix, unix_address
+from ..model import LOOPBACK, Address, Endpoint, Identity, Service, ip_of, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -109,9 +109,10 @@ class Node:
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
             random=random, schedule=self._schedule, effects=self._effects,
-            vouched=self._proved, forget=self._forget_later,
+            vouched=self._vouched, forget=self._forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             tellable=lambda address, local: self._discovery.tellable(address, local),
+            is_own=lambda address: self._discovery.is_own(address),
         )  # fmt: skip
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
@@ -235,6 +236,8 @@ class Node:
         elif isinstance(frame, Goodbye):
             self.lose(session.peer, "left", now)
         elif isinstance(frame, Describe):
+            if len(data) > self.config.limits.hello_bytes:
+                raise DecodeError("oversized details")
             self._proved(session.peer, frame.details, now)
         elif isinstance(frame, ViewRequest):
             self._views.requested(frame, session, now)
@@ -277,20 +280,35 @@ class Node:
 
     # --- members -----------------------------------------------------------------------------
 
-    def _proved(self, peer: Peer, details: Details, now: float) -> None:
-        """A peer proved to be there, or was vouched for, and these are its details."""
+    def _vouched(self, peer: Peer, details: Details, now: float) -> None:
+        """Another member says this of a peer."""
+        self._proved(peer, details, now, told=True)
+
+    def _proved(self, peer: Peer, details: Details, now: float, *, told: bool = False) -> None:
+        """A peer proved to be there, or was ``told`` of, and these are its details. What it says
+        itself stands over what others say of it.
+        """
         known, service = peer.details, peer.service
         digest = self._snapshots.digest(peer, details)
         if service is not None and known is not None:
-            if details.version < known.version or _other_member(known, details):
+            other = _other_member(known, details)
+            if (told or not peer.told) and (details.version < known.version or other):
                 return
             if digest == peer.digest and service.local == peer.local:
+                peer.told = peer.told and told
+                if service.address == ip_of(peer.address):
+                    return
+            elif details.observer and other:
+                self.lose(peer, "is an observer", now)
                 return
+            elif other:
+                self.peers.rename(peer, details)
         fingerprint = peer.fingerprint if service is not None else 0
         peer.describe(details, digest)
+        peer.told = told
         made = self._snapshots.service(peer, lan=self._discovery.on_lan(peer.address[0]))
         if not self._accepts(made):
-            peer.refused = digest
+            peer.refused = None if told else digest
             if service is not None:
                 if not peer.observer:
                     self._views.toggle(fingerprint ^ peer.fingerprint)
@@ -309,7 +327,7 @@ class Node:
         self._effects.append(ServiceChanged(service))
         self.changes += 1
         self._views.toggle(fingerprint ^ peer.fingerprint)
-        if peer.proven:
+        if peer.proven and not peer.told:
             self._views.vouch_for(peer, now)
 
     def _forget_later(self, peer: Peer, now: float) -> None:
@@ -407,8 +425,7 @@ class Node:
             return BUSY
         if peer.service is None and link.dial is None and not is_unix(peer.address):
             peer.address = address
-        peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
-        peer.proven = True
+        peer.proved_local(link.local or self._discovery.is_own(link.remote))
         self._proved(peer, hello.details, now)
         if peer.service is not None:
             return peer
