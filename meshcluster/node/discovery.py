@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from math import inf
 from random import Random
 from typing import Any
 
@@ -60,6 +61,12 @@ EXPIRE_INTERVALS = 3.0
 DISCOVER_SECONDS = 5.0
 """Between two ``discover``, so that nobody floods the mesh."""
 
+SOLICITED_SECONDS = 3.0
+"""How long a solicitation may be answered: everybody heard its number."""
+
+BEACON_GAP_SECONDS = 0.05
+"""Between two beacons, however often we change what we say of ourselves."""
+
 BEACON_KEY = ("beacon", None)
 DESCRIBE_KEY = ("describe", None)
 DESCRIBE_SECONDS = 0.001
@@ -97,8 +104,10 @@ class Discovery:
         self._alive = alive
         self._gone = gone
         self._beacons_sent = 0
+        self._beaconed_at = -inf
         self._solicited = 0
-        """The number that answers our last solicitation; 0: there was none."""
+        """The number that answers our last solicitation."""
+        self._solicited_until = -inf
         self._discover_at = 0.0
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
@@ -118,10 +127,11 @@ class Discovery:
         if self._config.observer:
             if self._beacons_sent >= len(JOIN_BURST_SECONDS):
                 return
-            self._solicit()
+            self._solicit(now)
         else:
             self._announce(self._beacon_of(self._details()))
         self._beacons_sent += 1
+        self._beaconed_at = now
         self._schedule.set(BEACON_KEY, now + self._beacon_wait())
 
     def _beacon_wait(self) -> float:
@@ -136,12 +146,18 @@ class Discovery:
         if now < self._discover_at:
             return False
         self._discover_at = now + DISCOVER_SECONDS
-        self._solicit()
+        self._solicit(now)
         return True
 
-    def _solicit(self) -> None:
+    def beacon_soon(self, now: float) -> None:
+        """Announces us now, or a moment later if we did so just before."""
+        self._schedule.set(BEACON_KEY, max(now, self._beaconed_at + BEACON_GAP_SECONDS))
+
+    def _solicit(self, now: float) -> None:
         me, details = self._identity, self._details()
-        self._solicited = self._solicited or self._random.getrandbits(63) | 1
+        if now >= self._solicited_until:
+            self._solicited = self._random.getrandbits(63) | 1
+        self._solicited_until = now + SOLICITED_SECONDS
         self._announce(
             Solicit(
                 self._config.cluster, me.id, me.boot, self._solicited, details.version,
@@ -335,7 +351,7 @@ class Discovery:
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         probing = self._prober.answered(peer, reply.nonce)
-        solicited = probing is None and self._solicited != 0 and reply.nonce == self._solicited
+        solicited = now < self._solicited_until and reply.nonce == self._solicited
         if probing is None and not solicited:
             self._counters.count("datagrams: replies nobody asked for")
             return

@@ -40,7 +40,7 @@ from ..wire.frames import (
 )  # fmt: skip
 from .counters import Counters
 from .delivery import Delivery
-from .discovery import BEACON_KEY, DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
+from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
 from .effects import (
     Effect,
     Report,
@@ -484,7 +484,7 @@ class Node:
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.tell_details(session)
-        self._schedule.set(BEACON_KEY, now)
+        self._discovery.beacon_soon(now)
 
     def _own_fingerprint(self) -> int:
         me = Peer(self.identity.id, self.identity.boot, ("", 0), 0.0)
@@ -500,7 +500,7 @@ class Node:
 
     def heartbeat(self, now: float) -> None:
         """Announces us now instead of at the next time."""
-        self._schedule.set(BEACON_KEY, now)
+        self._discovery.beacon_soon(now)
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""
