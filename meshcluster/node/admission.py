@@ -57,20 +57,35 @@ class Admission:
         """Sets those two, which are made with this one's methods."""
         self._views, self._discovery = views, discovery
 
-    def proved(self, peer: Peer, details: Details, now: float) -> None:
-        """A peer proved to be there, or was vouched for, and these are its details."""
+    def vouched(self, peer: Peer, details: Details, now: float) -> None:
+        """Another member says this of a peer."""
+        self.proved(peer, details, now, told=True)
+
+    def proved(self, peer: Peer, details: Details, now: float, *, told: bool = False) -> None:
+        """A peer proved to be there, or was ``told`` of, and these are its details. What it says
+        itself stands over what others say of it.
+        """
         known, service = peer.details, peer.service
         digest = self._snapshots.digest(peer, details)
         if service is not None and known is not None:
-            if details.version < known.version or _other_member(known, details):
+            other = _other_member(known, details)
+            if (told or not peer.told) and (details.version < known.version or other):
                 return
             if digest == peer.digest and service.local == peer.local:
+                peer.told = peer.told and told
+                if service.address == ip_of(peer.address):
+                    return
+            elif details.observer and other:
+                self.lose(peer, "is an observer", now)
                 return
+            elif other:
+                self._peers.rename(peer, details)
         fingerprint = peer.fingerprint if service is not None else 0
         peer.describe(details, digest)
+        peer.told = told
         made = self._snapshots.service(peer, lan=self._discovery.on_lan(ip_of(peer.address)))
         if not self._accepts(made):
-            peer.refused = digest
+            peer.refused = None if told else digest
             if service is not None:
                 if not peer.observer:
                     self._views.toggle(fingerprint ^ peer.fingerprint)
@@ -89,7 +104,7 @@ class Admission:
         self._effects.append(ServiceChanged(service))
         self.changes += 1
         self._views.toggle(fingerprint ^ peer.fingerprint)
-        if peer.proven:
+        if peer.proven and not peer.told:
             self._views.vouch_for(peer, now)
 
     def judge_again(self, now: float) -> None:

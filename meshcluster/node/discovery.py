@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from math import inf
 from random import Random
 from typing import Any
 
@@ -60,6 +61,12 @@ EXPIRE_INTERVALS = 3.0
 DISCOVER_SECONDS = 5.0
 """Between two ``discover``, so that nobody floods the mesh."""
 
+SOLICITED_SECONDS = 3.0
+"""How long a solicitation may be answered: everybody heard its number."""
+
+BEACON_GAP_SECONDS = 0.05
+"""Between two beacons, however often we change what we say of ourselves."""
+
 BEACON_KEY = ("beacon", None)
 DESCRIBE_KEY = ("describe", None)
 DESCRIBE_SECONDS = 0.001
@@ -101,8 +108,10 @@ class Discovery:
         self._alive = alive
         self._gone = gone
         self._beacons_sent = 0
+        self._beaconed_at = -inf
         self._solicited = 0
-        """The number that answers our last solicitation; 0: there was none."""
+        """The number that answers our last solicitation."""
+        self._solicited_until = -inf
         self._discover_at = 0.0
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
@@ -122,10 +131,11 @@ class Discovery:
         if self._config.observer:
             if self._beacons_sent >= len(JOIN_BURST_SECONDS):
                 return
-            self._solicit()
+            self._solicit(now)
         else:
             self._announce(self._beacon_of(self._details()))
         self._beacons_sent += 1
+        self._beaconed_at = now
         self._schedule.set(BEACON_KEY, now + self._beacon_wait())
 
     def _beacon_wait(self) -> float:
@@ -140,12 +150,18 @@ class Discovery:
         if now < self._discover_at:
             return False
         self._discover_at = now + DISCOVER_SECONDS
-        self._solicit()
+        self._solicit(now)
         return True
 
-    def _solicit(self) -> None:
+    def beacon_soon(self, now: float) -> None:
+        """Announces us now, or a moment later if we did so just before."""
+        self._schedule.set(BEACON_KEY, max(now, self._beaconed_at + BEACON_GAP_SECONDS))
+
+    def _solicit(self, now: float) -> None:
         me, details = self._identity, self._details()
-        self._solicited = self._solicited or self._random.getrandbits(63) | 1
+        if now >= self._solicited_until:
+            self._solicited = self._random.getrandbits(63) | 1
+        self._solicited_until = now + SOLICITED_SECONDS
         self._announce(
             Solicit(
                 self._config.cluster, me.id, me.boot, self._solicited, details.version,
@@ -193,7 +209,9 @@ class Discovery:
         peer = self._peers.member(key)
         if peer is None or peer.details is None:
             return
-        interval = self._views.interval(max(peer.details.heartbeat_seconds, 0.01))
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        heartbeat = self._config if peer.told else peer.details
+        interval = self._views.interval(max(heartbeat.heartbeat_seconds, 0.01))
         expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
         if now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
@@ -260,7 +278,10 @@ class Discovery:
         kind = type(datagram)
         peer = self._peers.get(member_key(datagram.id, datagram.boot))
         if isinstance(datagram, Vouch):
-            self._views.heard_vouch(datagram, peer, now)
+            if peer is None or peer.service is None or not self._speaks_from(peer, source):
+                self._counters.count("datagrams: words of strangers")
+            else:
+                self._views.heard_vouch(datagram, peer, now)
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
@@ -289,6 +310,7 @@ class Discovery:
         else:
             peer.heard_at = now
             if beacon.digest == peer.digest:
+                peer.told = False
                 self._views.heard_view(peer, beacon.known, beacon.view, now)
             elif self._views.asks(beacon.known):
                 self.probe(peer, now, want=True)
@@ -334,13 +356,12 @@ class Discovery:
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         probing = self._prober.answered(peer, reply.nonce)
-        solicited = probing is None and self._solicited != 0 and reply.nonce == self._solicited
+        solicited = now < self._solicited_until and reply.nonce == self._solicited
         if probing is None and not solicited:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.answered_from(source)
-        peer.local = peer.local or self.is_own(source[0])
+        peer.answered_from(source, local=self.is_own(source[0]))
         if reply.challenge:
             self._acknowledge(reply.challenge, source)
         if reply.details is not None:
@@ -361,7 +382,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = now
-        peer.answered_from(source)
+        peer.answered_from(source, local=self.is_own(source[0]))
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:
@@ -370,10 +391,14 @@ class Discovery:
         self._views.look_soon(peer, ack.known, now)
 
     def _heard_leave(self, peer: Peer, leave: Leave, source: Address, now: float) -> None:
-        if peer.service is not None and source not in (peer.address, unix_address(peer.id)):
+        if peer.service is not None and not self._speaks_from(peer, source):
             self._counters.count("datagrams: goodbyes from another address")
         else:
             self._gone(peer, "left", now)
+
+    def _speaks_from(self, peer: Peer, source: Address) -> bool:
+        """Whether a member sends its datagrams from there."""
+        return source in (peer.address, unix_address(peer.id))
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.
@@ -393,7 +418,7 @@ class Discovery:
 
     def on_lan(self, address: str) -> bool:
         """Whether an address lies in a network that one of our interfaces is in."""
-        if not self._own_networks:
+        if not self._own_networks or _is_loopback(address):
             return _is_loopback(address)
         ip = ipaddress.ip_address(address)
         return any(ip in network for network in self._own_networks)

@@ -55,7 +55,9 @@ REFUSED = "refused"
 TAKE_BYTES = 256 * 1024
 
 POSTED_FRAMES = 64
-"""Frames other than batches that wait for a session's link; further ones are not sent."""
+"""Frames other than batches that wait for a session's link, or for room in it; further ones are
+not sent.
+"""
 
 
 class State(enum.Enum):
@@ -415,7 +417,8 @@ class Links:
     def post(self, session: Session, frame: LinkFrame, now: float) -> None:
         """Sends such a frame over a session's link, which is opened for it if need be."""
         if session.link is not None:
-            self._write(session.link, codec.encode_frame(frame))
+            if len(session.link.out) < POSTED_FRAMES:
+                self._write(session.link, codec.encode_frame(frame))
         elif len(session.posted) < POSTED_FRAMES:
             session.posted.append(codec.encode_frame(frame))
             self.want(session, now)

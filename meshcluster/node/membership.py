@@ -46,6 +46,8 @@ class Peer:
         "refused",
         "service",
         "sessions",
+        "told",
+        "viewed_at",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -58,6 +60,12 @@ class Peer:
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
         self.proven = False
         """It answered us itself; otherwise a member's word is all we have, until it is used."""
+        self.told = False
+        """Its details are another member's word, which itself has not confirmed yet. They are not
+        told on: a word does not outlive those who know better.
+        """
+        self.viewed_at = -inf
+        """When it was last told whom we know."""
         self.heard_at = now
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
@@ -72,11 +80,16 @@ class Peer:
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
 
-    def answered_from(self, source: Address) -> None:
+    def proved_local(self, local: bool) -> None:
+        """It answered, from this machine or not; what others said of that is forgotten."""
+        self.local = local or (self.local and self.proven)
+        self.proven = True
+
+    def answered_from(self, source: Address, *, local: bool) -> None:
         """It answers at ``source``. A member's IP address gives way to no UNIX socket: heard by
         both, it would move to and fro.
         """
-        self.proven = True
+        self.proved_local(local)
         if self.service is None or is_unix(self.address) or not is_unix(source):
             self.address = source
 
@@ -157,13 +170,22 @@ class Membership:
         """Takes a peer out of the table."""
         self._candidates.pop(peer.key, None)
         self._observers.pop(peer.key, None)
-        if self._members.pop(peer.key, None) is not None and peer.details is not None:
+        if self._members.pop(peer.key, None) is not None:
+            self._unname(peer)
+
+    def _unname(self, peer: Peer) -> None:
+        if peer.details is not None:
             name = (peer.details.name, peer.details.host)
             twins = self._named.get(name, [])
             if peer in twins:
                 twins.remove(peer)
             if not twins:
                 self._named.pop(name, None)
+
+    def rename(self, peer: Peer, details: Details) -> None:
+        """A member is not whom others said it was."""
+        self._unname(peer)
+        self._named.setdefault((details.name, details.host), []).append(peer)
 
     def twin(self, peer: Peer, name: str, host: str) -> Peer | None:
         """Another member with the same name on the same host, or None."""

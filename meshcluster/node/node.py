@@ -39,7 +39,7 @@ from ..wire.frames import (
 from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
-from .discovery import BEACON_KEY, DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
+from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
 from .effects import (
     Effect,
     Report,
@@ -112,9 +112,10 @@ class Node:
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
             random=random, schedule=self._schedule, effects=self._effects,
-            vouched=self._admission.proved, forget=self._admission.forget_later,
+            vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             tellable=lambda address, local: self._discovery.tellable(address, local),
+            is_own=lambda address: self._discovery.is_own(address),
         )  # fmt: skip
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
@@ -244,6 +245,8 @@ class Node:
         elif isinstance(frame, Goodbye):
             self._admission.lose(session.peer, "left", now)
         elif isinstance(frame, Describe):
+            if len(data) > self.config.limits.hello_bytes:
+                raise DecodeError("oversized details")
             self._admission.proved(session.peer, frame.details, now)
         elif isinstance(frame, ViewRequest):
             self._views.requested(frame, session, now)
@@ -312,8 +315,7 @@ class Node:
             return BUSY
         if peer.service is None and link.dial is None and not is_unix(peer.address):
             peer.address = address
-        peer.local = peer.local or link.local or self._discovery.is_own(link.remote)
-        peer.proven = True
+        peer.proved_local(link.local or self._discovery.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)
         if peer.service is not None:
             return peer
@@ -376,7 +378,7 @@ class Node:
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.tell_details(session)
-        self._schedule.set(BEACON_KEY, now)
+        self._discovery.beacon_soon(now)
 
     def _own_fingerprint(self) -> int:
         """Our part in our view; an observer has none in anybody's."""
@@ -395,7 +397,7 @@ class Node:
 
     def heartbeat(self, now: float) -> None:
         """Announces us now instead of at the next time."""
-        self._schedule.set(BEACON_KEY, now)
+        self._discovery.beacon_soon(now)
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from random import Random
 
 from ..config import Limits
-from ..model import Identity, ip_of, member_key
+from ..model import Address, Identity, ip_of, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import Details, Entry, View, ViewRequest, Vouch
 from .effects import Announce, Effect
@@ -29,8 +29,10 @@ DIRECT_PROOFS = 64
 BEACONS_A_SECOND = 100.0
 """Of all members together; beyond as many members their intervals grow."""
 
-LOST_SECONDS = 10.0
-"""How long others may still believe in a member that we know is gone, at least."""
+LOST_SECONDS, LOST_INTERVALS = 10.0, 3.0
+"""How long others may still believe in a member that we know is gone, at least: they probe it when
+it misses a heartbeat, and tell nobody of it whom they have not heard themselves.
+"""
 
 PROVERS = 8.0
 """How many members of a larger mesh ask a newcomer, on average."""
@@ -41,6 +43,9 @@ VOUCH_SECONDS = 0.4
 FIRST_LOOK_SECONDS = 0.05
 LOOK_SECONDS = (0.5, 60.0)
 """Between two comparisons of views: short while they bring news, doubled when they do not."""
+
+ANSWER_SECONDS = 0.1
+"""Between two answers to one member: to ask costs little, to answer much."""
 
 VIEWS_KEPT = 16
 """A beacon may have been on its way while our view changed: the last views are no difference."""
@@ -62,6 +67,7 @@ class Views:
         links: Links, random: Random, schedule: Schedule, effects: list[Effect],
         vouched: Proved, probe: Callable[[Peer, float], None],
         forget: Callable[[Peer, float], None], tellable: Callable[[str, bool], bool],
+        is_own: Callable[[str], bool],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
@@ -75,6 +81,7 @@ class Views:
         self._probe = probe
         self._forget = forget
         self._tellable = tellable
+        self._is_own = is_own
         self._print = 0
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
@@ -116,7 +123,7 @@ class Views:
         """A member was admitted."""
         self.toggle(peer.fingerprint)
         self._lost.pop(peer.key, None)
-        if peer.proven:
+        if peer.proven and not peer.told:
             self.vouch_for(peer, now)
         if len(self._peers) == DIRECT_PROOFS:  # the mesh has grown large under us
             self._look_on(now)
@@ -129,7 +136,8 @@ class Views:
         if not self.large:
             return  # nobody's word is taken anyway
         lost = self._lost
-        lost[peer.key] = now + max(LOST_SECONDS, 3 * self.known / BEACONS_A_SECOND)
+        heartbeat = peer.details.heartbeat_seconds if peer.details is not None else 0.0
+        lost[peer.key] = now + max(LOST_SECONDS, LOST_INTERVALS * self.interval(heartbeat))
         while len(lost) > self._limits.candidates or next(iter(lost.values())) <= now:
             lost.popitem(last=False)
 
@@ -177,14 +185,15 @@ class Views:
         if len(self._vouched_for) > self._limits.candidates:
             self._vouched_for.popitem(last=False)
 
-    def heard_vouch(self, vouch: Vouch, by: Peer | None, now: float) -> None:
-        """Somebody vouches; a stranger's word is worth nothing."""
+    def heard_vouch(self, vouch: Vouch, by: Peer, now: float) -> None:
+        """A member vouches for others."""
         for entry in vouch.members:
             key = member_key(entry.id, entry.boot)
-            self._vouching.pop(key, None)
+            ours = self._vouching.get(key)
+            if ours is not None and ours.details == entry.details:  # no need to say it again
+                del self._vouching[key]
             self._word_went_out(key, entry.details.version)
-            if by is not None and by.service is not None:
-                self._take(entry, key, by, now)
+            self._take(entry, key, by, now)
 
     # --- comparing ---------------------------------------------------------------------------
 
@@ -203,6 +212,8 @@ class Views:
             return
         if fingerprint in self._recent or VIEW_KEY in self._schedule or now < self._rested_at:
             return
+        if self._random.random() >= PROVERS / known:
+            return  # who sees another mesh than all others must not hear from all of them
         self._partner = peer
         self._set_look(now + self._pause())
 
@@ -277,8 +288,9 @@ class Views:
             self._answer(session, entries, b"", now)
 
     def _answer(self, session: Session, entries: list[Entry], unknown: bytes, now: float) -> None:
-        if not entries and not unknown:
+        if (not entries and not unknown) or now < session.peer.viewed_at + ANSWER_SECONDS:
             return
+        session.peer.viewed_at = now
         for start in range(0, max(1, len(entries)), ENTRIES_A_FRAME):
             part = entries[start : start + ENTRIES_A_FRAME]
             self._links.post(session, View(part, unknown), now)
@@ -287,8 +299,8 @@ class Views:
     # --- a word ------------------------------------------------------------------------------
 
     def _entry(self, peer: Peer, to: Peer | None = None) -> Entry | None:
-        """What we say of a member, if it may be told."""
-        if peer.details is None or peer.service is None or peer.observer:
+        """What we say of a member, if it may be told and we have it from itself."""
+        if peer.details is None or peer.service is None or peer.observer or peer.told:
             return None
         if not self._tellable(peer.address[0], to is not None and to.local):
             return None
@@ -296,28 +308,52 @@ class Views:
 
     def _take(self, entry: Entry, key: bytes, by: Peer, now: float) -> bool:
         """Takes a member's word for another one; True when that is new to us."""
-        details = entry.details
         peer = self._peers.get(key)
         if peer is not None and peer.service is not None:
-            known = peer.details
-            if known is not None and details.version > known.version:
-                self._vouched(peer, details, now)
+            self._take_change(peer, entry.details, now)
             return False
-        if key == self._identity.key or details.observer:
+        if key == self._identity.key or not self._credible(entry, by):
             return False
-        if not self._tellable(entry.address, by.local):
-            return False
-        peer = self._peers.hear(entry.id, entry.boot, (entry.address, details.port), now)
+        peer = self._peers.hear(entry.id, entry.boot, _address_of(entry), now)
         if peer is None:
             return False
         if not self.large:
             self._probe(peer, now)
             return False
-        if self._lost.get(key, now) <= now:
-            self._vouched(peer, details, now)
+        if self._lost.get(key, now) <= now and peer.refused != codec.digest(entry.details):
+            peer.local = peer.local or (by.local and self._is_own(entry.address))
+            self._vouched(peer, entry.details, now)
         if peer.service is None and peer.probing is None:
             self._forget(peer, now)
         return peer.service is not None
+
+    def _take_change(self, peer: Peer, details: Details, now: float) -> None:
+        """A member's word that another one says something new of itself."""
+        known = peer.details
+        if known is None or details.version <= known.version:
+            return
+        if not self.large:
+            self._probe(peer, now)
+        elif self._fits(details):
+            self._vouched(peer, details, now)
+
+    def _credible(self, entry: Entry, by: Peer) -> bool:
+        """Whether there can be such a member, as far as one can see."""
+        details = entry.details
+        if details.observer or not self._fits(details):
+            return False
+        if details.port == 0 and not by.local:  # it has a UNIX socket only
+            return False
+        return self._tellable(entry.address, by.local)
+
+    def _fits(self, details: Details) -> bool:
+        return len(codec.encode_details(details)) <= self._limits.hello_bytes
+
+
+def _address_of(entry: Entry) -> Address:
+    """Where a member answers of whom we were told."""
+    port = entry.details.port
+    return (entry.address, port) if port else unix_address(entry.id)
 
 
 def _cut(names: bytes) -> dict[bytes, None]:
