@@ -41,7 +41,7 @@ VOUCH_SECONDS = 0.4
 """Who vouches waits up to this long and does not where another one did: about one does."""
 
 FIRST_LOOK_SECONDS = 0.05
-LOOK_SECONDS = (0.5, 60.0)
+LOOK_SECONDS = (0.2, 60.0)
 """Between two comparisons of views: short while they bring news, doubled when they do not."""
 
 ANSWER_SECONDS = 0.1
