@@ -25,6 +25,7 @@ from meshcluster.wire.frames import (
     Describe,
     Details,
     Entry,
+    Leave,
     Probe,
     ProbeReply,
     View,
@@ -638,6 +639,21 @@ def test_a_view_is_taken_as_words_are_and_what_it_asks_for_is_told() -> None:
     frames = map(codec.decode_frame, one.node.take_frames(session.link))
     views_sent = [frame for frame in frames if isinstance(frame, View)]
     assert [[e.details.name for e in view.members] for view in views_sent] == [["n3"]]
+
+
+def test_who_waits_for_its_namesake_twice_is_admitted_once() -> None:
+    """Else its fingerprint would cancel itself, and our view be wrong for good."""
+    (one, other), third = pair(), Bench(3, name="n2")
+    me = third.node.identity
+    prove(one, third, 1.0)
+    one.hear(third, Leave("default", me.id, me.boot), 1.1)
+    prove(one, third, 1.2)
+    assert told(one) == []
+    one.node.lose(peer_of(one, other), "does not answer", 2.0)
+    assert told(one) == [("-", "n2"), ("+", "n2")]
+    alone = Bench(1)
+    prove(alone, third, 1.0)
+    assert one.node._views.fingerprint == alone.node._views.fingerprint
 
 
 # --- hooks and places --------------------------------------------------------------------------
