@@ -17,7 +17,6 @@ from meshcluster.model import unix_address
 from meshcluster.node import effects as fx
 from meshcluster.node import views
 from meshcluster.node.membership import Peer
-from meshcluster.node.node import Node
 from meshcluster.testing import Bench, connect, introduce
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
@@ -707,27 +706,16 @@ def test_on_one_host_who_is_told_of_is_on_this_host_too() -> None:
 
 @pytest.mark.usefixtures("large")
 def test_a_remote_members_word_makes_nobody_local() -> None:
-    one, other = Bench(1), Bench(2)
-    one.node = with_networks(one, "10.0.0.1/24")
+    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
     introduce(one, other)
     one.node.take_effects()
     vouch(one, other, entry_of(Bench(3), address="10.0.0.1"))
     assert [peer.local for peer in one.node.peers] == [False, False]
 
 
-def with_networks(bench: Bench, *networks: str) -> Node:
-    node = bench.node
-    return Node(
-        node.identity, node.config, bench.hooks, node._views._random,
-        endpoints=node.details.endpoints, port=bench.address[1],
-        spoken={"tcp": False, "unix": True}, own_networks=networks,
-    )  # fmt: skip
-
-
 @pytest.mark.usefixtures("large")
 def test_who_turns_out_to_be_elsewhere_is_not_local_any_more() -> None:
-    one, other, third = Bench(1), Bench(2), Bench(3)
-    one.node = with_networks(one, "10.0.0.1/24")
+    one, other, third = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2), Bench(3)
     introduce(one, other)
     peer_of(one, other).local = True
     one.node.take_effects()
