@@ -105,6 +105,7 @@ class Node:
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+            forgotten=self._forgotten,
         )  # fmt: skip
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
@@ -461,6 +462,14 @@ class Node:
         self._discovery.probe(peer, now, want=False)
         if session.backlog or session.broken:
             self._links.redial_later(session, now)
+
+    def _forgotten(self, session: Session) -> None:
+        """The other end of a session had lost us, and with us what we asked of it."""
+        service = session.peer.service
+        if service is not None:
+            unsent = session.unsent_questions
+            self._queries.member_gone(service, "had lost us", unsent)
+            self.requests.member_gone(service, "had lost us", unsent)
 
     # --- ourselves ---------------------------------------------------------------------------
 
