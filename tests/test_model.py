@@ -1,8 +1,11 @@
 """Members as values: identity, endpoints, the snapshot that users hold."""
 
+import json
+
 import pytest
 
-from meshcluster.model import Endpoint, Identity, Service, member_key
+from meshcluster.errors import ConfigError, NotJoined
+from meshcluster.model import GONE, Endpoint, Identity, Service, Standing, member_key
 
 ADA = Identity(bytes(range(16)), 7, "ada", "host-1")
 TCP = Endpoint("tcp", {"port": 4000})
@@ -74,3 +77,100 @@ def test_a_service_has_no_attributes_of_others():
 def test_repr_is_one_line_a_person_can_read():
     assert repr(snapshot()) == "<Service ada 00010203 at 10.0.0.1>"
     assert repr(snapshot(tags=["web", "db"])) == "<Service ada 00010203 at 10.0.0.1 tags=web,db>"
+
+
+# --- a handle on the member --------------------------------------------------------------------
+
+
+class Door:
+    """A cluster that notes what its services ask of it."""
+
+    def __init__(self, standing=GONE):
+        self.calls, self.standing = [], standing
+
+    def send(self, data, **how):
+        self.calls.append(("send", data, how))
+        return "sent"
+
+    def query(self, query, **how):
+        self.calls.append(("query", query, how))
+        return "asked"
+
+    def _standing(self, service):
+        return self.standing
+
+
+def test_sid_hid_ip_and_uuid_are_other_names():
+    service = snapshot()
+    assert (service.sid, service.hid, service.ip) == (service.id, service.host, service.address)
+    assert service.uuid == f"{bytes(range(16)).hex()}@host-1"
+
+
+def test_who_is_on_this_host_is_on_this_lan():
+    assert snapshot(local=True).lan
+    assert snapshot(lan=True).lan
+    assert not snapshot(lan=True).local
+    assert not snapshot().lan
+
+
+def test_sending_and_asking_go_through_its_cluster_to_it_alone():
+    door = Door()
+    service = snapshot(door=door)
+    assert service.send("x", channel=7, protocols=["tcp"]) == "sent"
+    assert service.query("?", timeout=2.0, on_event=print) == "asked"
+    (_, data, sent), (_, query, asked) = door.calls
+    assert (data, query) == ("x", "?")
+    assert sent == {"services": (service,), "channel": 7, "protocols": ["tcp"]}
+    assert asked == {
+        "services": (service,), "timeout": 2.0, "channel": 0, "protocols": None, "on_event": print,
+    }  # fmt: skip
+
+
+def test_a_snapshot_without_a_cluster_is_gone_and_cannot_be_told():
+    service = snapshot()
+    assert service.standing == GONE == ("gone", None, "")
+    for talk in (service.send, service.query):
+        with pytest.raises(NotJoined, match="ada is a snapshot without a cluster"):
+            talk("x")
+
+
+def test_its_standing_is_asked_of_its_cluster_each_time():
+    door = Door(Standing("alive", 0.5, "tcp"))
+    service = snapshot(door=door)
+    assert (service.state, service.last_seen, service.protocol) == ("alive", 0.5, "tcp")
+    door.standing = Standing("suspect", 3.5, "tcp")
+    assert service.standing == ("suspect", 3.5, "tcp")
+
+
+def test_resolve_and_resolver_are_those_of_a_cluster():
+    service = snapshot(tags=["web", "blue"])
+    assert service.resolve("web", "ada")
+    assert not service.resolve("web", "red")
+    assert service.resolver("-exact", ["web", "blue"])
+    assert not service.resolver("-not", "web")
+    with pytest.raises(ConfigError):
+        service.resolver("-unknown", "x")
+
+
+def test_info_is_all_of_it_in_plain_values():
+    door = Door(Standing("alive", 0.5, "tcp"))
+    said = {"tags": ["web"], "props": {"rack": 3}, "offers": {"box": 1}, "endpoints": [TCP]}
+    info = snapshot(door=door, lan=True, **said).info
+    assert info == {
+        "id": bytes(range(16)).hex(), "boot": 7, "name": "ada", "state": "alive",
+        "protocol": "tcp", "address": "10.0.0.1", "tags": ["web"], "local": False, "lan": True,
+        "host": "host-1", "last_seen": 0.5, "endpoints": [{"scheme": "tcp", "port": 4000}],
+        "props": {"rack": 3}, "offers": {"box": 1},
+    }  # fmt: skip
+    assert json.loads(json.dumps(info)) == info
+
+
+def test_what_it_says_of_itself_cannot_be_changed_here():
+    service = snapshot(props={"rack": 3}, offers={"box": 1})
+    for said in (service.props, service.offers):
+        with pytest.raises(TypeError):
+            said["rack"] = 4
+    with pytest.raises(AttributeError, match="a Service is a snapshot: lan cannot be set"):
+        service.lan = True
+    with pytest.raises(AttributeError, match="cannot be deleted"):
+        del service.tags

@@ -141,7 +141,8 @@ class Admission:
     def alive(self, peer: Peer, now: float) -> None:
         """A peer answered: those who share its name are members of their own."""
         for other in self._twins.pop(peer.key, ()):
-            if other.service is None and other.details is not None:
+            current = self._peers.get(other.key) is other  # it was not forgotten meanwhile
+            if current and other.service is None and other.details is not None:
                 lan = self._discovery.on_lan(ip_of(other.address))
                 self._admit(other, self._snapshots.service(other, lan=lan), now)
 

@@ -119,6 +119,7 @@ class Links:
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         details: Callable[[], Details], admit: Admit,
         unreachable: Callable[[Session, Sequence[tuple[str, str]], float], None],
+        forgotten: Callable[[Session], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
@@ -131,6 +132,7 @@ class Links:
         self._details = details
         self._admit = admit
         self._unreachable = unreachable
+        self._forgotten = forgotten
         self._dials: dict[int, Dial] = {}
         self._pending: dict[int, NodeLink] = {}
         self._serial = 0
@@ -325,7 +327,8 @@ class Links:
             self._unreachable(dial.session, [(link.scheme, text)], now)
 
     def _resume(self, session: Session, hello: Hello) -> None:
-        session.resume(hello.token, hello.peer_token, hello.received)
+        if not session.resume(hello.token, hello.peer_token, hello.received):
+            self._forgotten(session)
         if session.lost_messages:
             self._counters.count("messages to a lost member", session.lost_messages)
             session.lost_messages = 0

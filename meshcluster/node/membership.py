@@ -39,6 +39,7 @@ class Peer:
         "heard_at",
         "id",
         "key",
+        "knows",
         "local",
         "met_at",
         "probing",
@@ -64,6 +65,8 @@ class Peer:
         """Its details are another member's word, which itself has not confirmed yet. They are not
         told on: a word does not outlive those who know better.
         """
+        self.knows = 0
+        """How many members it said it knows, itself included."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now

@@ -98,6 +98,7 @@ class Node:
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+            forgotten=self._forgotten,
         )  # fmt: skip
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, requests=self.requests,
@@ -354,6 +355,14 @@ class Node:
     def judge_again(self, now: float) -> None:
         """A ``service.validate`` hook was placed: it judges those who are known already."""
         self._admission.judge_again(now)
+
+    def _forgotten(self, session: Session) -> None:
+        """The other end of a session had lost us, and with us what we asked of it."""
+        service = session.peer.service
+        if service is not None:
+            unsent = session.unsent_questions
+            self._queries.member_gone(service, "had lost us", unsent)
+            self.requests.member_gone(service, "had lost us", unsent)
 
     # --- ourselves ---------------------------------------------------------------------------
 

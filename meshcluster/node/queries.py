@@ -6,7 +6,7 @@ is cancelled. What comes later, or twice, or from somebody not asked, is counted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ..errors import (
@@ -173,10 +173,12 @@ class Queries:
         name = gathering.failed(key, error)
         self._progress(gathering, name, gathering.expected[key])
 
-    def member_gone(self, service: Service, reason: str) -> None:
-        """A member left or died: nobody waits for it any more."""
+    def member_gone(self, service: Service, reason: str, unsent: Collection[int] = ()) -> None:
+        """A member left or died, or will answer nothing but what is ``unsent``: nobody waits for it
+        any more.
+        """
         for gathering in tuple(self._open.values()):
-            if service.key in gathering.waiting:
+            if service.key in gathering.waiting and gathering.id not in unsent:
                 self.failed(gathering, service.key, ServiceLost(service, reason))
 
     def timed_out(self, query_id: int, now: float) -> None:

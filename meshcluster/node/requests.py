@@ -7,7 +7,7 @@ All else belongs to the node.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..errors import (
@@ -96,10 +96,10 @@ class Requests:
         if waiter is not None:
             self._end(waiter, None, error)
 
-    def member_gone(self, service: Service, reason: str) -> None:
-        """A member left or died."""
+    def member_gone(self, service: Service, reason: str, unsent: Collection[int] = ()) -> None:
+        """A member left or died, or will answer nothing but what is ``unsent``."""
         for waiter in tuple(self._open.values()):
-            if waiter.service.key == service.key:
+            if waiter.service.key == service.key and waiter.id not in unsent:
                 self._end(waiter, None, ServiceLost(service, reason))
 
     def timed_out(self, request_id: int, now: float) -> None:

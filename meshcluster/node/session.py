@@ -270,19 +270,27 @@ class Session:
 
     # --- a new link --------------------------------------------------------------------------
 
-    def resume(self, token: int, peer_token: int, received: int) -> None:
-        """Meets the other half, as its hello tells it.
+    def resume(self, token: int, peer_token: int, received: int) -> bool:
+        """Meets the other half, as its hello tells it; False when that is another one.
 
         A ``token`` other than the one known means that the peer lost its half: what it had not
         acknowledged has an unknown fate, so it is counted as lost, not sent twice.
         """
-        if self.peer_token and token != self.peer_token:
+        same = self.peer_token in (0, token)
+        if not same:
             self.lost_messages = sum(count for _, _, count in self._unacked)
             self._begin()
         self.peer_token = token
         self._taken_told = 0  # what we told may have been lost with the link
         if peer_token == self.token:
             self.acknowledged(received, 0)
+        return same
+
+    @property
+    def unsent_questions(self) -> frozenset[int]:
+        """The ids of questions and requests that still wait here."""
+        waiting = self.waiting.copy()
+        return frozenset([m.id for m in waiting if isinstance(m, Question | Request)])
 
 
 def _measured(queue: deque[AnyMessage]) -> list[AnyMessage]:

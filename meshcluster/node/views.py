@@ -199,12 +199,14 @@ class Views:
 
     def look_soon(self, peer: Peer, known: int, now: float) -> None:
         """A member that just proved itself knows ``known``: fetch them if that is many more."""
+        peer.knows = known
         if known > DIRECT_PROOFS and known > self.known + known // 8:
             self._partner = peer
             self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
 
     def heard_view(self, peer: Peer, known: int, fingerprint: int, now: float) -> None:
         """A member's beacon tells of its view."""
+        peer.knows = known
         if known <= DIRECT_PROOFS:
             return
         if fingerprint == self._print:
@@ -310,14 +312,14 @@ class Views:
         """Takes a member's word for another one; True when that is new to us."""
         peer = self._peers.get(key)
         if peer is not None and peer.service is not None:
-            self._take_change(peer, entry.details, now)
+            self._take_change(peer, entry.details, by, now)
             return False
         if key == self._identity.key or not self._credible(entry, by):
             return False
         peer = self._peers.hear(entry.id, entry.boot, _address_of(entry), now)
         if peer is None:
             return False
-        if not self.large:
+        if not self._takes_word_of(by):
             self._probe(peer, now)
             return False
         if self._lost.get(key, now) <= now and peer.refused != codec.digest(entry.details):
@@ -327,12 +329,16 @@ class Views:
             self._forget(peer, now)
         return peer.service is not None
 
-    def _take_change(self, peer: Peer, details: Details, now: float) -> None:
+    def _takes_word_of(self, member: Peer) -> bool:
+        """Whether the mesh is large, as far as we or that member know: a newcomer knows few."""
+        return self.large or member.knows > DIRECT_PROOFS
+
+    def _take_change(self, peer: Peer, details: Details, by: Peer, now: float) -> None:
         """A member's word that another one says something new of itself."""
         known = peer.details
         if known is None or details.version <= known.version:
             return
-        if not self.large:
+        if not self._takes_word_of(by):
             self._probe(peer, now)
         elif self._fits(details):
             self._vouched(peer, details, now)

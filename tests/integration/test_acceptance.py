@@ -29,7 +29,8 @@ import json, sys, threading, time
 import meshcluster
 
 def tell(*what):
-    print(json.dumps(what), flush=True)
+    sys.stdout.write(json.dumps(what) + "\\n")  # in one piece: several threads tell
+    sys.stdout.flush()
 
 def told():
     return sys.stdin.readline().strip()
@@ -118,6 +119,14 @@ def heard(watcher, point, name, seconds=20):
     return what[2]
 
 
+def until(condition):
+    """Looks until it is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "not in twenty seconds"
+        time.sleep(0.005)
+
+
 MEMBER = """
 cluster = join(name="{name}")
 cluster.hook("query")(lambda question: question.data)
@@ -192,6 +201,23 @@ told()
     fast = watcher.query("fast")
     assert list(fast.wait(20).values()) == ["answer to fast"]
     assert list(slow.wait(20).values()) == ["answer to slow"]
+
+
+def test_ta_5_one_of_three_is_dead_two_answer_and_the_third_is_named_at_once(start, watcher):
+    processes = {name: start(MEMBER.format(name=name)) for name in ("one", "two", "three")}
+    assert all(process.hear() == ["joined"] for process in processes.values())
+    members = watcher.wait_for_services(3)
+    assert len(watcher.query("all there?").wait(10)) == 3
+    processes["three"].popen.kill()
+    began = time.monotonic()
+    query = watcher.query("who is there?", services=members, timeout=60)
+    answers = query.wait(20)
+    assert time.monotonic() - began < 5
+    assert {service.name for service in answers} == {"one", "two"}
+    ((lost, error),) = query.errors.items()
+    assert lost.name == "three"
+    assert isinstance(error, (meshcluster.ServiceLost, meshcluster.NoRoute))
+    assert query.remaining == ()
 
 
 def test_ta_6_a_graceful_leave_is_told_at_once(start, watcher):
@@ -281,6 +307,272 @@ def test_a_member_restarted_under_its_name_is_lost_before_it_is_found_again(star
     assert watcher.heard.empty()
 
 
+CHANGES = {
+    "async": """
+import asyncio
+
+async def main():
+    cluster = meshcluster.AsyncCluster()
+    async with cluster.join(["member"], port=int(sys.argv[1]), name="changer"):
+        while await asyncio.to_thread(told):
+            for number in range(100):
+                cluster.tags.append(f"tag-{number}")
+                cluster.props[f"prop-{number}"] = number
+            await cluster.broadcast("changed")
+
+asyncio.run(main())
+""",
+    "blocking": """
+cluster = join("member", name="changer")
+while told():
+    cluster.tags.append(*[f"tag-{number}" for number in range(100)])
+    cluster.props.update({f"prop-{number}": number for number in range(100)})
+    cluster.broadcast("changed")
+""",
+}
+
+
+@pytest.mark.parametrize("face", ["async", "blocking"])
+def test_ta_9_many_changes_in_one_turn_are_told_once_before_what_is_sent_after(
+    start, watcher, face
+):
+    told = queue.Queue()
+    watcher.hook("service.changed")(lambda service: told.put(("changed", service)))
+    watcher.hook("event")(lambda message: told.put(("event", message.service)))
+    process = start(CHANGES[face])
+    watcher.wait_for_services()
+    process.say("change")
+    (first, service), (second, sender) = told.get(timeout=20), told.get(timeout=20)
+    assert (first, second) == ("changed", "event")
+    assert len(service.tags) == len(sender.tags) == 101
+    assert service.props == {f"prop-{number}": number for number in range(100)}
+    watcher.query("anything more?", timeout=20).wait(20)
+    assert told.empty()
+
+
+OBEDIENT = """
+cluster = join(name="remote")
+cluster.hook("event")(lambda message: tell("event", message.data))
+cluster.hook("query")(lambda question: question.data)
+
+def receive(letter):
+    tell("note" if not letter.is_request else "request", letter.data)
+    return letter.data
+
+box = cluster.mailbox("box", receive, offer=1)
+while kind := told():
+    (service,) = cluster.services
+    try:
+        if kind == "event":
+            cluster.send("x", services=[service])
+        elif kind == "note":
+            box.send(service, "x")
+        elif kind == "query":
+            query = cluster.query("x", services=[service])
+            tell("answer", [*query.wait(20).values(), *[e.kind for e in query.errors.values()]])
+        else:
+            tell("answer", [box.request(service, "x").result(20)])
+    except meshcluster.RemoteError as error:
+        tell("answer", [error.kind])
+"""
+KINDS = ["event", "note", "query", "request"]
+
+
+def edit(message):
+    return message.replace(data=message.data + "+")
+
+
+def veto(message):
+    raise meshcluster.HookRejected("not that")
+
+
+def throw(message):
+    raise ZeroDivisionError("a broken hook")
+
+
+@pytest.fixture
+def remote(start, watcher):
+    """A member that does as told, known to the watcher and knowing it and its mailbox."""
+    watcher.got = queue.Queue()
+    watcher.hook("event")(lambda message: watcher.got.put(("event", message.data)))
+    watcher.hook("query")(lambda question: (watcher.got.put(("query", question.data)), "a")[1])
+
+    def receive(letter):
+        watcher.got.put(("request" if letter.is_request else "note", letter.data))
+        return "a"
+
+    watcher.box = watcher.mailbox("box", receive, offer=1)
+    process = start(OBEDIENT)
+    (watcher.remote,) = watcher.wait_for_services()
+    process.say("query")  # it knows us when it is answered
+    assert process.hear() == ["answer", ["a"]]
+    assert watcher.got.get(timeout=20) == ("query", "x")
+    return process
+
+
+def talk(watcher, kind, data):
+    """Sends or asks the remote something; what it answers, or the error of it."""
+    service = watcher.remote
+    if kind == "event":
+        watcher.send(data, services=[service])
+    elif kind == "note":
+        watcher.box.send(service, data)
+    elif kind == "request":
+        return watcher.box.request(service, data).result(20)
+    else:
+        query = watcher.query(data, services=[service])
+        answers = query.wait(20)
+        if query.errors:
+            raise next(iter(query.errors.values()))
+        return next(iter(answers.values()))
+    return None
+
+
+STOPS = [(veto, meshcluster.HookRejected), (throw, meshcluster.HookFailed)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ta_11_a_send_hook_edits_vetoes_and_throws(watcher, remote, kind):
+    watcher.hook("send")(edit)
+    answer = talk(watcher, kind, "x")
+    if kind != "query":
+        assert remote.hear() == [kind, "x+"]
+    assert answer == ("x+" if kind in ("query", "request") else None)
+    watcher.unhook(edit)
+    for hook, error in STOPS:
+        watcher.hook("send")(hook)
+        with pytest.raises(error):
+            talk(watcher, kind, "not sent")
+        watcher.unhook(hook)
+    talk(watcher, "event", "end")
+    assert remote.hear() == ["event", "end"]
+
+
+@pytest.mark.parametrize("kind", ["query", "request"])
+def test_ta_11_a_send_hook_edits_vetoes_and_throws_at_an_answer(watcher, remote, kind):
+    for hook, heard in ((edit, "a+"), (veto, "HookRejected"), (throw, "HookFailed")):
+        watcher.hook("send")(hook)
+        remote.say(kind)
+        assert remote.hear() == ["answer", [heard]]
+        assert watcher.got.get(timeout=20) == (kind, "x")
+        watcher.unhook(hook)
+    stopped = {why: n for why, n in watcher.dropped.items() if why.startswith("answers not sent")}
+    assert stopped == {"answers not sent: HookRejected": 1, "answers not sent: HookFailed": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ta_11_a_receive_hook_edits_vetoes_and_throws(watcher, remote, kind):
+    for hook, answer in ((edit, "a"), (veto, "HookRejected"), (throw, "HookFailed")):
+        watcher.hook("receive")(hook)
+        remote.say(kind)
+        if kind in ("query", "request"):
+            assert remote.hear() == ["answer", [answer]]
+        if hook is edit:
+            assert watcher.got.get(timeout=20) == (kind, "x+")
+        else:
+            reason = f"receive: {answer}"
+            until(lambda reason=reason: watcher.dropped.get(reason))
+        watcher.unhook(hook)
+    remote.say("event")
+    assert watcher.got.get(timeout=20) == ("event", "x")
+    stopped = {why: n for why, n in watcher.dropped.items() if why.startswith("receive: ")}
+    assert stopped == {"receive: HookRejected": 1, "receive: HookFailed": 1}
+
+
+@pytest.mark.parametrize("kind", ["query", "request"])
+def test_ta_11_a_receive_hook_edits_vetoes_and_throws_at_an_answer(watcher, remote, kind):
+    watcher.hook("receive")(edit)
+    assert talk(watcher, kind, "x") == "x+"
+    watcher.unhook(edit)
+    for hook, error in STOPS:
+        watcher.hook("receive")(hook)
+        with pytest.raises(error):
+            talk(watcher, kind, "x")
+        assert watcher.dropped[f"receive: {error.__name__}"] == 1
+        watcher.unhook(hook)
+    assert talk(watcher, kind, "x") == "x"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ta_11_what_throws_at_the_end_is_counted_once_and_harms_nobody(watcher, remote, kind):
+    reason = "responders that raised" if kind == "query" else "hooks that raised"
+    if kind in ("event", "query"):
+        watcher.hook(kind, order=-1)(throw)
+    else:
+        watcher.box.close()
+        watcher.box = watcher.mailbox("box", throw)
+    remote.say(kind)
+    if kind in ("query", "request"):
+        assert remote.hear() == ["answer", ["ZeroDivisionError"]]
+    until(lambda: watcher.dropped.get(reason))
+    if kind == "event":
+        assert watcher.got.get(timeout=20) == ("event", "x")
+    watcher.unhook(throw)
+    remote.say("event")
+    assert watcher.got.get(timeout=20) == ("event", "x")
+    assert watcher.dropped[reason] == 1
+
+
+@pytest.mark.parametrize("hook", [veto, throw, lambda service: False])
+def test_ta_11_who_is_not_validated_is_no_member_and_is_asked_once(start, beacon_port, hook):
+    asked, cluster = [], meshcluster.Cluster()
+    cluster.hook("service.validate")(lambda service: asked.append(service.name))
+    cluster.hook("service.validate")(hook)
+    with cluster.join(["watcher"], port=beacon_port, name="watcher"):
+        process = start(MEMBER.format(name="stranger"))
+        assert process.hear() == ["joined"]
+        until(lambda: asked)
+        own = cluster.dropped.get("datagrams: own copies", 0)
+        until(lambda: cluster.dropped["datagrams: own copies"] > own + 2)  # some seconds
+        assert cluster.services == ()
+        assert asked == ["stranger"]
+        assert cluster.dropped.get("service.validate: HookFailed", 0) == (hook is throw)
+
+
+def test_ta_11_observers_that_throw_are_counted_and_the_next_one_is_called(start, watcher):
+    for point in ("service.discovered", "service.changed", "service.lost"):
+        watcher.hook(point, order=-1)(throw)
+    process = start(CHANGES["blocking"])
+    heard(watcher, "discovered", "changer")
+    process.say("change")
+    heard(watcher, "changed", "changer")
+    process.popen.stdin.close()
+    heard(watcher, "lost", "changer")
+    until(lambda: watcher.dropped["hooks that raised"] == 3)
+
+
+def test_ta_12_what_comes_on_a_channel_not_joined_is_dropped_and_counted(start, watcher):
+    script = """
+cluster = join(name="sender")
+(service,) = cluster.wait_for_services()
+while line := told():
+    for number in range(100):
+        cluster.send(number, services=[service], channel=int(line))
+    query = cluster.query("?", services=[service], channel=int(line))
+    query.wait(20)
+    tell([type(error).__name__ for error in query.errors.values()])
+"""
+    got = queue.Queue()
+    watcher.hook("event")(lambda message: got.put((message.channel, message.data)))
+    watcher.hook("query")(lambda question: "answer")
+    process = start(script)
+    watcher.wait_for_services()
+    reason = "messages on channels not joined"
+    process.say("7")
+    assert process.hear() == [["NoResponder"]]
+    until(lambda: watcher.dropped.get(reason) == 101)
+    for channel in (7, 1, 2):  # we are on the same host
+        watcher.channels.join(channel)
+        process.say(str(channel))
+        assert process.hear() == [[]]
+        assert [got.get(timeout=20) for _ in range(100)] == [(channel, n) for n in range(100)]
+    watcher.channels.leave(7)
+    process.say("7")
+    assert process.hear() == [["NoResponder"]]
+    until(lambda: watcher.dropped[reason] == 202)
+    assert got.empty()
+
+
 def test_ta_13_eight_members_send_twenty_to_every_other_at_once(start):
     script = """
 heard, complete = [], threading.Event()
@@ -317,6 +609,59 @@ told()
             assert [number for name, number in events if name == sender] == list(range(20))
         total += len(events)
     assert total == 1120
+
+
+@pytest.mark.parametrize("who", ["asker", "asked"])
+def test_ta_14_where_the_preferred_protocol_is_broken_the_next_one_carries_it(
+    start, watcher, runtime_dir, who
+):
+    """Either end's way to the other by UNIX socket leads nowhere, while it is still offered."""
+    script = """
+import os
+cluster = join(name="remote")
+cluster.hook("event")(lambda message: tell("event", message.data, message.protocol))
+cluster.hook("query")(lambda question: question.protocol)
+while line := told():
+    (service,) = cluster.wait_for_services()
+    if line == "break":
+        (name,) = [e.props["name"] for e in service.endpoints if e.scheme == "unix"]
+        os.unlink(os.path.join(os.environ["MESHCLUSTER_RUNTIME_DIR"], name))
+        tell("broken", service.protocol)
+    else:
+        tell("answer", list(cluster.query("x").wait(20).values()), service.protocol)
+"""
+    watcher.hook("query")(lambda question: question.protocol)
+    process = start(script)
+    (service,) = watcher.wait_for_services()
+    if who == "asker":
+        (name,) = [e.props["name"] for e in service.endpoints if e.scheme == "unix"]
+        (runtime_dir / name).unlink()
+        assert service.protocol == "unix"
+        watcher.send("hello", services=[service])
+        assert process.hear() == ["event", "hello", "tcp"]
+        assert watcher.query("x").wait(20) == {service: "tcp"}
+        assert service.protocol == "tcp"
+    else:
+        process.say("break")
+        assert process.hear() == ["broken", "unix"]
+        process.say("ask")
+        assert process.hear() == ["answer", ["tcp"], "tcp"]
+
+
+def test_a_member_killed_while_it_is_requested_ends_the_request(start, watcher):
+    script = """
+cluster = join(name="victim")
+cluster.mailbox("box", lambda letter: tell("asked") or meshcluster.LATER)
+told()
+"""
+    box = watcher.mailbox("box")
+    process = start(script)
+    until(lambda: box.services)
+    future = box.request(box.services[0], "x", timeout=60)
+    assert process.hear() == ["asked"]
+    process.popen.kill()
+    with pytest.raises(meshcluster.ServiceLost):
+        future.result(10)
 
 
 def test_ta_17_nothing_asks_the_name_service(start):

@@ -10,7 +10,7 @@ from meshcluster.model import is_unix, unix_address
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, carry, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeAck, ProbeReply
+from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeAck, ProbeReply, Solicit
 
 
 def test_a_newcomer_announces_itself_at_once_and_twice_more() -> None:
@@ -373,3 +373,142 @@ def test_a_hello_by_a_local_link_does_not_move_who_was_met_by_unix_socket() -> N
     one.hear(by_unix(other), beacon(other, 0.0), 0.0)
     greet(one, other)
     assert [peer.address for peer in one.node.peers] == [other.address]
+
+
+# --- asking everybody --------------------------------------------------------------------------
+
+
+def test_discover_asks_everybody_and_no_more_often_than_every_five_seconds() -> None:
+    one = Bench(1)
+    assert one.node.discover(10.0)
+    assert [type(d) for d in one.datagrams()] == [Solicit]
+    assert not one.node.discover(14.9)
+    assert one.datagrams() == []
+    assert one.node.discover(15.0)
+    assert [type(d) for d in one.datagrams()] == [Solicit]
+
+
+def test_who_answers_a_solicitation_is_a_member_and_so_is_who_asked() -> None:
+    one, other = Bench(1), Bench(2)
+    one.node.discover(1.0)
+    (solicit,) = one.datagrams()
+    other.hear(one, solicit, 1.0)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, 1.0)
+    (ack,) = one.datagrams()
+    other.hear(one, ack, 1.0)
+    assert (one.known, other.known) == (["n2"], ["n1"])
+
+
+def test_a_solicitation_is_answered_for_three_seconds_and_each_has_its_own_number() -> None:
+    """Everybody heard the number, so it must not prove anybody for ever."""
+    one, other = Bench(1), Bench(2)
+    one.node.discover(1.0)
+    (first,) = one.datagrams()
+    me = other.node.identity
+    late = ProbeReply("default", me.id, me.boot, first.nonce, 0, other.node.details, False)
+    one.hear(other, late, 4.0)
+    assert one.known == []
+    assert one.dropped["datagrams: replies nobody asked for"] == 1
+    one.node.discover(6.0)
+    (second,) = one.datagrams()
+    assert second.nonce != first.nonce
+    one.hear(other, late, 6.0)
+    assert one.known == []
+    one.hear(other, structs.replace(late, nonce=second.nonce), 6.0)
+    assert one.known == ["n2"]
+
+
+def test_who_was_asked_for_nothing_answers_in_vain() -> None:
+    one, other = Bench(1), Bench(2)
+    me = other.node.identity
+    one.hear(other, ProbeReply("default", me.id, me.boot, 0, 0, other.node.details, False), 1.0)
+    assert one.known == []
+
+
+# --- observers ---------------------------------------------------------------------------------
+
+
+def test_an_observer_solicits_three_times_and_never_beacons_or_says_goodbye() -> None:
+    one = Bench(1, observer=True)
+    one.node.start(0.0)
+    sent = one.datagrams()
+    while (now := one.node.deadline()) is not None and now < 60.0:
+        one.node.advance(now)
+        sent += one.datagrams()
+    one.node.leave(61.0)
+    sent += one.datagrams()
+    assert [type(d) for d in sent] == [Solicit] * 3
+    assert all(d.observer for d in sent)
+
+
+def test_who_answers_an_observer_does_not_keep_it() -> None:
+    watcher, other = Bench(1, observer=True), Bench(2)
+    watcher.node.start(0.0)
+    (solicit,) = watcher.datagrams()
+    other.hear(watcher, solicit, 0.0)
+    (reply,) = other.datagrams()
+    watcher.hear(other, reply, 0.0)
+    assert watcher.known == ["n2"]
+    assert watcher.datagrams() == []
+    assert other.known == []
+    assert other.node.peers.get(watcher.node.identity.key) is None
+
+
+def test_observers_do_not_answer_each_other() -> None:
+    watcher, other = Bench(1, observer=True), Bench(2, observer=True)
+    watcher.node.start(0.0)
+    (solicit,) = watcher.datagrams()
+    other.hear(watcher, solicit, 0.0)
+    assert other.datagrams() == []
+
+
+# --- rates and places --------------------------------------------------------------------------
+
+
+def test_however_often_we_change_there_are_fifty_milliseconds_between_beacons() -> None:
+    one = Bench(1)
+    one.node.start(0.0)
+    one.node.advance(0.4)
+    one.node.take_effects()
+    times = []
+    for number in range(500):
+        now = 1.0 + number / 1000
+        one.node.describe(now, tags=(f"{number}",))
+        one.node.heartbeat(now)
+        one.node.advance(now)
+        times += [now] * len(one.datagrams())
+    assert all(later - earlier >= 0.0499 for earlier, later in pairwise(times))
+    assert len(times) >= 9
+
+
+@pytest.mark.parametrize(
+    ("address", "lan"),
+    [("10.0.0.77", True), ("10.0.1.1", False), ("127.0.0.1", True), ("fe80::1", False)],
+)
+def test_an_address_in_a_network_of_ours_is_on_our_lan(address: str, lan: bool) -> None:
+    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
+    other.address = (address, 5)
+    introduce(one, other)
+    (peer,) = list(one.node.peers)
+    assert peer.service.lan == lan
+
+
+def test_who_is_met_by_unix_socket_is_on_our_lan_and_host_whatever_our_networks() -> None:
+    one, other = Bench(1, own_networks=["10.0.0.1/24"]), by_unix(Bench(2))
+    introduce(one, other)
+    (peer,) = list(one.node.peers)
+    assert (peer.service.local, peer.service.lan) == (True, True)
+
+
+def test_what_a_neighbour_claims_of_a_strangers_place_is_forgotten_when_it_speaks() -> None:
+    one, other = Bench(1), Bench(2)
+    address, other.address = other.address, ("127.0.0.1", 9)
+    one.hear(other, beacon(other, 0.0), 0.0)  # in its name, from this machine
+    (probe,) = one.datagrams()
+    other.address = address
+    other.hear(one, probe, 0.0)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, 0.0)
+    (peer,) = list(one.node.peers)
+    assert not peer.service.local

@@ -1,5 +1,7 @@
 """The one door: joining, telling of changes, names, limits, leaving."""
 
+from functools import reduce
+from operator import xor
 from typing import Any, get_type_hints
 
 import msgspec
@@ -277,6 +279,8 @@ class Besieged:
         for link in self.links:
             self.node.take_frames(link)
         assert self.node.deadline() is not None, "it beacons as long as it lives"
+        prints = [peer.fingerprint for peer in self.node.peers]
+        assert reduce(xor, prints, self.node._own_fingerprint()) == self.node._views.fingerprint
 
     def datagram(self, number: int, datagram: Any) -> None:
         try:

@@ -298,6 +298,22 @@ def test_a_member_that_dies_ends_what_it_was_asked(two):
     assert two.done() == [(1, None, ServiceLost)]
 
 
+def test_a_member_that_had_lost_us_will_not_answer_what_it_was_asked_before(two):
+    """It gave up its half of the session, and with it what it owed us."""
+    two.request(1)
+    two.other.node._admission.lose(two.session(two.other).peer, "does not answer", 1.0)
+    two.one.node.link_lost(two.near, "closed", 1.0)
+    session = two.session(two.one)
+    two.one.node.requests.open(
+        Waiter(2, session.peer.service, session, 5.0, lambda value, error: None)
+    )
+    session.put(Request(2, "box", 0, *body.encode("not sent yet")))
+    two.near, two.far = connect_again(two)
+    assert two.done() == [(1, None, ServiceLost)]
+    two.answer(2)
+    assert two.done() == [(2, "!", type(None))]
+
+
 def test_leaving_ends_what_is_open(two):
     two.request()
     two.one.node.leave(1.0)

@@ -17,7 +17,6 @@ from meshcluster.model import unix_address
 from meshcluster.node import effects as fx
 from meshcluster.node import views
 from meshcluster.node.membership import Peer
-from meshcluster.node.node import Node
 from meshcluster.testing import Bench, connect, introduce
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
@@ -25,6 +24,7 @@ from meshcluster.wire.frames import (
     Describe,
     Details,
     Entry,
+    Leave,
     Probe,
     ProbeReply,
     View,
@@ -640,6 +640,21 @@ def test_a_view_is_taken_as_words_are_and_what_it_asks_for_is_told() -> None:
     assert [[e.details.name for e in view.members] for view in views_sent] == [["n3"]]
 
 
+def test_who_waits_for_its_namesake_twice_is_admitted_once() -> None:
+    """Else its fingerprint would cancel itself, and our view be wrong for good."""
+    (one, other), third = pair(), Bench(3, name="n2")
+    me = third.node.identity
+    prove(one, third, 1.0)
+    one.hear(third, Leave("default", me.id, me.boot), 1.1)
+    prove(one, third, 1.2)
+    assert told(one) == []
+    one.node._admission.lose(peer_of(one, other), "does not answer", 2.0)
+    assert told(one) == [("-", "n2"), ("+", "n2")]
+    alone = Bench(1)
+    prove(alone, third, 1.0)
+    assert one.node._views.fingerprint == alone.node._views.fingerprint
+
+
 # --- hooks and places --------------------------------------------------------------------------
 
 
@@ -691,27 +706,16 @@ def test_on_one_host_who_is_told_of_is_on_this_host_too() -> None:
 
 @pytest.mark.usefixtures("large")
 def test_a_remote_members_word_makes_nobody_local() -> None:
-    one, other = Bench(1), Bench(2)
-    one.node = with_networks(one, "10.0.0.1/24")
+    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
     introduce(one, other)
     one.node.take_effects()
     vouch(one, other, entry_of(Bench(3), address="10.0.0.1"))
     assert [peer.local for peer in one.node.peers] == [False, False]
 
 
-def with_networks(bench: Bench, *networks: str) -> Node:
-    node = bench.node
-    return Node(
-        node.identity, node.config, bench.hooks, node._views._random,
-        endpoints=node.details.endpoints, port=bench.address[1],
-        spoken={"tcp": False, "unix": True}, own_networks=networks,
-    )  # fmt: skip
-
-
 @pytest.mark.usefixtures("large")
 def test_who_turns_out_to_be_elsewhere_is_not_local_any_more() -> None:
-    one, other, third = Bench(1), Bench(2), Bench(3)
-    one.node = with_networks(one, "10.0.0.1/24")
+    one, other, third = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2), Bench(3)
     introduce(one, other)
     peer_of(one, other).local = True
     one.node.take_effects()

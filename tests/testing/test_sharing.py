@@ -1,40 +1,68 @@
-"""Snapshots shared by the members of a simulation are those that each would have made."""
+"""Shared snapshots are those of each member, made once."""
 
 import pytest
+from msgspec import structs
 
 from meshcluster.errors import DecodeError
+from meshcluster.node.membership import Peer
 from meshcluster.node.snapshots import Snapshots
-from meshcluster.testing import Simulation
-from meshcluster.testing.sharing import KEPT_DATAGRAMS, SharedSnapshots
+from meshcluster.testing import sharing
+from meshcluster.testing.sharing import SharedSnapshots
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Leave
+from meshcluster.wire.frames import Details, Leave
+
+ADA = Details(1, "ada", "h", ("web",), (), {}, 4000, 1.0)
 
 
-def test_all_members_share_one_snapshot_of_each():
-    sim = Simulation(seed=3, members=5)
-    sim.run_until(sim.converged, limit=5)
-    seen = [m.peer_named("m1").service for m in sim.members if m.name != "m1"]
-    assert len({id(service) for service in seen}) == 1
-    sim.members[0].retag("new")
-    sim.run_until(lambda: all(m.peer_named("m1").service.tags for m in sim.members[1:]), limit=5)
-    assert seen[0].tags == ()
+def peer(address="10.0.0.1", details=ADA, boot=7):
+    described = Peer(bytes(16), boot, (address, 4000), 0.0)
+    described.describe(details, codec.digest(details))
+    return described
 
 
-def test_what_is_shared_is_what_would_have_been_made():
-    sim = Simulation(seed=3, members=2)
-    sim.run_until(sim.converged, limit=5)
-    peer = sim.members[0].peer_named("m2")
-    own = Snapshots()
-    assert sim.snapshots.digest(peer, peer.details) == own.digest(peer, peer.details)
-    made = own.service(peer, lan=False)
-    assert (peer.service.name, peer.service.words) == (made.name, made.words)
+def test_a_datagram_is_decoded_once_and_as_ever():
+    shared, data = SharedSnapshots(), codec.encode_datagram(Leave("default", bytes(16), 7))
+    assert shared.datagram(data) is shared.datagram(data)
+    assert shared.datagram(data) == Snapshots().datagram(data)
 
 
-def test_few_datagrams_are_kept_and_bad_ones_never():
+def test_a_malformed_one_is_refused_each_time():
     shared = SharedSnapshots()
-    for number in range(KEPT_DATAGRAMS + 10):
-        shared.datagram(codec.encode_datagram(Leave("c", b"i" * 16, number)))
-    assert len(shared._datagrams) <= KEPT_DATAGRAMS
     for _ in range(2):
         with pytest.raises(DecodeError):
-            shared.datagram(b"mc\1rubbish")
+            shared.datagram(b"mc\x01garbage")
+
+
+def test_few_datagrams_are_kept(monkeypatch):
+    monkeypatch.setattr(sharing, "KEPT_DATAGRAMS", 10)
+    shared = SharedSnapshots()
+    for boot in range(25):
+        shared.datagram(codec.encode_datagram(Leave("default", bytes(16), boot)))
+    assert len(shared._datagrams) <= 10
+
+
+def test_a_digest_is_known_by_the_run_and_the_version():
+    shared = SharedSnapshots()
+    newer = structs.replace(ADA, version=2, tags=("db",))
+    assert shared.digest(peer(), ADA) == codec.digest(ADA)
+    assert shared.digest(peer(), newer) == codec.digest(newer)
+    assert shared.digest(peer(boot=8), newer) == codec.digest(newer)
+
+
+def test_members_who_see_the_same_share_a_service_and_others_have_their_own():
+    shared = SharedSnapshots()
+    service = shared.service(peer(), lan=False)
+    assert shared.service(peer(), lan=False) is service
+    here = peer()
+    here.local = True
+    others = [
+        shared.service(peer(), lan=True),
+        shared.service(peer("10.0.0.2"), lan=False),
+        shared.service(here, lan=False),
+        shared.service(peer(details=structs.replace(ADA, version=2, tags=("db",))), lan=False),
+    ]
+    assert len({id(each) for each in [service, *others]}) == 5
+    assert [each.lan for each in others] == [True, False, True, False]
+    assert others[1].address == "10.0.0.2"
+    assert others[2].local
+    assert others[3].tags == ("db",)
