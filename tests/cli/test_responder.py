@@ -105,8 +105,9 @@ def test_who_writes_without_end_is_killed(monkeypatch) -> None:
 
 
 def test_closing_kills_what_runs_and_refuses_the_rest(tmp_path) -> None:
-    pid = tmp_path / "pid"
-    responder = shell(f"echo $$ >{pid}; sleep 60")
+    pids = tmp_path / "pids"
+    pids.touch()
+    responder = shell(f"echo $$ >>{pids}; sleep 60")
     told: list[str] = []
 
     def ask() -> None:
@@ -117,12 +118,12 @@ def test_closing_kills_what_runs_and_refuses_the_rest(tmp_path) -> None:
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: pid.is_file() and pid.read_text().endswith("\n"))
+    wait_until(lambda: pids.read_text().count("\n") == 3)
     assert responder.close()
     for thread in threads:
         thread.join()
     assert told == [LEAVING] * 3
-    wait_until(lambda: not is_running(int(pid.read_text())))
+    assert not any(is_running(int(line)) for line in pids.read_text().split())
     with pytest.raises(CommandFailed, match=LEAVING):
         responder.answer("x")
     assert not responder.close()

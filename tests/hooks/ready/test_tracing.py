@@ -193,6 +193,7 @@ async def test_an_async_cluster_is_traced_from_the_middle_on(beacon_port):
             await other.wait_for_services()
             trace(one, lines.put_nowait)
             await other.broadcast("hello")
-            seen = [await asyncio.wait_for(lines.get(), 10) for _ in range(2)]
-    assert seen[0].startswith("service.discovered <Service other")
-    assert seen[1] == "receive event from other by unix on channel 0: 'hello'"
+            seen = [await asyncio.wait_for(lines.get(), 10) for _ in range(3)]
+    assert seen[0].startswith("service.validate <Service other")  # who is known is judged anew
+    assert seen[1].startswith("service.discovered <Service other")
+    assert seen[2] == "receive event from other by unix on channel 0: 'hello'"
