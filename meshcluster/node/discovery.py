@@ -276,7 +276,8 @@ class Discovery:
 
     def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
         kind = type(datagram)
-        peer = self._peers.get(member_key(datagram.id, datagram.boot))
+        key = member_key(datagram.id, datagram.boot)
+        peer = self._peers.get(key)
         if isinstance(datagram, Vouch):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
                 self._counters.count("datagrams: words of strangers")
@@ -289,8 +290,10 @@ class Discovery:
             return
         if peer is None and isinstance(datagram, _TO_ALL):
             if not self._views.asks(getattr(datagram, "known", 0)):
-                return  # a stranger in a large mesh: others ask it, and vouch for it
-        peer = peer or self._peers.hear(datagram.id, datagram.boot, source, now)
+                # A stranger in a large mesh: others ask it, and vouch for it.
+                self._views.heard_stranger(key, datagram.digest, source)
+                return
+        peer = peer or self._peers.add(datagram.id, datagram.boot, source, now)
         if peer is None:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return

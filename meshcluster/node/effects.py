@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ..model import Address, Endpoint, Service
 from ..wire.frames import Event, Note, Question, Request
@@ -15,23 +16,20 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(Struct, frozen=True):
     """Send a datagram to the beacon group."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendDatagram:
+class SendDatagram(Struct, frozen=True):
     """Send a datagram to one address."""
 
     data: bytes
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class DialEndpoint:
+class DialEndpoint(Struct, frozen=True):
     """Open a link; report back with ``number`` by ``link_opened`` or ``dial_failed``."""
 
     number: int
@@ -39,45 +37,39 @@ class DialEndpoint:
     endpoint: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class CancelDial:
+class CancelDial(Struct, frozen=True):
     """Nobody waits for this dial any more."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class CloseLink:
+class CloseLink(Struct, frozen=True):
     """Close a link; ``abort`` gives up what is still to be written."""
 
     link: NodeLink
     abort: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDiscovered:
+class ServiceDiscovered(Struct, frozen=True):
     """A member is known from now on."""
 
     service: Service
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceChanged:
+class ServiceChanged(Struct, frozen=True):
     """A known member says something new of itself."""
 
     service: Service
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceGone:
+class ServiceGone(Struct, frozen=True):
     """A known member left, died or expired."""
 
     service: Service
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EventsArrived:
+class EventsArrived(Struct, frozen=True):
     """A batch of events. When the hooks have taken them: ``session.take(size)``."""
 
     session: Session
@@ -87,8 +79,7 @@ class EventsArrived:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionArrived:
+class QuestionArrived(Struct, frozen=True):
     """A question, to be answered through ``session``."""
 
     session: Session
@@ -97,8 +88,7 @@ class QuestionArrived:
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
-class NoteArrived:
+class NoteArrived(Struct, frozen=True):
     """Something told to a mailbox."""
 
     service: Service
@@ -106,8 +96,7 @@ class NoteArrived:
     note: Note
 
 
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
+class RequestArrived(Struct, frozen=True):
     """Something asked of a mailbox, to be answered through ``session``."""
 
     session: Session
@@ -116,8 +105,7 @@ class RequestArrived:
     question: Request
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDone:
+class RequestDone(Struct, frozen=True):
     """A request of ours was answered, or failed."""
 
     waiter: Waiter
@@ -125,8 +113,7 @@ class RequestDone:
     error: Exception | None
 
 
-@dataclass(frozen=True, slots=True)
-class QueryProgress:
+class QueryProgress(Struct, frozen=True):
     """Something happened to a query: start, response, error, timeout, done."""
 
     gathering: Gathering
@@ -134,8 +121,7 @@ class QueryProgress:
     service: Service | None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Worth a line in the log, once."""
 
     text: str

@@ -49,6 +49,7 @@ class Peer:
         "sessions",
         "told",
         "viewed_at",
+        "vouched",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -67,6 +68,8 @@ class Peer:
         """
         self.knows = 0
         """How many members it said it knows, itself included."""
+        self.vouched = -1
+        """Which version of its details the group was told of: once is enough."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
@@ -134,7 +137,8 @@ class Membership:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._candidates: dict[bytes, Peer] = {}
+        self._all: dict[bytes, Peer] = {}
+        """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
         self._observers: dict[bytes, Peer] = {}
         self._named: dict[tuple[str, str], list[Peer]] = {}
@@ -142,7 +146,7 @@ class Membership:
 
     def get(self, key: bytes) -> Peer | None:
         """The peer of that key, whatever it is."""
-        return self._members.get(key) or self._candidates.get(key) or self._observers.get(key)
+        return self._all.get(key)
 
     def member(self, key: bytes) -> Peer | None:
         """The member or observer of that key (any thread)."""
@@ -150,10 +154,15 @@ class Membership:
 
     def hear(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer | None:
         """The peer with this identity, a new candidate if need be; None when the table is full."""
-        peer = self.get(member_key(member_id, boot))
-        if peer is None and len(self._candidates) < self._limits.candidates:
-            peer = Peer(member_id, boot, source, now)
-            self._candidates[peer.key] = peer
+        peer = self._all.get(member_key(member_id, boot))
+        return peer or self.add(member_id, boot, source, now)
+
+    def add(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer | None:
+        """A new candidate, where nobody has this identity; None when the table is full."""
+        if self.strangers >= self._limits.candidates:
+            return None
+        peer = Peer(member_id, boot, source, now)
+        self._all[peer.key] = peer
         return peer
 
     def admit(self, peer: Peer) -> bool:
@@ -163,15 +172,14 @@ class Membership:
             table, limit = self._observers, self._limits.observers
         if len(table) >= limit:
             return False
-        self._candidates.pop(peer.key, None)
-        table[peer.key] = peer
+        self._all[peer.key] = table[peer.key] = peer
         if table is self._members and peer.details is not None:
             self._named.setdefault((peer.details.name, peer.details.host), []).append(peer)
         return True
 
     def forget(self, peer: Peer) -> None:
         """Takes a peer out of the table."""
-        self._candidates.pop(peer.key, None)
+        self._all.pop(peer.key, None)
         self._observers.pop(peer.key, None)
         if self._members.pop(peer.key, None) is not None:
             self._unname(peer)
@@ -197,7 +205,7 @@ class Membership:
 
     def at(self, address: Address) -> Iterator[Peer]:
         """The peers that answer, or should answer, at an address."""
-        for peer in (*self.linkable(), *self._candidates.values()):
+        for peer in tuple(self._all.values()):
             if peer.address == address:
                 yield peer
 
@@ -208,7 +216,7 @@ class Membership:
     @property
     def strangers(self) -> int:
         """How many candidates there are."""
-        return len(self._candidates)
+        return len(self._all) - len(self._members) - len(self._observers)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._members.values())

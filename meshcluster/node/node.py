@@ -88,12 +88,7 @@ class Node:
         self._joined_at = 0.0
         self._left = False
         self._prober = Prober(self._schedule, random)
-        self.details = codec.copied(
-            Details(
-                1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
-                port, config.heartbeat_seconds, dict(offers or {}), config.observer,
-            )
-        )  # fmt: skip
+        self.details = _first_details(identity, config, endpoints, port, offers or {})
         self._links = Links(
             identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
@@ -441,3 +436,15 @@ class Node:
                 self._links.say_goodbye(session)
         self._links.close_pending()
         self._schedule.clear()
+
+
+def _first_details(
+    identity: Identity, config: ClusterConfig, endpoints: Iterable[Endpoint], port: int,
+    offers: Mapping[str, object],
+) -> Details:  # fmt: skip
+    """What we say of ourselves when we join."""
+    said = Details(
+        1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
+        port, config.heartbeat_seconds, dict(offers), config.observer,
+    )  # fmt: skip
+    return codec.copied(said)

@@ -86,9 +86,11 @@ class Views:
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
         self._vouching: dict[bytes, Peer] = {}
-        self._vouched_for: OrderedDict[bytes, int] = OrderedDict()
-        """For whom, and which version of their details, the group heard a word: one is enough."""
         self._lost: OrderedDict[bytes, float] = OrderedDict()
+        self._heard: OrderedDict[bytes, tuple[bytes, str]] = OrderedDict()
+        """What strangers said whom we left to others to ask: the digest of their details, and
+        from where. Who then vouches for the same of them is not all the proof we have.
+        """
         self._wait = LOOK_SECONDS[0]
         self._partner: Peer | None = None
         self._rested_at = 0.0
@@ -132,7 +134,6 @@ class Views:
         """A member left or died: nobody's word brings this run of it back, for a while."""
         self.toggle(peer.fingerprint)
         self._vouching.pop(peer.key, None)
-        self._vouched_for.pop(peer.key, None)
         if not self.large:
             return  # nobody's word is taken anyway
         lost = self._lost
@@ -146,12 +147,18 @@ class Views:
         size = max(known, len(self._peers) + self._peers.strangers + 1)
         return size <= DIRECT_PROOFS or self._random.random() < PROVERS / size
 
+    def heard_stranger(self, key: bytes, digest: bytes, source: Address) -> None:
+        """A stranger announced itself whom we do not ask."""
+        self._heard[key] = (digest, source[0])
+        if len(self._heard) > self._limits.candidates:
+            self._heard.popitem(last=False)
+
     # --- vouching ----------------------------------------------------------------------------
 
     def vouch_for(self, peer: Peer, now: float) -> None:
         """A member proved itself to us, or proved a change: the others may take our word."""
         version = peer.details.version if peer.details is not None else 0
-        if not self.large or self._vouched_for.get(peer.key, -1) >= version:
+        if not self.large or peer.vouched >= version:
             return
         self._vouching[peer.key] = peer
         if VOUCH_KEY not in self._schedule:
@@ -159,9 +166,12 @@ class Views:
 
     def send_vouches(self) -> None:
         """Tells the group for whom nobody else has vouched meanwhile."""
-        entries = [e for p in self._vouching.values() if (e := self._entry(p)) is not None]
-        for entry in entries:
-            self._word_went_out(member_key(entry.id, entry.boot), entry.details.version)
+        entries = []
+        for peer in self._vouching.values():
+            entry = self._entry(peer)
+            if entry is not None:
+                entries.append(entry)
+                peer.vouched = entry.details.version
         self._vouching.clear()
         while entries:
             entries = entries[self._send_some(entries) :]
@@ -180,20 +190,16 @@ class Views:
             count = min(count - 1, max(1, count * self._limits.datagram_bytes // len(data)))
         return 1
 
-    def _word_went_out(self, key: bytes, version: int) -> None:
-        self._vouched_for[key] = version
-        if len(self._vouched_for) > self._limits.candidates:
-            self._vouched_for.popitem(last=False)
-
     def heard_vouch(self, vouch: Vouch, by: Peer, now: float) -> None:
         """A member vouches for others."""
         for entry in vouch.members:
             key = member_key(entry.id, entry.boot)
-            ours = self._vouching.get(key)
-            if ours is not None and ours.details == entry.details:  # no need to say it again
-                del self._vouching[key]
-            self._word_went_out(key, entry.details.version)
-            self._take(entry, key, by, now)
+            peer = self._peers.get(key)
+            if peer is not None:  # no need to say it again
+                peer.vouched = entry.details.version
+                if key in self._vouching and peer.details == entry.details:
+                    del self._vouching[key]
+            self._take(entry, key, peer, by, now)
 
     # --- comparing ---------------------------------------------------------------------------
 
@@ -212,10 +218,10 @@ class Views:
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             return
-        if fingerprint in self._recent or VIEW_KEY in self._schedule or now < self._rested_at:
-            return
         if self._random.random() >= PROVERS / known:
             return  # who sees another mesh than all others must not hear from all of them
+        if fingerprint in self._recent or VIEW_KEY in self._schedule or now < self._rested_at:
+            return
         self._partner = peer
         self._set_look(now + self._pause())
 
@@ -278,7 +284,9 @@ class Views:
         """Takes in whom another member knows; tells it of those it does not."""
         news = 0
         for entry in view.members:
-            news += self._take(entry, member_key(entry.id, entry.boot), session.peer, now)
+            if self._fits(entry.details):
+                key = member_key(entry.id, entry.boot)
+                news += self._take(entry, key, self._peers.get(key), session.peer, now)
         if news:
             self._wait = LOOK_SECONDS[0]
             self._rested_at = now
@@ -308,15 +316,14 @@ class Views:
             return None
         return Entry(peer.id, peer.boot, ip_of(peer.address), peer.details)
 
-    def _take(self, entry: Entry, key: bytes, by: Peer, now: float) -> bool:
+    def _take(self, entry: Entry, key: bytes, peer: Peer | None, by: Peer, now: float) -> bool:
         """Takes a member's word for another one; True when that is new to us."""
-        peer = self._peers.get(key)
         if peer is not None and peer.service is not None:
             self._take_change(peer, entry.details, by, now)
             return False
         if key == self._identity.key or not self._credible(entry, by):
             return False
-        peer = self._peers.hear(entry.id, entry.boot, _address_of(entry), now)
+        peer = peer or self._peers.add(entry.id, entry.boot, _address_of(entry), now)
         if peer is None:
             return False
         if not self._takes_word_of(by):
@@ -325,6 +332,8 @@ class Views:
         if self._lost.get(key, now) <= now and peer.refused != codec.digest(entry.details):
             peer.local = peer.local or (by.local and self._is_own(entry.address))
             self._vouched(peer, entry.details, now)
+            if self._heard.pop(key, None) == (peer.digest, entry.address):
+                peer.told = False
         if peer.service is None and peer.probing is None:
             self._forget(peer, now)
         return peer.service is not None
@@ -340,19 +349,20 @@ class Views:
             return
         if not self._takes_word_of(by):
             self._probe(peer, now)
-        elif self._fits(details):
+        else:
             self._vouched(peer, details, now)
 
     def _credible(self, entry: Entry, by: Peer) -> bool:
         """Whether there can be such a member, as far as one can see."""
         details = entry.details
-        if details.observer or not self._fits(details):
+        if details.observer:
             return False
         if details.port == 0 and not by.local:  # it has a UNIX socket only
             return False
         return self._tellable(entry.address, by.local)
 
     def _fits(self, details: Details) -> bool:
+        """Whether a member could have said that much of itself; all that came in a datagram does."""
         return len(codec.encode_details(details)) <= self._limits.hello_bytes
 
 

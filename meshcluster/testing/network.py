@@ -29,14 +29,14 @@ class Network:
         """Seconds that one thing takes on its way."""
         return self._random.uniform(*self.latency)
 
-    def datagram_delays(self) -> tuple[float, ...]:
-        """When the copies of a datagram arrive: none, one or two."""
+    def copies(self) -> int:
+        """How many copies of a datagram arrive: none, one or two."""
         draw = self._random.random()
-        if draw < self.loss:
-            return ()
-        if draw > 1 - self.duplication:
-            return (self.delay(), self.delay())
-        return (self.delay(),)
+        return 0 if draw < self.loss else 2 if draw > 1 - self.duplication else 1
+
+    def datagram_delays(self) -> tuple[float, ...]:
+        """When the copies of a datagram arrive."""
+        return tuple([self.delay() for _ in range(self.copies())])
 
     def partition(self, *sides: Iterable[str]) -> None:
         """Cuts the named addresses apart; those on no side reach each other."""

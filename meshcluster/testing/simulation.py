@@ -195,19 +195,16 @@ class Simulation:
         """A beacon to everybody else. It arrives in ``GROUPS`` groups, not one by one: thousands of
         members hear thousands of beacons.
         """
-        groups: list[list[VirtualMember]] = [[] for _ in range(GROUPS)]
-        whole = len(self.members) > GROUPS * GROUPS
-        for number, member in enumerate(self.members):
-            if member is sender or not self.network.connected(sender.address, member.address):
-                continue
-            for delay in self.network.datagram_delays():
-                if whole:
-                    groups[number % GROUPS].append(member)
-                else:
-                    self.after(delay, self._land, sender, data, (member,))
-        for group in groups:
-            if group:
-                self.after(self.network.delay(), self._land, sender, data, group)
+        network = self.network
+        reached = [
+            member
+            for member in self.members
+            if member is not sender and network.connected(sender.address, member.address)
+            for _ in range(network.copies())
+        ]
+        groups = GROUPS if len(self.members) > GROUPS * GROUPS else len(reached)
+        for number in range(groups):
+            self.after(network.delay(), self._land, sender, data, reached[number::groups])
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""
