@@ -160,6 +160,11 @@ class AsyncCluster(ClusterView):
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
         if config.interfaces is not None:
             raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
+        offered = config.protocols or DEFAULT
+        for scheme in config.protocol_options:
+            if scheme not in offered:
+                listed = ", ".join(offered)
+                raise ConfigError(f"protocol_options: {scheme!r} is not offered: {listed}")
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
         announcers: list[Announcer] = []
@@ -228,7 +233,10 @@ class AsyncCluster(ClusterView):
         def accept(link: Link) -> LinkReceiver | None:
             return self.joined.accept(scheme, None, link) if self.joined else None
 
-        return await handler.listen(accept)
+        try:
+            return await handler.listen(accept)
+        except OSError as error:
+            raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
 
     @property
     def _driver(self) -> Driver:

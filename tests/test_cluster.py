@@ -124,6 +124,11 @@ async def test_who_left_may_join_again_as_a_new_run(join, beacon_port):
         ({"protocols": ["unix", "smoke"]}, PluginError, "'smoke'"),
         ({"protocols": ["unix", "tcp"], "protocol_options": {"tcp": {"speed": 1}}}, ConfigError,
          "speed"),
+        ({"protocol_options": {"tcp": {"port": 70000}}}, ConfigError, "70000.*0 to 65535"),
+        ({"protocol_options": {"tpc": {"port": 0}}}, ConfigError, "'tpc' is not offered: .*tcp"),
+        ({"protocols": ["unix"], "protocol_options": {"tcp": {}}}, ConfigError, "'tcp' .*: unix$"),
+        ({"protocol_options": {"tcp": 4000}}, ConfigError, "protocol_options=.*a dict of dicts"),
+        ({"protocol_options": ["tcp"]}, ConfigError, "protocol_options=.*a dict of dicts"),
         ({"tags": ["x" * 60 + str(n) for n in range(1100)]}, MessageTooLarge, "tags, props"),
         ({"interfaces": ["lo"]}, ConfigError, "interfaces"),
     ],
@@ -149,6 +154,17 @@ async def test_run_forever_ends_when_the_cluster_is_left(join):
     await one.leave()
     await soon(running)
     await soon(one.run_forever())
+
+
+async def test_a_runtime_directory_that_cannot_be_used_is_named(beacon_port, runtime_dir, caplog):
+    """What a read-only file system does, and root can be shown too."""
+    cluster = AsyncCluster()
+    async with cluster.join(port=beacon_port):
+        (folder,) = runtime_dir.glob("????????")
+    folder.rmdir()
+    folder.touch()
+    with pytest.raises(ConfigError, match=f"{folder.name}.*set MESHCLUSTER_RUNTIME_DIR"):
+        await cluster.join(port=beacon_port)
 
 
 # --- members -------------------------------------------------------------------------------
