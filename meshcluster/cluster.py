@@ -63,13 +63,13 @@ class Joining:
     def __await__(self) -> Generator[Any, None, AsyncCluster]:
         return self._begin().__await__()
 
-    async def __aenter__(self) -> AsyncCluster:
-        return await self._begin()
+    def __aenter__(self) -> Awaitable[AsyncCluster]:
+        return self._begin()  # at once: a task may be cancelled before its first step
 
     def __del__(self) -> None:
         if not self._begun:
             text = f"join() of an AsyncCluster was never awaited: {TO_BE_AWAITED}"
-            warnings.warn(text, RuntimeWarning, stacklevel=2, source=self)
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     if not TYPE_CHECKING:  # which refuses these by itself
         __enter__ = __exit__ = _entered_without_async

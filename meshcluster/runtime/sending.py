@@ -131,12 +131,12 @@ class Sender:
         return chosen
 
     def _nobody(self, resolve: Words | None, resolver: Resolver | None, channel: int = 0) -> str:
-        asked = [f"resolve={resolve!r}"] if resolve else []
+        asked = [f"resolve={resolve!r}"] if resolving.words_of(resolve) else []
         asked += [f"resolver={resolver!r}"] if resolver is not None else []
         everybody = resolve is not None and not asked
         if everybody and not self._snapshot:
             return self.there
-        who = "nobody" if everybody else f"nobody matches {' or '.join(asked) or 'services=()'}"
+        who = "nobody" if everybody else f"nobody matches {' or '.join(asked) or 'services='}"
         return f"{who}{FAR.get(channel, '')}; {self.there}"
 
     def sessions(
