@@ -70,12 +70,11 @@ class Locks:
         """Waits for a lock and holds it. When its server dies, nobody keeps others out.
 
         Raises:
-            LookupError: no member serves locks.
+            TimeoutError: no member serves locks.
             QueryTimeout: it was not free in time. ServiceLost: its server died meanwhile.
         """
-        if not self._box.services:
-            raise LookupError("no member serves locks")
-        server = min(self._box.services, key=lambda service: service.id)
+        servers = self._box.wait_for_services(timeout=timeout)
+        server = min(servers, key=lambda service: service.id)
         token = os.urandom(8)
         try:
             self._box.request(server, ["acquire", name, token], timeout=timeout).result()
@@ -89,13 +88,12 @@ def main(arguments: list[str]) -> None:
     cluster = meshcluster.Cluster()
     if arguments == ["serve"]:
         LockServer(cluster)
-        cluster.join(tags=["locks"])
+        cluster.join()
         print("serving", flush=True)
         cluster.run_forever()
     elif len(arguments) == 3 and arguments[0] == "hold":
         name, seconds = arguments[1], float(arguments[2])
         with cluster.join():
-            cluster.wait_for_services(resolve="locks", timeout=3600)
             print("waiting for", name, flush=True)
             with Locks(cluster).hold(name, timeout=3600):
                 print("holding", name, flush=True)

@@ -6,11 +6,12 @@ import asyncio
 import os
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from random import SystemRandom
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from .announcers import Announcer, open_announcers
 from .channels import Channels
@@ -40,18 +41,41 @@ SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
 
 
+TO_BE_AWAITED = "write `await cluster.join(...)` or `async with cluster.join(...)`"
+
+
+def _entered_without_async(entered: object, *error: object) -> NoReturn:
+    raise TypeError("an AsyncCluster takes `async with`; meshcluster.Cluster is the blocking one")
+
+
 class Joining:
     """What ``AsyncCluster.join`` returns: awaitable, and a context manager that leaves."""
 
     def __init__(self, join: Callable[[], Awaitable[AsyncCluster]], cluster: AsyncCluster) -> None:
         self._join = join
         self._cluster = cluster
+        self._begun = not cluster._allow_async  # the blocking face awaits it for its user
+
+    def _begin(self) -> Awaitable[AsyncCluster]:
+        self._begun = True
+        return self._join()
 
     def __await__(self) -> Generator[Any, None, AsyncCluster]:
-        return self._join().__await__()
+        return self._begin().__await__()
 
-    async def __aenter__(self) -> AsyncCluster:
-        return await self._join()
+    def __aenter__(self) -> Awaitable[AsyncCluster]:
+        return self._begin()  # at once: a task may be cancelled before its first step
+
+    def __del__(self) -> None:
+        if not self._begun:
+            text = f"join() of an AsyncCluster was never awaited: {TO_BE_AWAITED}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    if not TYPE_CHECKING:  # which refuses these by itself
+        __enter__ = __exit__ = _entered_without_async
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"no {name!r}: not joined yet; {TO_BE_AWAITED}")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
@@ -160,6 +184,11 @@ class AsyncCluster(ClusterView):
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
         if config.interfaces is not None:
             raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
+        offered = config.protocols or DEFAULT
+        for scheme in config.protocol_options:
+            if scheme not in offered:
+                listed = ", ".join(offered)
+                raise ConfigError(f"protocol_options: {scheme!r} is not offered: {listed}")
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
         announcers: list[Announcer] = []
@@ -193,6 +222,7 @@ class AsyncCluster(ClusterView):
             make_runner=self._make_runner, channels=self._channels, mailboxes=self._boxes,
         )  # fmt: skip
         driver.room = self._room.set
+        driver.sender.changed = self._look_again
         self.joined = driver
         for announcer in announcers:
             announcer.start(driver)
@@ -228,7 +258,10 @@ class AsyncCluster(ClusterView):
         def accept(link: Link) -> LinkReceiver | None:
             return self.joined.accept(scheme, None, link) if self.joined else None
 
-        return await handler.listen(accept)
+        try:
+            return await handler.listen(accept)
+        except OSError as error:
+            raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
 
     @property
     def _driver(self) -> Driver:
@@ -238,7 +271,8 @@ class AsyncCluster(ClusterView):
 
     def _not_joined(self) -> ClusterError:
         self._check_own()
-        return NotJoined("not joined: call join() first")
+        how = "await" if self._allow_async else "call"
+        return NotJoined(f"not joined: {how} join() first")
 
     def _check_own(self) -> None:
         if self._inherited:
@@ -249,11 +283,12 @@ class AsyncCluster(ClusterView):
         driver, self.joined = self.joined, None
         if driver is not None or self._joining:
             self._inherited = True
+            self._left.set()  # who waits is to look
         self._id = os.urandom(16)  # or all children that join with the same hooks were one member
         if driver is not None:
             driver.forked()
-        for each in (self._left, self._room, *self._watchers):  # who waits is to look
-            each.set()
+        self._room.set()
+        self._look_again()
 
     async def leave(self) -> None:
         """Delivers what is under way (for at most a second), says goodbye, closes everything.
@@ -272,8 +307,7 @@ class AsyncCluster(ClusterView):
                 exits.discard(self._at_exit)
                 self._hooks.added = lambda hook: None
                 self._left.set()
-                for watcher in self._watchers:
-                    watcher.set()
+                self._look_again()
 
     def _at_exit(self) -> None:
         driver = self.joined
@@ -281,10 +315,15 @@ class AsyncCluster(ClusterView):
             driver.farewell()
 
     async def run_forever(self) -> None:
-        """Returns when the cluster is left (by a hook, for instance)."""
+        """Returns when the cluster is left (by a hook, for instance).
+
+        Raises:
+            NotJoined: it has not joined.
+        """
+        if self.joined is None and not self._left.is_set():
+            raise self._not_joined()
         self._check_own()
-        if self.joined is not None:
-            await self._left.wait()
+        await self._left.wait()
 
     async def __aenter__(self) -> Self:
         return self
@@ -294,6 +333,9 @@ class AsyncCluster(ClusterView):
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         await self.leave()
+
+    if not TYPE_CHECKING:  # which refuses it by itself
+        __enter__ = __exit__ = _entered_without_async
 
     # --- hooks and members -------------------------------------------------------------------
 
@@ -314,34 +356,41 @@ class AsyncCluster(ClusterView):
         """The members that match, once there are at least ``count``.
 
         Raises:
-            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many.
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many, and
+                who is there.
             NotJoined: the cluster was left meanwhile.
         """
-        found = self._driver.sender.resolve(resolve)
+        meant = "" if resolve is None else f" with resolve={resolve!r}"
+        return await self._wait_for(
+            lambda: self._driver.sender.resolve(resolve), count, meant, timeout
+        )
+
+    async def _wait_for(
+        self, find: Callable[[], tuple[Service, ...]], count: int, meant: str, timeout: float
+    ) -> tuple[Service, ...]:
+        """What ``find`` finds among the members, once that is at least ``count``."""
+        found = find()
         if len(found) >= count:
             return found
         watcher = asyncio.Event()
         self._watchers.add(watcher)
-
-        def look(service: Service) -> None:
-            watcher.set()
-
-        self._hooks.add("service.discovered", look)
-        self._hooks.add("service.changed", look)
         try:
             async with asyncio.timeout(timeout):
-                while len(found := self._driver.sender.resolve(resolve)) < count:
+                while len(found := find()) < count:
                     watcher.clear()
                     await watcher.wait()
         except TimeoutError:
-            wanted = "" if resolve is None else f" with {resolve!r}"
+            there = self._driver.sender.there
             raise TimeoutError(
-                f"{len(found)} of {count} services{wanted} after {timeout:g} s"
+                f"{len(found)} of {count} services{meant} after {timeout:g} s; {there}"
             ) from None
         finally:
             self._watchers.discard(watcher)
-            self._hooks.remove(look)
         return found
+
+    def _look_again(self) -> None:
+        for watcher in self._watchers:
+            watcher.set()
 
     def mailbox(
         self, name: str, receive: Receive | None = None, *, offer: object = None
@@ -361,7 +410,9 @@ class AsyncCluster(ClusterView):
             MessageTooLarge: more than a member may say of itself.
         """
         self._boxes.open(name, receive, offer)
-        return AsyncMailbox(name, self._boxes, lambda: self._driver, self._in_loop, self._commit)
+        return AsyncMailbox(
+            name, self._boxes, lambda: self._driver, self._in_loop, self._commit, self._wait_for
+        )
 
     def _tell_offers(self) -> None:
         if self.joined is not None:

@@ -116,6 +116,12 @@ class ClusterConfig:
         if self.protocols is not None:
             check_words("protocols", self.protocols)
             _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
+        options = self.protocol_options
+        _check(
+            isinstance(options, Mapping)
+            and all(isinstance(each, Mapping) for each in options.values()),
+            "protocol_options", options, "a dict of dicts, by protocol",
+        )  # fmt: skip
         check_props(self.props)
         _check(isinstance(self.observer, bool), "observer", self.observer, "True or False")
 

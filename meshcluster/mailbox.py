@@ -18,10 +18,15 @@ from .wire.frames import AnyMessage, Note
 from .wire.message import NOTE
 
 REQUEST_SECONDS = 30.0
+APPEAR_SECONDS = 10.0
 
 Make = Callable[[int, int, bytes], AnyMessage]
 Commit = Callable[[Sequence[Part], Make], Awaitable[object]]
 """Queues what was prepared, once there is room for it."""
+
+Find = Callable[[], tuple[Service, ...]]
+WaitFor = Callable[[Find, int, str, float], Awaitable[tuple[Service, ...]]]
+"""What a function finds among the members, once that is enough; see ``AsyncCluster._wait_for``."""
 
 
 class MailboxBase:
@@ -41,6 +46,11 @@ class MailboxBase:
     def services(self) -> tuple[Service, ...]:
         """The members that have a mailbox of this name with a receiver."""
         return tuple(s for s in self._driver().sender.services if self.name in s.offers)
+
+    @property
+    def _meant(self) -> str:
+        """Whom ``wait_for_services`` waits for, in words."""
+        return f" with mailbox {self.name!r}"
 
     def _ask(
         self, service: Service, data: object, timeout: float, finish: Finish
@@ -75,10 +85,24 @@ class AsyncMailbox(MailboxBase):
 
     def __init__(
         self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
-        in_loop: Callable[[Callable[[], None]], None], commit: Commit,
+        in_loop: Callable[[Callable[[], None]], None], commit: Commit, wait_for: WaitFor,
     ) -> None:  # fmt: skip
         super().__init__(name, boxes, driver, in_loop)
         self._commit = commit
+        self._wait_for = wait_for
+
+    async def wait_for_services(
+        self, count: int = 1, *, timeout: float = APPEAR_SECONDS
+    ) -> tuple[Service, ...]:
+        """``services``, once there are at least ``count``: a member that was just discovered may
+        open its mailbox a moment later.
+
+        Raises:
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many, and
+                who is there.
+            NotJoined: the cluster was left meanwhile.
+        """
+        return await self._wait_for(lambda: self.services, count, self._meant, timeout)
 
     async def send(self, service: Service, data: object) -> None:
         """Tells something to the mailbox of this name at one member, in order, once.

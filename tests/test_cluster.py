@@ -28,7 +28,9 @@ async def join(beacon_port):
     """Joins members of a mesh of this test's own; all leave at the end."""
     async with AsyncExitStack() as stack:
 
-        async def join(*tags, cluster=None, **settings):
+        async def join(*tags, cluster=None, cluster_name=None, **settings):
+            if cluster_name is not None:
+                settings["cluster"] = cluster_name
             joining = (cluster or AsyncCluster()).join(tags, port=beacon_port, **settings)
             return await stack.enter_async_context(joining)
 
@@ -72,6 +74,25 @@ async def test_a_cluster_is_a_context_manager_that_leaves(beacon_port):
         await cluster.join(port=beacon_port)
     with pytest.raises(NotJoined):
         _ = cluster.services
+
+
+def test_a_blocking_with_says_what_to_write(beacon_port):
+    with pytest.raises(TypeError, match="async with"), AsyncCluster():
+        pass
+    with (
+        pytest.warns(RuntimeWarning, match="never awaited"),
+        pytest.raises(TypeError, match="async with"),
+        AsyncCluster().join(port=beacon_port),
+    ):
+        pass
+
+
+def test_what_is_not_joined_yet_says_that_it_is_to_be_awaited(beacon_port):
+    joining = AsyncCluster().join(port=beacon_port)
+    with pytest.raises(AttributeError, match=r"'services': .*await cluster\.join"):
+        _ = joining.services
+    with pytest.warns(RuntimeWarning, match=r"never awaited: .*await cluster\.join"):
+        del joining
 
 
 async def test_joining_twice_is_an_error_and_changes_nothing(join):
@@ -124,6 +145,11 @@ async def test_who_left_may_join_again_as_a_new_run(join, beacon_port):
         ({"protocols": ["unix", "smoke"]}, PluginError, "'smoke'"),
         ({"protocols": ["unix", "tcp"], "protocol_options": {"tcp": {"speed": 1}}}, ConfigError,
          "speed"),
+        ({"protocol_options": {"tcp": {"port": 70000}}}, ConfigError, "70000.*0 to 65535"),
+        ({"protocol_options": {"tpc": {"port": 0}}}, ConfigError, "'tpc' is not offered: .*tcp"),
+        ({"protocols": ["unix"], "protocol_options": {"tcp": {}}}, ConfigError, "'tcp' .*: unix$"),
+        ({"protocol_options": {"tcp": 4000}}, ConfigError, "protocol_options=.*a dict of dicts"),
+        ({"protocol_options": ["tcp"]}, ConfigError, "protocol_options=.*a dict of dicts"),
         ({"tags": ["x" * 60 + str(n) for n in range(1100)]}, MessageTooLarge, "tags, props"),
         ({"interfaces": ["lo"]}, ConfigError, "interfaces"),
     ],
@@ -149,6 +175,22 @@ async def test_run_forever_ends_when_the_cluster_is_left(join):
     await one.leave()
     await soon(running)
     await soon(one.run_forever())
+
+
+async def test_a_runtime_directory_that_cannot_be_used_is_named(beacon_port, runtime_dir, caplog):
+    """What a read-only file system does, and root can be shown too."""
+    cluster = AsyncCluster()
+    async with cluster.join(port=beacon_port):
+        (folder,) = runtime_dir.glob("????????")
+    folder.rmdir()
+    folder.touch()
+    with pytest.raises(ConfigError, match=f"{folder.name}.*set MESHCLUSTER_RUNTIME_DIR"):
+        await cluster.join(port=beacon_port)
+
+
+async def test_run_forever_without_having_joined_says_so():
+    with pytest.raises(NotJoined, match="await join"):
+        await soon(AsyncCluster().run_forever())
 
 
 # --- members -------------------------------------------------------------------------------
@@ -199,10 +241,40 @@ async def test_two_live_members_may_share_a_name(join):
 async def test_wait_for_services_says_how_many_there_were(join):
     one, _ = await join(), await join("web")
     await one.wait_for_services()
-    with pytest.raises(TimeoutError, match=r"1 of 2 services with 'web' after 0\.05 s"):
+    (name,) = [service.name for service in one.services]
+    there = f"1 member is known: {name}$"
+    with pytest.raises(
+        TimeoutError, match=rf"^1 of 2 services with resolve='web' after 0\.05 s; {there}"
+    ):
         await one.wait_for_services(2, resolve="web", timeout=0.05)
-    with pytest.raises(TimeoutError, match=r"^1 of 3 services after 0\.05 s$"):
+    with pytest.raises(TimeoutError, match=rf"^1 of 3 services after 0\.05 s; {there}"):
         await one.wait_for_services(3, timeout=0.05)
+
+
+async def test_wait_for_services_names_a_few_of_those_who_are_there(join):
+    one = await join()
+    for number in range(6):
+        await join(name=f"member-{number}")
+    await one.wait_for_services(6)
+    with pytest.raises(TimeoutError, match=r"6 members are known: (member-\d, ){5}\.\.\.$"):
+        await one.wait_for_services(resolve="nobody", timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "where"),
+    [(0, r"on this host \(ttl=0; the LAN: ttl=1\)"), (1, "within ttl=1")],
+)
+async def test_who_is_alone_is_told_where_it_looked(join, ttl, where):
+    one = await join(ttl=ttl, cluster_name="orders")
+    alone = f"nobody else is in cluster 'orders' {where}$"
+    with pytest.raises(TimeoutError, match=f"^0 of 1 services after 0 s; {alone}"):
+        await one.wait_for_services(timeout=0)
+    with pytest.raises(NoServices, match=f"^{alone}"):
+        await one.query("x").wait()
+    with pytest.raises(NoServices, match=f"^{alone}"):
+        await one.send("x", resolve=())
+    with pytest.raises(NoServices, match=f"^nobody matches resolve='web'; {alone}"):
+        await one.send("x", resolve="web")
 
 
 async def test_wait_for_services_ends_when_the_cluster_is_left(join):
@@ -395,7 +467,7 @@ async def test_a_send_to_nobody_says_what_was_asked_for(pair):
     one, _ = pair
     with pytest.raises(NoServices, match=r"resolve=, resolver= or services=; broadcast\(\)"):
         await one.send("x")
-    with pytest.raises(NoServices, match="resolve='nobody'; 1 members are known"):
+    with pytest.raises(NoServices, match="resolve='nobody'; 1 member is known: "):
         await one.send("x", resolve="nobody")
     with pytest.raises(NoServices, match=r"resolver=\['-not', 'other'\]"):
         await one.send("x", resolver=["-not", "other"])

@@ -443,6 +443,44 @@ async def test_offers_are_seen_by_all_and_services_are_those_that_have_one(join)
     assert offers["three"] == {}
 
 
+async def test_those_who_have_one_are_waited_for(join):
+    one, two = await join(), await join("two")
+    await one.wait_for_services()
+    box = one.mailbox("box")
+    waiting = asyncio.create_task(box.wait_for_services())
+    await asyncio.sleep(0)
+    assert not waiting.done(), "known, but without the mailbox"
+    two.mailbox("box", echo)
+    assert await soon(waiting) == box.services == one.resolve("two")
+    waiting = asyncio.create_task(box.wait_for_services(2))
+    three = AsyncCluster()
+    three.mailbox("box", echo)
+    await join("three", cluster=three)
+    assert len(await soon(waiting)) == 2
+
+
+async def test_waiting_for_those_who_have_one_says_how_many_there_were(join):
+    one, two, _ = await join(), await join(name="two"), await join()
+    await one.wait_for_services(2)
+    two.mailbox("box", echo)
+    box, _ = await having(one, "box")
+    text = r"^1 of 2 services with mailbox 'box' after 0\.05 s; 2 members are known: .*two"
+    with pytest.raises(TimeoutError, match=text):
+        await box.wait_for_services(2, timeout=0.05)
+    await one.leave()
+    with pytest.raises(NotJoined):
+        await box.wait_for_services()
+
+
+async def test_waiting_for_those_who_have_one_ends_when_the_cluster_is_left(join):
+    one = await join()
+    waiting = asyncio.create_task(one.mailbox("box").wait_for_services(timeout=60))
+    await asyncio.sleep(0)
+    await one.leave()
+    with pytest.raises(NotJoined):
+        await soon(waiting)
+
+
 async def test_an_offer_can_be_changed_and_ends_with_the_mailbox(pair):
     one, other = pair
     changed = []

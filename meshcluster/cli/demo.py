@@ -50,6 +50,7 @@ class Actor:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._said.put(json.loads(line))
+        self._said.put({"what": "failed", "text": f"{self.name} has ended before its time"})
 
     def tell(self, *words: str) -> None:
         """Gives it an order."""
@@ -58,7 +59,13 @@ class Actor:
         self._process.stdin.flush()
 
     def wait(self, what: str, who: str | None = None) -> Fact:
-        """The next fact of a kind; others that come before it are kept for later."""
+        """The next fact of a kind; others that come before it are kept for later.
+
+        Raises:
+            ClusterError: it cannot, or there was none in time.
+        """
+        from ..errors import ClusterError
+
         deadline = time.monotonic() + STEP_SECONDS
         while True:
             for fact in self._kept:
@@ -66,12 +73,15 @@ class Actor:
                     self._kept.remove(fact)
                     return fact
             try:
-                self._kept.append(self._said.get(timeout=max(0.0, deadline - time.monotonic())))
+                said = self._said.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 about = f" {who}" if who else ""
-                raise click.ClickException(
+                raise ClusterError(
                     f"{self.name} has not {what}{about} after {STEP_SECONDS:g} s"
                 ) from None
+            if said["what"] == "failed":
+                raise ClusterError(said["text"])
+            self._kept.append(said)
 
     def kill(self) -> float:
         """``kill -9``; returns when."""

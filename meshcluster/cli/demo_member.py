@@ -7,13 +7,14 @@ machine's monotonic clock, so that the demo can subtract those of different proc
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
 import time
 from typing import Any
 
-from .. import Cluster, Message, Service
+from .. import Cluster, ClusterError, Message, Service
 
 _output = threading.Lock()
 
@@ -27,6 +28,19 @@ def say(what: str, **facts: Any) -> None:
 def main() -> None:
     """``python -m meshcluster.cli.demo_member NAME MESH``."""
     name, mesh = sys.argv[1:3]
+    logging.getLogger("meshcluster").setLevel(logging.ERROR)  # or all three warn of the same
+    try:
+        play(name, mesh)
+    except (ClusterError, OSError) as error:
+        say("failed", text=str(error))
+
+
+def play(name: str, mesh: str) -> None:
+    """Joins and does what it is told.
+
+    Raises:
+        ClusterError, OSError: something does not work here.
+    """
     cluster = Cluster()
 
     @cluster.hook("service.discovered")
@@ -47,11 +61,10 @@ def main() -> None:
         return f"{name}, process {os.getpid()}"
 
     started = time.monotonic()
-    cluster.join(tags=["demo"], cluster=mesh, name=name)
-    say("joined", since=started)
-    for line in sys.stdin:
-        obey(cluster, line.split())
-    cluster.leave()
+    with cluster.join(tags=["demo"], cluster=mesh, name=name):
+        say("joined", since=started)
+        for line in sys.stdin:
+            obey(cluster, line.split())
 
 
 def obey(cluster: Cluster, words: list[str]) -> None:

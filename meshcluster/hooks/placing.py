@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
+from ..errors import ConfigError
 from ..model import Service
 from ..wire.message import Message
+from .chain import name_of
+from .points import POINTS
 
 Interceptor = TypeVar("Interceptor", bound=Callable[[Message], Message | None])
 Validator = TypeVar("Validator", bound=Callable[[Service], bool | None])
@@ -56,9 +59,14 @@ class HookPlacing:
         short: one that takes over 50 ms is warned of once and counted in ``slow_hooks``.
 
         Raises:
-            ConfigError: no such point, a filter that does not apply, or an ``async def`` where
-                only plain functions can run.
+            ConfigError: no such point, or none given; a filter that does not apply; an ``async
+                def`` where only plain functions can run; a function that cannot take one argument.
         """
+        if callable(point):
+            raise ConfigError(
+                f'{name_of(point)}: at which point? write @cluster.hook("event"), or another of '
+                f"{', '.join(POINTS)}"
+            )
 
         def place(function: Any) -> Any:
             self._place(point, function, channel=channel, protocol=protocol, order=order)

@@ -65,8 +65,9 @@ class HookRegistry:
         """Places a function at a point.
 
         Raises:
-            ConfigError: an unknown point (with the known ones), a filter where none applies, or
-                an ``async def`` where only plain functions can run.
+            ConfigError: an unknown point (with the known ones), a filter where none applies, an
+                ``async def`` where only plain functions can run, or a function that cannot be
+                called with one argument.
         """
         self._check(point, function, channel, protocol)
         hook = Hook(point, function, channel, protocol, order)
@@ -126,6 +127,10 @@ class HookRegistry:
                 raise ConfigError(f"{name_of(function)}: {point!r} takes plain functions only")
             if not self._allow_async:
                 raise ConfigError(f"{name_of(function)} is async: that needs an AsyncCluster")
+        if trouble := misfit(function):
+            raise ConfigError(
+                f"{name_of(function)} must take one argument, the {known.takes}: {trouble}"
+            )
 
 
 def is_async(function: Any) -> bool:
@@ -133,3 +138,17 @@ def is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004
     )
+
+
+def misfit(function: Function) -> str:
+    """Why a function cannot be called with one argument; empty when it can, or does not say."""
+    try:
+        # What a decorator made is called itself, whatever it wraps.
+        signature = inspect.signature(function, follow_wrapped=False)
+    except Exception:  # some builtins have none, and some annotations cannot be evaluated
+        return ""
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        return str(error)
+    return ""

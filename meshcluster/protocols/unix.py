@@ -36,7 +36,13 @@ class UnixHandler:
 
     async def listen(self, accept: Accept) -> Props:
         """Claims the path under the runtime directory and listens there."""
-        listener = await self._claim.bind(socket.SOCK_STREAM)
+        try:
+            listener = await self._claim.bind(socket.SOCK_STREAM)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._claim.path}: {error.strerror or error}; set MESHCLUSTER_RUNTIME_DIR to a "
+                "directory of your own"
+            ) from error
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(

@@ -36,8 +36,11 @@ def runtime_dir() -> Path:
     try:
         path.mkdir(mode=0o700, parents=bool(given), exist_ok=True)
         found = path.lstat()
+    except FileExistsError:
+        raise ConfigError(_advice(path, "is not a directory")) from None
     except OSError as error:
-        raise ConfigError(_advice(path, error.strerror or str(error))) from error
+        trouble = f"cannot be made ({error.strerror or error})"
+        raise ConfigError(_advice(path, trouble)) from error
     if not stat.S_ISDIR(found.st_mode):
         raise ConfigError(_advice(path, "is not a directory"))
     if sys.platform != "win32":

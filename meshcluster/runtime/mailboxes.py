@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ..config import check_label, check_plain
 from ..errors import ConfigError, NotJoined
 from ..hooks.chain import name_of
-from ..hooks.registry import is_async
+from ..hooks.registry import is_async, misfit
 from ..model import Service
 from ..node.counters import Counters
 from ..node.effects import NoteArrived, RequestArrived
@@ -123,6 +123,11 @@ class Mailboxes:
         check_label("mailbox", name)
         if receive is not None and (not callable(receive) or is_async(receive)):
             raise ConfigError(f"mailbox {name!r}: receive={receive!r} must be a plain function")
+        if receive is not None and (trouble := misfit(receive)):
+            raise ConfigError(
+                f"mailbox {name!r}: receive={receive!r} must take one argument, the Letter: "
+                f"{trouble}"
+            )
         if name in self._receivers:
             raise ConfigError(f"mailbox {name!r} is open already: close it first")
         if receive is not None:

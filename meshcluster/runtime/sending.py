@@ -6,7 +6,7 @@ limits, and whatever is wrong is raised there. Then only an append to a deque cr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
@@ -30,6 +30,9 @@ Part = tuple[int, int, bytes, Receivers]
 protocols apart."""
 
 
+NAMED = 5
+"""So many members are named in an error; there may be thousands."""
+
 FAR = {HOST_CHANNEL: " on this host (channel 1)", LAN_CHANNEL: " on this LAN (channel 2)"}
 
 
@@ -46,17 +49,31 @@ class Sender:
         """What ``resolve`` found since the last change of the members."""
         self.common: dict[bytes, Session] = {}
         """The session of each member that carries what names no protocol."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called in the loop after each change of the members; whoever waits for some sets it."""
 
     def refresh(self) -> None:
         """Takes a new snapshot of the members; in the loop only."""
         self._snapshot = tuple(p.service for p in self._node.peers if p.service is not None)
         self.resolved = {}
         self.common = {p.key: s for p in self._node.peers if (s := p.session("", self._limits))}
+        self.changed()
 
     @property
     def services(self) -> tuple[Service, ...]:
         """The members known, in the order of their discovery, without ourselves."""
         return self._snapshot
+
+    @property
+    def there(self) -> str:
+        """Who is there, in words: for the text of an error."""
+        names = [service.name for service in self._snapshot]
+        if not names:
+            ttl = self._config.ttl
+            reach = f"within ttl={ttl}" if ttl else "on this host (ttl=0; the LAN: ttl=1)"
+            return f"nobody else is in cluster {self._config.cluster!r} {reach}"
+        known = "1 member is known" if len(names) == 1 else f"{len(names)} members are known"
+        return f"{known}: {', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}"
 
     @property
     def undelivered(self) -> tuple[Service, ...]:
@@ -113,11 +130,14 @@ class Sender:
             raise NoServices(self._nobody(resolve, resolver))
         return chosen
 
-    def _nobody(self, resolve: Words | None, resolver: Resolver | None) -> str:
-        asked = [f"resolve={resolve!r}"] if resolve is not None else []
+    def _nobody(self, resolve: Words | None, resolver: Resolver | None, channel: int = 0) -> str:
+        asked = [f"resolve={resolve!r}"] if resolving.words_of(resolve) else []
         asked += [f"resolver={resolver!r}"] if resolver is not None else []
-        known = len(self._snapshot)
-        return f"nobody matches {' or '.join(asked) or 'services=()'}; {known} members are known"
+        everybody = resolve is not None and not asked
+        if everybody and not self._snapshot:
+            return self.there
+        who = "nobody" if everybody else f"nobody matches {' or '.join(asked) or 'services='}"
+        return f"{who}{FAR.get(channel, '')}; {self.there}"
 
     def sessions(
         self, services: Sequence[Service], protocols: Sequence[str] | None,
@@ -195,7 +215,7 @@ class Sender:
             chosen = tuple(service for service in chosen if NEAR[channel](service))
         receivers = self.sessions(chosen, protocols, named or ())
         if not receivers:
-            raise NoServices(self._nobody(resolve, resolver) + FAR.get(channel, ""))
+            raise NoServices(self._nobody(resolve, resolver, channel))
         return receivers
 
     def event_to_all(self, data: object, channel: int) -> Sequence[Part]:

@@ -196,7 +196,13 @@ class Cluster(ClusterView):
         self._bell.ring()
 
     def run_forever(self) -> None:
-        """Returns when the cluster is left, or leaves at Ctrl-C."""
+        """Returns when the cluster is left, or leaves at Ctrl-C.
+
+        Raises:
+            NotJoined: it has not joined.
+        """
+        if self._portal is None and not self._cluster._left.is_set():
+            raise self._cluster._not_joined()
         self._cluster._check_own()
         try:
             self._bell.wait_for(lambda: self._portal is None)
@@ -244,7 +250,9 @@ class Cluster(ClusterView):
         """The members that match, once there are at least ``count``.
 
         Raises:
-            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many.
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many, and
+                who is there.
+            NotJoined: the cluster was left meanwhile.
         """
         return self._loop.call(
             self._cluster.wait_for_services(count, resolve=resolve, timeout=timeout)
@@ -258,7 +266,14 @@ class Cluster(ClusterView):
         ``receive`` runs in the member's own loop: it must not block, nor make blocking calls.
         """
         self._in_loop(lambda: self._boxes.open(name, receive, offer))
-        return Mailbox(name, self._boxes, lambda: self._driver, self._in_loop, self._commit)
+        return Mailbox(
+            name, self._boxes, lambda: self._driver, self._in_loop, self._commit, self._wait_for
+        )
+
+    def _wait_for(
+        self, find: Callable[[], tuple[Service, ...]], count: int, meant: str, timeout: float
+    ) -> tuple[Service, ...]:
+        return self._loop.call(self._cluster._wait_for(find, count, meant, timeout))
 
     # --- messages ----------------------------------------------------------------------------
 

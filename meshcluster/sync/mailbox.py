@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import NotJoined
-from ..mailbox import REQUEST_SECONDS, MailboxBase, Make
+from ..mailbox import APPEAR_SECONDS, REQUEST_SECONDS, Find, MailboxBase, Make
 from ..model import Service
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Mailboxes
@@ -25,9 +25,24 @@ class Mailbox(MailboxBase):
         self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
         in_loop: Callable[[Callable[[], None]], None],
         commit: Callable[[Sequence[Part], Make], object],
+        wait_for: Callable[[Find, int, str, float], tuple[Service, ...]],
     ) -> None:  # fmt: skip
         super().__init__(name, boxes, driver, in_loop)
         self._commit = commit
+        self._wait_for = wait_for
+
+    def wait_for_services(
+        self, count: int = 1, *, timeout: float = APPEAR_SECONDS
+    ) -> tuple[Service, ...]:
+        """``services``, once there are at least ``count``; see ``AsyncMailbox``.
+
+        Raises:
+            TimeoutError: there were fewer after ``timeout`` seconds; the text says how many, and
+                who is there.
+            NotJoined: the cluster was left meanwhile.
+            ClusterError: called from an interceptor or a mailbox's receiver.
+        """
+        return self._wait_for(lambda: self.services, count, self._meant, timeout)
 
     def send(self, service: Service, data: object) -> None:
         """Tells something to the mailbox of this name at one member, in order, once.

@@ -100,7 +100,7 @@ def read(form: int, body: bytes, wanted: type[T]) -> T:
             return cast(T, _decoder_for(cast(Hashable, wanted)).decode(body))
         return msgspec.convert(decode(form, body), wanted)
     except _WIRE_ERRORS as error:
-        raise DecodeError(f"not a {getattr(wanted, '__name__', wanted)}: {error}") from None
+        raise DecodeError(f"not of type {getattr(wanted, '__name__', wanted)}: {error}") from None
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -168,11 +168,12 @@ def _extended(value: Any, place: str, depth: int) -> Any:
     convert = _CONVERTERS.get(kind)
     if convert is not None:
         return convert(value, place, depth - 1)
+    what = f"an object of class {kind.__name__}"
     if _is_typed(value):
         hint = f"send a dataclass with a field for it, such as list[{kind.__name__}]"
-        raise EncodeError(f"{place} is a {kind.__name__}, which would arrive as a dict: {hint}")
+        raise EncodeError(f"{place} is {what}, which would arrive as a dict: {hint}")
     hint = _HINTS.get(kind.__name__, "convert it first, or send a dataclass")
-    raise EncodeError(f"{place} is a {kind.__name__}, which would not arrive as one: {hint}")
+    raise EncodeError(f"{place} is {what}, which would not arrive as one: {hint}")
 
 
 def _from_list(value: Iterable[Any], place: str, depth: int) -> list[Any]:
@@ -206,7 +207,7 @@ def _from_datetime(value: datetime, place: str, _depth: int) -> Ext:
         pass
     else:
         kind = type(zone).__name__
-        raise EncodeError(f"{place} has a {kind} as tzinfo: use timezone or ZoneInfo")
+        raise EncodeError(f"{place} has a tzinfo of class {kind}: use timezone or ZoneInfo")
     clock = value.replace(tzinfo=None, fold=0).isoformat()
     offset = "" if zone is None or key else repr(_microseconds(zone.utcoffset(value)))
     return Ext(_DATETIME, _encode([clock, value.fold, offset, key]))

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from meshcluster.cli.demo import STEP_SECONDS
+
 pytestmark = pytest.mark.process
 
 
@@ -24,6 +26,26 @@ def test_three_processes_meet_talk_answer_and_one_is_killed() -> None:
     assert "noticed that cleo is gone" in told
     assert "was told" in told
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("spoilt", ["a file", "a folder in which nothing can be made"])
+def test_what_keeps_it_from_joining_is_said_once_and_at_once(runtime_dir, monkeypatch, spoilt):
+    if spoilt == "a file":
+        place = runtime_dir / "file"
+        place.touch()
+    else:
+        place = runtime_dir / ("x" * 80)  # a socket's path would be too long
+    monkeypatch.setenv("MESHCLUSTER_RUNTIME_DIR", str(place))
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "meshcluster", "demo"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert time.monotonic() - started < STEP_SECONDS
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("meshcluster: ")
+    assert "MESHCLUSTER_RUNTIME_DIR" in line
 
 
 def test_nothing_of_it_is_left(runtime_dir) -> None:

@@ -53,6 +53,13 @@ def test_a_wrong_point_is_refused_with_the_names_of_the_right_ones(cluster):
         cluster.hook("discovered")(print)
 
 
+def test_the_point_is_not_forgotten(cluster):
+    with pytest.raises(ConfigError, match=r'write @cluster\.hook\("event"\)'):
+
+        @cluster.hook
+        def heard(message): ...
+
+
 def test_a_filter_that_does_not_apply_is_refused(cluster):
     with pytest.raises(ConfigError, match=r"service\.lost"):
         cluster.hook("service.lost", channel=1)(print)

@@ -137,6 +137,44 @@ def test_plain_functions_are_welcome_everywhere(point):
         assert not HookRegistry(allow_async=False).add(point, function).is_async
 
 
+def none_taken(): ...
+def two_wanted(_, other): ...
+def keyword_wanted(_, *, other): ...
+def more_allowed(_, other=None, *rest, another=None): ...
+
+
+class Calls:
+    def none_taken(self): ...
+    def __call__(self, _): ...
+
+
+@functools.wraps(two_wanted)
+def injected(message):
+    """What a decorator makes that hands the second argument in."""
+
+
+@pytest.mark.parametrize("point", ["event", "service.lost"])
+@pytest.mark.parametrize(
+    "function",
+    [none_taken, two_wanted, keyword_wanted, Calls().none_taken, lambda: None],
+    ids=lambda function: function.__name__,
+)
+def test_what_cannot_take_the_one_argument_is_refused_when_placed(registry, point, function):
+    with pytest.raises(ConfigError, match=rf"must take one argument, the {POINTS[point].takes}"):
+        registry.add(point, function)
+    assert registry.hooks(point) == ()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [more_allowed, Calls(), functools.partial(two_wanted, None), injected, [].append, {}.pop, dict],
+    ids=lambda function: getattr(function, "__name__", type(function).__name__),
+)
+def test_what_can_take_one_argument_or_does_not_say_is_welcome(registry, function):
+    registry.add("event", function)
+    assert registry.chain("event") == (function,)
+
+
 # --- removal ---
 
 

@@ -80,6 +80,32 @@ async def test_an_option_it_does_not_have_is_named(listen):
         await listen(speed=11)
 
 
+@pytest.mark.parametrize("port", [70000, -1, "4000", True, None])
+async def test_a_port_that_is_none_is_refused(listen, port):
+    with pytest.raises(ConfigError, match=rf"'port': {port!r}.*0 to 65535"):
+        await listen(port=port)
+
+
+@pytest.mark.parametrize("host_only", [True, False])
+async def test_a_host_that_is_no_text_is_refused(listen, host_only):
+    with pytest.raises(ConfigError, match=r"'host': 5.*an IP address"):
+        await listen(host_only=host_only, host=5)
+
+
+async def test_an_address_that_is_not_ours_is_named_with_what_the_system_said(listen):
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1.*: Cannot assign") as caught:
+        await listen(host_only=False, host="192.0.2.1")
+    assert "port" not in str(caught.value).partition("Cannot assign")[2]
+
+
+@pytest.mark.parametrize("port", ["http", 0, 70000, -1, "", None])
+async def test_a_member_that_says_a_port_that_is_none_cannot_be_dialled(listen, port):
+    handler, _ = await listen()
+    props = {} if port is None else {"port": port}
+    with pytest.raises(ConnectionError, match="malformed port"):
+        await handler.dial("127.0.0.1", Endpoint("tcp", props), lambda link: None)
+
+
 async def test_a_port_where_nobody_listens_refuses(listen):
     handler, props = await listen()
     await handler.close()

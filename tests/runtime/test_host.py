@@ -38,7 +38,10 @@ def test_without_the_variable_the_uid_alone_decides(monkeypatch, tmp_path):
 def test_a_file_in_its_place_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv(VARIABLE, str(tmp_path / "file"))
-    with pytest.raises(ConfigError, match=rf"file .*set {VARIABLE}"):
+    with pytest.raises(ConfigError, match=rf"file is not a directory: set {VARIABLE}"):
+        host.runtime_dir()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "below"))
+    with pytest.raises(ConfigError, match=rf"cannot be made \(Not a directory\): set {VARIABLE}"):
         host.runtime_dir()
 
 

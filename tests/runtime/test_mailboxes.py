@@ -219,6 +219,12 @@ def test_a_receiver_is_a_plain_function(host, receive):
     assert host.told == []
 
 
+def test_a_receiver_takes_one_argument(host):
+    with pytest.raises(ConfigError, match="must take one argument, the Letter: too many"):
+        host.boxes.open("box", lambda: None, None)
+    assert host.told == []
+
+
 def test_each_change_of_the_offers_is_told(host):
     host.boxes.open("a", print, {"version": 1})
     host.boxes.open("b", print, None)

@@ -142,7 +142,7 @@ async def test_words_find_the_members_as_they_are_now(pair):
     other.tags.replace(["new"])
     await soon(changed.wait())
     assert len(await one.send("x", resolve="new")) == 1
-    with pytest.raises(NoServices, match=r"resolve='other'; 1 members are known"):
+    with pytest.raises(NoServices, match=r"resolve='other'; 1 member is known: "):
         await one.send("x", resolve="other")
 
 
@@ -150,7 +150,7 @@ async def test_words_find_the_members_as_they_are_now(pair):
 
 
 async def test_what_cannot_travel_is_refused_in_the_caller(pair):
-    with pytest.raises(EncodeError, match=r"data\['a'\]\[0\] is a object"):
+    with pytest.raises(EncodeError, match=r"data\['a'\]\[0\] is an object of class object, which"):
         await pair[0].send({"a": [object()]}, resolve="other")
 
 

@@ -168,6 +168,25 @@ def test_run_forever_ends_when_another_thread_leaves(join):
     end(running)
 
 
+def test_run_forever_after_leaving_is_over(join):
+    one = join()
+    one.leave()
+    one.run_forever()
+
+
+def test_run_forever_without_having_joined_says_so():
+    with pytest.raises(NotJoined, match="call join"):
+        Cluster().run_forever()
+
+
+def test_waiting_for_services_in_a_hook_that_observers_wait_for(join):
+    one, seen = join(), queue.Queue()
+    one.hook("service.discovered")(lambda service: seen.put(one.wait_for_services(2)))
+    join()
+    join()
+    assert len(take(seen)) == 2
+
+
 def test_waiting_for_services_ends_when_another_thread_leaves(join):
     one, ended = join(), []
 
@@ -308,7 +327,7 @@ def test_hooks_may_be_placed_and_taken_by_many_threads(join):
 def test_wait_for_services_says_how_many_there_were(join):
     one, _ = join(), join("web")
     assert len(one.wait_for_services()) == 1
-    with pytest.raises(TimeoutError, match=r"1 of 2 services with 'web' after 0\.05 s"):
+    with pytest.raises(TimeoutError, match=r"1 of 2 services with resolve='web' after 0\.05 s"):
         one.wait_for_services(2, resolve="web", timeout=0.05)
 
 

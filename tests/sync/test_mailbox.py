@@ -12,6 +12,7 @@ import pytest
 from meshcluster import (
     LATER,
     Cluster,
+    ClusterError,
     ConfigError,
     Congested,
     HookRejected,
@@ -303,6 +304,56 @@ def test_mailboxes_may_be_made_before_joining_and_are_kept_when_joining_again(jo
             assert box.request(service, 1).result(10) == 1
             box.close()
         until(lambda: one.services == ())
+
+
+def test_those_who_have_one_are_waited_for(pair):
+    one, other = pair
+    box, found = one.mailbox("box"), queue.Queue()
+    waiting = begin(lambda: found.put(box.wait_for_services()))
+    other.mailbox("box", echo)
+    assert found.get(timeout=10) == one.services
+    end(waiting)
+    with pytest.raises(TimeoutError, match=r"1 of 2 services with mailbox 'box' after 0\.05 s"):
+        box.wait_for_services(2, timeout=0.05)
+    one.leave()
+    with pytest.raises(NotJoined):
+        box.wait_for_services()
+
+
+# --- where nobody may wait ---
+
+
+@pytest.mark.parametrize("wait", ["query", "iterate", "services", "counterparts", "leave"])
+@pytest.mark.parametrize("place", ["receiver", "interceptor"])
+def test_a_blocking_call_inside_the_member_is_refused_and_all_goes_on(pair, place, wait):
+    one, other = pair
+    other.mailbox("box", echo)
+    calls = {
+        "query": lambda: other.query("x").wait(),
+        "iterate": lambda: list(other.query("x")),
+        "services": lambda: other.wait_for_services(5),
+        "counterparts": lambda: other.mailbox("mine").wait_for_services(),
+        "leave": other.leave,
+    }
+    refused = queue.Queue()
+
+    def call(what):
+        try:
+            calls[wait]()
+        except Exception as error:
+            refused.put(error)
+
+    if place == "receiver":
+        other.mailbox("waits", call)
+    else:
+        other.hook("receive")(call)
+    (service,) = one.services
+    one.mailbox("waits").send(service, "go")
+    error = refused.get(timeout=10)
+    assert type(error) is ClusterError
+    assert "wait for itself" in str(error)
+    other.unhook(call)
+    assert one.mailbox("box").request(service, "alive").result(10) == "alive"
 
 
 def test_an_observer_may_ask_and_tell_and_is_answered(join):

@@ -215,7 +215,7 @@ def test_what_would_arrive_as_something_else_is_refused_by_place_and_type(value)
     ]:
         with pytest.raises(EncodeError) as caught:
             body.encode(data)
-        assert f"{place} a {type(value).__name__}" in str(caught.value)
+        assert f"{place} an object of class {type(value).__name__}," in str(caught.value)
 
 
 @pytest.mark.parametrize(
