@@ -150,11 +150,12 @@ class Admission:
         if not self._peers.admit(peer):
             self._counters.count("members beyond the limit")
             return
-        self._schedule.cancel(("forget", peer.key))
+        if not peer.told:  # who was only told of is admitted at once
+            self._schedule.cancel(("forget", peer.key))
         peer.service = service
         peer.refused = None
         peer.heard_at = now
-        self._discovery.watch(peer.key, now)
+        self._discovery.watch_from(peer, now)
         if peer.observer:
             return
         self.changes += 1

@@ -142,8 +142,10 @@ class Discovery:
         if self._beacons_sent < len(JOIN_BURST_SECONDS) and not self._views.large:
             burst = JOIN_BURST_SECONDS
             return burst[self._beacons_sent] - burst[self._beacons_sent - 1]
-        jitter = 1 + BEACON_JITTER * (2 * self._random.random() - 1)
-        return self._views.interval(self._config.heartbeat_seconds) * jitter
+        interval = self._views.interval(self._config.heartbeat_seconds)
+        if self._beacons_sent <= len(JOIN_BURST_SECONDS) and self._views.large:
+            return interval * self._random.random()  # thousands may have started at this moment
+        return interval * (1 + BEACON_JITTER * (2 * self._random.random() - 1))
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""
@@ -207,21 +209,30 @@ class Discovery:
     def watch(self, key: bytes, now: float) -> None:
         """Looks whether a member (or observer) was heard lately; probes it when not."""
         peer = self._peers.member(key)
-        if peer is None or peer.details is None:
+        if peer is None:
             return
-        # Who is only told of must soon be heard, whatever was said of its heartbeat.
-        heartbeat = self._config if peer.told else peer.details
-        interval = self._views.interval(max(heartbeat.heartbeat_seconds, 0.01))
-        expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
+        expire, overdue = self._patience(peer)
         if now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
             return
-        overdue = min(OVERDUE_INTERVALS * interval, expire / 2)
         due = peer.heard_at + overdue
         if now >= due:  # the very sum that the timer was set to: a difference may round below it
             self.probe(peer, now, want=False)
             due = now + overdue
         self._schedule.set(("watch", key), due)
+
+    def watch_from(self, peer: Peer, now: float) -> None:
+        """Begins to look after a member (or observer) that was heard just now."""
+        self._schedule.set(("watch", peer.key), now + self._patience(peer)[1])
+
+    def _patience(self, peer: Peer) -> tuple[float, float]:
+        """Seconds of silence after which a member is given up, and after which it is probed."""
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        details = None if peer.told else peer.details
+        heartbeat = (details or self._config).heartbeat_seconds
+        interval = self._views.interval(max(heartbeat, 0.01))
+        expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
+        return expire, min(OVERDUE_INTERVALS * interval, expire / 2)
 
     def _send_probe(self, peer: Peer) -> None:
         probing, me, details = peer.probing, self._identity, self._details()

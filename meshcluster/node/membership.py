@@ -141,8 +141,8 @@ class Membership:
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
         self._observers: dict[bytes, Peer] = {}
-        self._named: dict[tuple[str, str], list[Peer]] = {}
-        """Members by name and host."""
+        self._named: dict[str, list[Peer]] = {}
+        """Members by name."""
 
     def get(self, key: bytes) -> Peer | None:
         """The peer of that key, whatever it is."""
@@ -174,7 +174,7 @@ class Membership:
             return False
         self._all[peer.key] = table[peer.key] = peer
         if table is self._members and peer.details is not None:
-            self._named.setdefault((peer.details.name, peer.details.host), []).append(peer)
+            self._named.setdefault(peer.details.name, []).append(peer)
         return True
 
     def forget(self, peer: Peer) -> None:
@@ -186,7 +186,7 @@ class Membership:
 
     def _unname(self, peer: Peer) -> None:
         if peer.details is not None:
-            name = (peer.details.name, peer.details.host)
+            name = peer.details.name
             twins = self._named.get(name, [])
             if peer in twins:
                 twins.remove(peer)
@@ -196,12 +196,14 @@ class Membership:
     def rename(self, peer: Peer, details: Details) -> None:
         """A member is not whom others said it was."""
         self._unname(peer)
-        self._named.setdefault((details.name, details.host), []).append(peer)
+        self._named.setdefault(details.name, []).append(peer)
 
     def twin(self, peer: Peer, name: str, host: str) -> Peer | None:
         """Another member with the same name on the same host, or None."""
-        named = self._named.get((name, host))
-        return next((other for other in named if other is not peer), None) if named else None
+        for other in self._named.get(name, ()):
+            if other is not peer and other.details is not None and other.details.host == host:
+                return other
+        return None
 
     def at(self, address: Address) -> Iterator[Peer]:
         """The peers that answer, or should answer, at an address."""

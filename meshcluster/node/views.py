@@ -362,7 +362,7 @@ class Views:
         return self._tellable(entry.address, by.local)
 
     def _fits(self, details: Details) -> bool:
-        """Whether a member could have said that much of itself; all that came in a datagram does."""
+        """Whether a member could say that much of itself. What came in a datagram it can."""
         return len(codec.encode_details(details)) <= self._limits.hello_bytes
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from ..config import ClusterConfig
 from .network import Network
 from .sharing import SharedSnapshots
-from .virtual import VirtualLink, VirtualMember
+from .virtual import LogEntry, VirtualLink, VirtualMember
 
 LOOK_SECONDS = 0.01
 """How often ``run_until`` looks."""
@@ -56,6 +56,7 @@ class Simulation:
         self._heap: list[Entry] = []
         self._serial = 0
         self._boots = 0
+        self._happened: list[tuple[str, LogEntry]] = []
         self._digest = hashlib.blake2b(digest_size=16)
         self.snapshots = SharedSnapshots()
         for _ in range(members):
@@ -147,6 +148,9 @@ class Simulation:
     @property
     def digest(self) -> str:
         """A fingerprint of all that happened so far: equal runs have equal ones."""
+        for name, (when, what, whose) in self._happened:
+            self._digest.update(f"{when:.9f} {name} {what} {whose}\n".encode())
+        self._happened.clear()
         return self._digest.hexdigest()
 
     def _first_disagreement(self) -> str:
@@ -174,9 +178,9 @@ class Simulation:
         self.now, _, action = heapq.heappop(self._heap)
         action()
 
-    def trace(self, member: VirtualMember, what: str, name: str) -> None:
-        """Adds to the fingerprint."""
-        self._digest.update(f"{self.now:.9f} {member.name} {what} {name}\n".encode())
+    def trace(self, member: VirtualMember, entry: LogEntry) -> None:
+        """Adds to the fingerprint, which is made when asked for: most runs never are."""
+        self._happened.append((member.name, entry))
 
     # --- what members do ---------------------------------------------------------------------
 

@@ -26,6 +26,9 @@ SCHEME = "memory"
 LINK_FRAMES = 64
 """Frames on the way over one link before it pauses its sender."""
 
+LogEntry = tuple[float, str, str]
+"""When, what happened, and to whom."""
+
 
 class VirtualLink:
     """One end of a link; frames take time, and stay in order."""
@@ -53,7 +56,7 @@ class VirtualMember:
         self.address = address
         self.alive = True
         self.hooks = HookRegistry(allow_async=False)
-        self.log: list[tuple[float, str, str]] = []
+        self.log: list[LogEntry] = []
         self.received: list[tuple[str, Any]] = []
         self.respond: Callable[[Message], object] | None = None
         self._simulation = simulation
@@ -170,8 +173,9 @@ class VirtualMember:
                 pass
 
     def _note(self, what: str, name: str) -> None:
-        self.log.append((self._simulation.now, what, name))
-        self._simulation.trace(self, what, name)
+        entry = (self._simulation.now, what, name)
+        self.log.append(entry)
+        self._simulation.trace(self, entry)
 
     def _answer(self, arrived: fx.QuestionArrived) -> None:
         asked = arrived.question
