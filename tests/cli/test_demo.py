@@ -26,6 +26,14 @@ def test_three_processes_meet_talk_answer_and_one_is_killed() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_no_color_turns_its_colours_off(terminal, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = terminal("demo")
+    screen.until("joined")
+    screen.press(b"\x03")
+    assert "\x1b" not in screen.done().out
+
+
 def test_nothing_of_it_is_left(runtime_dir) -> None:
     subprocess.run([sys.executable, "-m", "meshcluster", "demo"], check=True, capture_output=True)
     left = [path.name for path in runtime_dir.rglob("*") if path.is_file() or path.is_socket()]
