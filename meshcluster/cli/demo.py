@@ -50,6 +50,7 @@ class Actor:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._said.put(json.loads(line))
+        self._said.put({"what": "failed", "text": "its process has ended"})
 
     def tell(self, *words: str) -> None:
         """Gives it an order."""
@@ -66,7 +67,10 @@ class Actor:
                     self._kept.remove(fact)
                     return fact
             try:
-                self._kept.append(self._said.get(timeout=max(0.0, deadline - time.monotonic())))
+                fact = self._said.get(timeout=max(0.0, deadline - time.monotonic()))
+                if fact["what"] == "failed":
+                    raise click.ClickException(f"{self.name}: {fact['text']}")
+                self._kept.append(fact)
             except queue.Empty:
                 about = f" {who}" if who else ""
                 raise click.ClickException(

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from .. import Cluster, Message, Service
+from .. import Cluster, ClusterError, Message, Service
 
 _output = threading.Lock()
 
@@ -47,7 +47,11 @@ def main() -> None:
         return f"{name}, process {os.getpid()}"
 
     started = time.monotonic()
-    cluster.join(tags=["demo"], cluster=mesh, name=name)
+    try:
+        cluster.join(tags=["demo"], cluster=mesh, name=name)
+    except (ClusterError, OSError) as error:
+        say("failed", text=str(error))
+        return
     say("joined", since=started)
     for line in sys.stdin:
         obey(cluster, line.split())

@@ -34,6 +34,20 @@ def test_no_color_turns_its_colours_off(terminal, monkeypatch) -> None:
     assert "\x1b" not in screen.done().out
 
 
+def test_members_that_cannot_join_say_why_at_once(runtime_dir) -> None:
+    runtime_dir.chmod(0o755)
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "meshcluster", "demo"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"Error: ada: runtime directory {runtime_dir} is open to others: " + (
+        f"chmod 700 {runtime_dir}\n"
+    )
+    assert time.monotonic() - started < 8
+
+
 def test_nothing_of_it_is_left(runtime_dir) -> None:
     subprocess.run([sys.executable, "-m", "meshcluster", "demo"], check=True, capture_output=True)
     left = [path.name for path in runtime_dir.rglob("*") if path.is_file() or path.is_socket()]
