@@ -20,7 +20,7 @@ def table(shown: Table) -> str:
     lost = any(row.lost for row in shown.rows)
     head = ["who", "how", "median", "min..max", *["p99"] * tails]
     head += [f"times {peer}" for peer in shown.peers]
-    head += ["goal"] * goals + ["lost"] * lost
+    head += ["goal"] * goals + ["lost"] * lost + list(shown.rows[0].also)
     body = []
     for row in shown.rows:
         cells = [row.name, row.way, number(row.median, shown.unit)]
@@ -28,6 +28,7 @@ def table(shown: Table) -> str:
         cells += [number(row.p99, shown.unit) if row.p99 is not None else "-"] * tails
         cells += [ratio(row.better_than.get(peer)) for peer in shown.peers]
         cells += [_goal(row, shown.unit)] * goals + [str(row.lost)] * lost
+        cells += [_three_digits(value) for value in row.also.values()]
         body.append(cells)
     remarks = "".join(f"\n{remark}\n" for remark in shown.remarks)
     return f"### {shown.name}: {shown.title}\n\n{grid(head, body)}{remarks}"
@@ -84,6 +85,8 @@ def ratio(value: float | None) -> str:
 
 
 def _three_digits(value: float) -> str:
+    if value < 0.1:
+        return f"{value:.2g}"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f}"
 

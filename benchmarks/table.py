@@ -34,6 +34,8 @@ class Row:
     better_than: dict[str, float]
     """By peer: how many times better, the median of the ratios of all rounds."""
     goal: float | None = None
+    also: dict[str, float] = field(default_factory=dict)
+    """Other figures, by the heads of their columns, which name the units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +104,9 @@ def _row(plan: Plan, entrant: Entrant, figures: dict[Entrant, list[Figure]]) -> 
         if theirs is not None and peer != entrant.name:
             ratios[peer] = _better_by(own, theirs, more_is_better=plan.more_is_better)
     return Row(
-        name=entrant.name, way=entrant.way, median=_rounded(statistics.median(values)),
-        low=_rounded(min(values)), high=_rounded(max(values)),
-        p99=_rounded(statistics.median(slow)) if slow else None,
+        name=entrant.name, way=entrant.way, median=rounded(statistics.median(values)),
+        low=rounded(min(values)), high=rounded(max(values)),
+        p99=rounded(statistics.median(slow)) if slow else None,
         lost=sum(figure.lost for figure in own), better_than=ratios,
         goal=plan.goals.get(entrant.name),
     )  # fmt: skip
@@ -112,10 +114,10 @@ def _row(plan: Plan, entrant: Entrant, figures: dict[Entrant, list[Figure]]) -> 
 
 def _better_by(own: list[Figure], theirs: list[Figure], *, more_is_better: bool) -> float:
     pairs = [(a.value, b.value) for a, b in zip(own, theirs, strict=True)]
-    return _rounded(statistics.median(a / b if more_is_better else b / a for a, b in pairs))
+    return rounded(statistics.median(a / b if more_is_better else b / a for a, b in pairs))
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """Four digits: the fifth is chance."""
     return float(f"{value:.4g}")
 

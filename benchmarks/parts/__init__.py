@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from ..settings import Settings
 from ..table import Table
-from . import discovery, oneway, query, roundtrip
+from . import beacons, discovery, oneway, query, roundtrip
 
 PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "oneway": oneway.run,
     "roundtrip": roundtrip.run,
     "query": query.run,
     "discovery": discovery.run,
+    "beacons": beacons.run,
 }
 
 __all__ = ("PARTS",)

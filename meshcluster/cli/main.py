@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from ..version import VERSION
-from .options import Settings, options_of_all
+from .options import Settings, colored, options_of_all
 
 OK, FAILED, USAGE, INCOMPLETE, NOBODY, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -124,7 +124,8 @@ def run(arguments: list[str]) -> int:
 
         return shell_complete(group, {}, "meshcluster", COMPLETE_VARIABLE, instruction)
     try:
-        with group.make_context("meshcluster", arguments) as ctx:
+        color = None if colored() else False  # None: on a terminal
+        with group.make_context("meshcluster", arguments, color=color) as ctx:
             return group.invoke(ctx) or OK
     except click.exceptions.Exit as end:
         return end.exit_code

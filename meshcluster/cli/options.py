@@ -5,6 +5,7 @@ What stands after it wins, then what stands before it, then the environment.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -17,6 +18,11 @@ ENVIRONMENT = "MESHCLUSTER_"
 
 TIMEOUT_SECONDS = 10.0
 OF_ALL = ("cluster", "ttl", "port", "json", "timeout")
+
+
+def colored() -> bool:
+    """Whether a person wants colours on the terminal."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Settings(NamedTuple):

@@ -6,7 +6,6 @@ line, without a header. Texts from elsewhere are escaped in both.
 
 from __future__ import annotations
 
-import os
 import select
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import click
 
+from .options import colored
 from .values import JOINER, dumped, escaped
 
 GAP = "  "
@@ -34,9 +34,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.terminal = sys.stdout.isatty()
-        self.colors = (
-            self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        )
+        self.colors = self.terminal and colored()
 
     @property
     def cells(self) -> int:

@@ -28,6 +28,14 @@ def test_three_processes_meet_talk_answer_and_one_is_killed() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_no_color_turns_its_colours_off(terminal, monkeypatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = terminal("demo")
+    screen.until("joined")
+    screen.press(b"\x03")
+    assert "\x1b" not in screen.done().out
+
+
 @pytest.mark.parametrize("spoilt", ["a file", "a folder in which nothing can be made"])
 def test_what_keeps_it_from_joining_is_said_once_and_at_once(runtime_dir, monkeypatch, spoilt):
     if spoilt == "a file":

@@ -2,9 +2,10 @@
 
 A block ```` ```python ```` is a program by itself. ```` ```python file=NAME ```` is a file that the
 page's ```` ```console SHELL ```` blocks run: these are read in the page's order, each in the shell
-that it names. `$ python NAME` starts a program, `^C` interrupts it, every other line must be
-printed (`...` stands for anything). What runs at the end of the page is interrupted and must end
-well.
+that it names. `$ COMMAND` starts a command once the shell's last one has ended well, `$ echo $?`
+waits for that end and looks at its exit code, `^C` interrupts it. Every other line must be printed
+(`...` stands for anything). At the end of the page, which has a mesh of its own, all must end by
+itself or have been interrupted. Every other block has its reason in `NOT_RUN`.
 """
 
 import ast
@@ -12,15 +13,25 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 20
+INTERRUPTED = 130
 FENCE = re.compile(
-    r"^```(?P<kind>python|console)(?P<words>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
+    r"^(?P<mark>```|~~~)(?P<kind>[^\s`]*)(?P<words>[^\n]*)\n(?P<text>.*?)^(?P=mark)$",
+    re.MULTILINE | re.DOTALL,
 )
+INDENTED = re.compile(r"(?:\A|(?<=\n\n))(?: {4}|\t)[^\n]*")
+RUN = {"python", "console", "toml"}
+NOT_RUN = {
+    "README.md: python3 -m venv": "the first two steps of .ci/run, which reads them there",
+    "docs/quickstart.md: python3 -m venv": "installs from the network, as .ci/run does",
+}
+"""By page and the first words of a block."""
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("own_mesh")]
 
@@ -30,7 +41,7 @@ def pages():
 
 
 def fences(page):
-    """(kind, words, text, line) of each fenced block that can be run, in order."""
+    """(kind, words, text, line) of each fenced block, in order."""
     content = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(content):
         line = content.count("\n", 0, match.start()) + 1
@@ -42,10 +53,10 @@ def file_of(words):
 
 
 def blocks():
-    """The programs; `python no-run` keeps one from being run."""
+    """The programs."""
     for page in pages():
         for kind, words, text, line in fences(page):
-            if kind == "python" and "no-run" not in words and file_of(words) is None:
+            if kind == "python" and file_of(words) is None:
                 yield pytest.param(text, id=f"{page.relative_to(ROOT)}:{line}")
 
 
@@ -88,33 +99,97 @@ def test_block_runs(code, tmp_path):
     assert "Traceback" not in done.stdout, done.stdout
 
 
+class Story:
+    """A page's shells, by name, and what was begun in them."""
+
+    def __init__(self, shell, folder):
+        self.commands = []
+        self._shells, self._interrupted = {}, set()
+        self._shell, self._folder = shell, folder
+
+    def play(self, name, text):
+        """One block."""
+        lines = iter(text.splitlines())
+        for said in lines:
+            if said == "$ echo $?":
+                self._end(name, int(next(lines)))
+            elif said.startswith("$ "):
+                self._end(name)
+                self.commands.append(said.removeprefix("$ "))
+                self._shells[name] = self._shell(
+                    "-c", self.commands[-1], program="bash", folder=self._folder
+                )
+            elif said == "^C":
+                self._shells[name].signal(signal.SIGINT)
+                self._interrupted.add(name)
+            else:
+                self._shells[name].wait_for(said)
+
+    def finish(self):
+        for name in list(self._shells):
+            self._end(name)
+
+    def _end(self, name, *codes):
+        interrupted = name in self._interrupted
+        self._interrupted.discard(name)
+        if name in self._shells:
+            self._shells.pop(name).end(*codes or (0, INTERRUPTED)[: 1 + interrupted])
+
+
 @pytest.mark.parametrize("page", list(stories()))
 def test_shells_show_what_the_page_says(page, shell, tmp_path):
-    shells, commands = {}, []
+    story = Story(shell, tmp_path)
     for kind, words, text, line in fences(page):
-        if kind == "python":
-            if name := file_of(words):
-                (tmp_path / name).write_text(text, encoding="utf-8")
-            continue
-        assert len(words) == 1, f"{page.name}:{line} names no shell"
-        for said in text.splitlines():
-            if said.startswith("$ python "):
-                commands.append(said.split()[2:])
-                if words[0] in shells:
-                    shells[words[0]].end()
-                shells[words[0]] = shell(*commands[-1], folder=tmp_path)
-            elif said == "^C":
-                interrupted = shells.pop(words[0])
-                interrupted.signal(signal.SIGINT)
-                interrupted.end()
-            else:
-                shells[words[0]].wait_for(said)
-    for each in shells.values():
-        if each.running:
-            each.signal(signal.SIGINT)
-        each.end()
+        if kind == "python" and (name := file_of(words)):
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        elif kind == "console":
+            assert len(words) == 1, f"{page.name}:{line} names no shell"
+            story.play(words[0], text)
+    story.finish()
     files = {path.name for path in tmp_path.iterdir() if path.suffix == ".py"}
-    assert files == {command[0] for command in commands}
+    run = {name for each in story.commands for name in re.findall(r"^python (\S+)", each)}
+    assert files == run
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if "```toml" in page.read_text("utf-8")])
+def test_an_entry_point_leads_to_the_pages_protocol(page, tmp_path):
+    """A package as pip would leave it: the page's entry point, and its program as the module."""
+    found = list(fences(page))
+    (text,) = [text for kind, _, text, _ in found if kind == "toml"]
+    points = tomllib.loads(text)["project"]["entry-points"]["meshcluster.protocols"]
+    ((scheme, target),) = points.items()
+    module, _, name = target.partition(":")
+    (code,) = [text for kind, _, text, _ in found if kind == "python" and f"class {name}" in text]
+    (tmp_path / f"{module}.py").write_text(code.partition("\nregistry.")[0], encoding="utf-8")
+    info = tmp_path / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[meshcluster.protocols]\n{scheme} = {target}\n")
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"import meshcluster\nwith meshcluster.join(protocols=[{scheme!r}]) as one:\n"
+        f"    with meshcluster.join(protocols=[{scheme!r}]) as two:\n"
+        "        print(one.wait_for_services()[0].protocol)\n"
+    )
+    done = run(program, tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{scheme}\n")
+
+
+def unrun_blocks():
+    """(page and first line) of each block of code that nothing above runs."""
+    for page in pages():
+        name = page.relative_to(ROOT).as_posix()
+        for kind, words, text, _ in fences(page):
+            if kind not in RUN or (words and kind == "python" and file_of(words) is None):
+                yield f"{name}: {text.lstrip()}".splitlines()[0]
+        for match in INDENTED.finditer(FENCE.sub("", page.read_text(encoding="utf-8"))):
+            yield f"{name}: {match[0].lstrip()}"
+
+
+def test_each_block_is_run_or_has_a_reason_why_not():
+    unrun = list(unrun_blocks())
+    assert [block for block in unrun if not block.startswith(tuple(NOT_RUN))] == []
+    assert [known for known in NOT_RUN if not any(b.startswith(known) for b in unrun)] == []
 
 
 @pytest.mark.parametrize("path", list(scripts()))
