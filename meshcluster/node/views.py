@@ -50,6 +50,11 @@ ANSWER_SECONDS = 0.1
 VIEWS_KEPT = 16
 """A beacon may have been on its way while our view changed: the last views are no difference."""
 
+DIFFERING = 8
+"""So many beacons in a row tell of other views: it is we who miss something. Were it the other one,
+all members would ask it.
+"""
+
 NAMED_BYTES = 32
 ENTRIES_A_FRAME = 256
 
@@ -91,6 +96,8 @@ class Views:
         """What strangers said whom we left to others to ask: the digest of their details, and
         from where. Who then vouches for the same of them is not all the proof we have.
         """
+        self._differing = 0
+        """Beacons in a row that told of another view."""
         self._wait = LOOK_SECONDS[0]
         self._partner: Peer | None = None
         self._rested_at = 0.0
@@ -217,13 +224,14 @@ class Views:
             return
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
+            self._differing = 0
             return
-        if self._random.random() >= PROVERS / known:
-            return  # who sees another mesh than all others must not hear from all of them
-        if fingerprint in self._recent or VIEW_KEY in self._schedule or now < self._rested_at:
+        if fingerprint in self._recent:
             return
-        self._partner = peer
-        self._set_look(now + self._pause())
+        self._differing += 1
+        if self._differing >= DIFFERING and now >= self._rested_at:
+            self._partner = peer
+            self._look_on(now)
 
     def _look_on(self, now: float) -> None:
         if VIEW_KEY not in self._schedule and now >= self._rested_at:
@@ -249,6 +257,7 @@ class Views:
 
     def _rest(self, now: float) -> None:
         """Until news come, comparisons become rarer."""
+        self._differing = 0
         self._rested_at = now + self._wait
         self._wait = min(2 * self._wait, LOOK_SECONDS[1])
 

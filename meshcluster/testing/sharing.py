@@ -19,14 +19,16 @@ class SharedSnapshots(Snapshots):
         self._digests: dict[tuple[bytes, int], bytes] = {}
         self._services: dict[tuple[bytes, str, bool, bool], Service] = {}
 
-    def datagram(self, data: bytes) -> Datagram:
-        """See ``Snapshots``; what is malformed is decoded, and refused, each time."""
-        known = self._datagrams.get(data)
-        if known is None:
+    def expect(self, data: bytes) -> None:
+        """Decodes a datagram that many will receive."""
+        if data not in self._datagrams:
             if len(self._datagrams) >= KEPT_DATAGRAMS:
-                self._datagrams.clear()
-            known = self._datagrams[data] = super().datagram(data)
-        return known
+                del self._datagrams[next(iter(self._datagrams))]
+            self._datagrams[data] = super().datagram(data)
+
+    def datagram(self, data: bytes) -> Datagram:
+        """See ``Snapshots``; what was not expected has one receiver, and is decoded for it."""
+        return self._datagrams.get(data) or super().datagram(data)
 
     def digest(self, peer: Peer, details: Details) -> bytes:
         """See ``Snapshots``: members of a simulation are honest about their versions."""

@@ -29,8 +29,10 @@ from .virtual import LogEntry, VirtualLink, VirtualMember
 LOOK_SECONDS = 0.01
 """How often ``run_until`` looks."""
 
-GROUPS = 16
-"""Of members that hear a beacon at the same moment, in a large simulation."""
+MANY = 256
+"""In a mesh of more members each takes in together what came within the latency of one datagram,
+as a busy process does: thousands of members hear thousands of beacons.
+"""
 
 Entry = tuple[float, int, Callable[[], None]]
 
@@ -196,19 +198,12 @@ class Simulation:
         return member
 
     def announce(self, sender: VirtualMember, data: bytes) -> None:
-        """A beacon to everybody else. It arrives in ``GROUPS`` groups, not one by one: thousands of
-        members hear thousands of beacons.
-        """
+        """A beacon to everybody else."""
         network = self.network
-        reached = [
-            member
-            for member in self.members
-            if member is not sender and network.connected(sender.address, member.address)
-            for _ in range(network.copies())
-        ]
-        groups = GROUPS if len(self.members) > GROUPS * GROUPS else len(reached)
-        for number in range(groups):
-            self.after(network.delay(), self._land, sender, data, reached[number::groups])
+        self.snapshots.expect(data)
+        for member in self.members:
+            if member is not sender and network.connected(sender.address, member.address):
+                self._fly(sender, data, member)
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""
@@ -216,19 +211,34 @@ class Simulation:
         if target is None or not self.network.connected(sender.address, address):
             return
         if target.alive:
-            for delay in self.network.datagram_delays():
-                self.after(delay, self._land, sender, data, (target,))
+            self._fly(sender, data, target)
         else:
             self.after(2 * self.network.delay(), self._refuse, sender, target)
 
-    def _land(self, sender: VirtualMember, data: bytes, targets: Sequence[VirtualMember]) -> None:
-        source = (sender.address, 1)
-        for target in targets:
-            if target.alive:
-                node = target.node
-                node.datagram_received(data, source, self.now)
-                if node.busy:  # most members have nothing to do with most beacons
-                    target.step()
+    def _fly(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
+        together = len(self.members) > MANY
+        for _ in range(self.network.copies()):
+            if together:
+                target.inbox.append((data, sender.source))
+                if len(target.inbox) == 1:
+                    self.after(self.network.delay(), self._take_in, target)
+            else:
+                self.after(self.network.delay(), self._land, sender, data, target)
+
+    def _land(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
+        if target.alive:
+            target.node.datagram_received(data, sender.source, self.now)
+            if target.node.busy:  # most members have nothing to do with most beacons
+                target.step()
+
+    def _take_in(self, target: VirtualMember) -> None:
+        arrived = target.inbox.copy()
+        target.inbox.clear()
+        if target.alive:
+            received, now = target.node.datagram_received, self.now
+            for data, source in arrived:
+                received(data, source, now)
+            target.step()
 
     def _refuse(self, sender: VirtualMember, target: VirtualMember) -> None:
         if sender.alive and self._at[target.address] is target:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClusterConfig
 from ..hooks import PASS, HookRegistry
-from ..model import Endpoint, Identity
+from ..model import Address, Endpoint, Identity
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
@@ -54,6 +54,9 @@ class VirtualMember:
     ) -> None:  # fmt: skip
         self.name = name
         self.address = address
+        self.source = (address, PORT)
+        """Where its datagrams come from."""
+        self.inbox: list[tuple[bytes, Address]] = []
         self.alive = True
         self.hooks = HookRegistry(allow_async=False)
         self.log: list[LogEntry] = []
