@@ -134,12 +134,12 @@ class Cluster(ClusterView):
         portal = self._portal = Portal("meshcluster")
         try:
             portal.open()
-            portal.call(start())
+            portal.call(start)
             self._callbacks = Workers("meshcluster-callbacks", 1)
             exits.add(self.leave)
         except BaseException:
             try:
-                portal.call(self._cluster.leave())  # an interrupt may come when we have joined
+                portal.call(self._cluster.leave)  # an interrupt may come when we have joined
             finally:
                 portal.close()
                 self._portal = None
@@ -168,7 +168,7 @@ class Cluster(ClusterView):
         if portal is None:
             return
         try:
-            portal.call(self._cluster.leave(), LEAVE_SECONDS)
+            portal.call(self._cluster.leave, LEAVE_SECONDS)
         except TimeoutError:
             # The loop waits for a lock that the interrupted code holds, such as logging's: it goes
             # on when the handler returns. At the interpreter's end we are called again.
@@ -254,9 +254,8 @@ class Cluster(ClusterView):
                 who is there.
             NotJoined: the cluster was left meanwhile.
         """
-        return self._loop.call(
-            self._cluster.wait_for_services(count, resolve=resolve, timeout=timeout)
-        )
+        wait = self._cluster.wait_for_services
+        return self._loop.call(lambda: wait(count, resolve=resolve, timeout=timeout))
 
     def mailbox(
         self, name: str, receive: Receive | None = None, *, offer: object = None
@@ -273,7 +272,7 @@ class Cluster(ClusterView):
     def _wait_for(
         self, find: Callable[[], tuple[Service, ...]], count: int, meant: str, timeout: float
     ) -> tuple[Service, ...]:
-        return self._loop.call(self._cluster._wait_for(find, count, meant, timeout))
+        return self._loop.call(lambda: self._cluster._wait_for(find, count, meant, timeout))
 
     # --- messages ----------------------------------------------------------------------------
 

@@ -71,8 +71,8 @@ class Portal:
         if self.inside:
             self._loop.stop()
 
-    def call(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Runs a coroutine in the loop and waits for it.
+    def call(self, make: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None) -> T:
+        """Runs the coroutine that ``make`` makes in the loop, and waits for it.
 
         When a signal's handler raises meanwhile (Ctrl-C, ``sys.exit()``), the coroutine is
         cancelled and has ended when that is raised here.
@@ -88,12 +88,15 @@ class Portal:
             if self._stopped:  # nobody would run it any more
                 outcomes.put(_left)
                 return
-            tasks.append(task := self._loop.create_task(coroutine))
-            task.add_done_callback(lambda task: outcomes.put(task.result))
+            try:
+                tasks.append(task := self._loop.create_task(make()))
+            except Exception as error:
+                outcomes.put(partial(_raise, error))
+            else:
+                task.add_done_callback(lambda task: outcomes.put(task.result))
 
         def cancel() -> None:
             if not tasks:  # interrupted before the loop was asked
-                coroutine.close()
                 outcomes.put(_left)
             elif not tasks[0].cancel():  # done, and interrupted just when it had the outcome
                 outcomes.put(tasks[0].result)
@@ -101,10 +104,7 @@ class Portal:
         try:
             self.check_outside()
             outcome = self._ask(start, outcomes, timeout)
-        except ClusterError:
-            coroutine.close()  # it never began
-            raise
-        except TimeoutError:
+        except (ClusterError, TimeoutError):
             raise
         except BaseException:  # not the outcome's: of a signal's handler
             with suppress(BaseException):
@@ -113,8 +113,6 @@ class Portal:
             with suppress(BaseException):  # seen, or asyncio complains that it was not
                 tasks[0].result()
             raise
-        if outcome is _left:
-            coroutine.close()
         try:
             return outcome()
         except asyncio.CancelledError:

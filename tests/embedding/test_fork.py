@@ -302,6 +302,8 @@ told()
 @pytest.mark.parametrize("point", ["event", "query", "receive"])
 def test_a_hook_that_forks_and_returns_goes_on_in_the_parent_only(start, watcher, point):
     process = start(f"""
+import logging
+logging.getLogger("meshcluster").setLevel(logging.ERROR)  # it does take long
 cluster = join(name="parent")
 parent = os.getpid()
 seen = []
@@ -317,11 +319,13 @@ def hook(message):
         tell("next")
     return message if "{point}" == "receive" else "answer"
 
+tell("placed")
 told()
 tell(seen, os.getpid() == parent)
 cluster.leave()
 """)
     watcher.hears("discovered", "parent")
+    assert process.hear() == ["placed"]
     for data in ("fork", "next"):
         if point == "query":
             assert watcher.ask(data, "parent") == "answer"

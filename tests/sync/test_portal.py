@@ -33,7 +33,7 @@ async def current_thread():
 
 
 def test_calls_and_functions_run_in_its_one_thread(portal):
-    assert [portal.call(current_thread())] == [portal.run(threading.current_thread)] == threads()
+    assert [portal.call(current_thread)] == [portal.run(threading.current_thread)] == threads()
 
 
 def test_its_thread_does_not_keep_the_program_alive(portal):
@@ -48,7 +48,7 @@ def test_what_is_raised_inside_is_raised_at_the_caller(portal):
         raise KeyError("run")
 
     with pytest.raises(KeyError, match="call"):
-        portal.call(call())
+        portal.call(call)
     with pytest.raises(KeyError, match="run"):
         portal.run(run)
 
@@ -60,7 +60,7 @@ def test_many_threads_may_call_at_once(portal):
 
     results = {}
     callers = [
-        threading.Thread(target=lambda n=n: results.update({n: portal.call(double(n))}))
+        threading.Thread(target=lambda n=n: results.update({n: portal.call(lambda: double(n))}))
         for n in range(20)
     ]
     for caller in callers:
@@ -75,7 +75,7 @@ def test_from_inside_a_function_runs_at_once_and_a_blocking_call_is_refused(port
         assert portal.inside
         assert portal.run(lambda: 42) == 42
         with pytest.raises(ClusterError, match="wait for itself"):
-            portal.call(current_thread())
+            portal.call(current_thread)
 
     assert not portal.inside
     portal.run(inside)
@@ -95,7 +95,7 @@ def test_a_call_under_way_ends_when_it_is_closed(portal):
 
     def call():
         try:
-            portal.call(wait_for_ever())
+            portal.call(wait_for_ever)
         except NotJoined as error:
             ended.append(error)
 
@@ -110,7 +110,7 @@ def test_a_call_under_way_ends_when_it_is_closed(portal):
 def test_after_closing_calls_are_refused(portal):
     portal.close()
     with pytest.raises(NotJoined):
-        portal.call(current_thread())
+        portal.call(current_thread)
     with pytest.raises(NotJoined):
         portal.run(threading.current_thread)
 
@@ -137,9 +137,9 @@ def test_a_call_that_takes_too_long_is_given_up_and_goes_on(portal):
         return "done"
 
     with pytest.raises(TimeoutError):
-        portal.call(wait_and_tell(), timeout=0.01)
+        portal.call(wait_and_tell, timeout=0.01)
     ended.set()
-    assert portal.call(wait_and_tell(), timeout=10) == "done"
+    assert portal.call(wait_and_tell, timeout=10) == "done"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
@@ -161,7 +161,7 @@ def test_a_call_that_a_signals_handler_breaks_off_has_ended_when_that_is_raised(
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
-            portal.call(work())
+            portal.call(work)
     finally:
         signal.signal(signal.SIGALRM, old)
     assert steps == ["a handler may call too", "cleaned up"]
@@ -171,7 +171,7 @@ def test_a_call_that_a_signals_handler_breaks_off_has_ended_when_that_is_raised(
 def test_in_a_forked_child_it_refuses(portal):
     if (pid := os.fork()) == 0:
         refused = 0
-        for call in (lambda: portal.call(current_thread()), lambda: portal.run(print)):
+        for call in (lambda: portal.call(current_thread), lambda: portal.run(print)):
             try:
                 call()
             except ForkedClusterError:
@@ -179,3 +179,8 @@ def test_in_a_forked_child_it_refuses(portal):
         os._exit(refused)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
     assert portal.run(lambda: "undisturbed") == "undisturbed"
+
+
+def test_what_makes_no_coroutine_raises_here(portal):
+    with pytest.raises(ZeroDivisionError):
+        portal.call(lambda: 1 / 0)
