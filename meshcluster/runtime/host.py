@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..config import DEFAULT_PORT
 from ..errors import ConfigError
+from ..interfaces import interfaces
 
 RUNTIME_DIR_VARIABLE = "MESHCLUSTER_RUNTIME_DIR"
 PORT_VARIABLE = "MESHCLUSTER_PORT"
@@ -86,14 +87,7 @@ def default_name(member_id: bytes) -> str:
 
 def own_networks() -> frozenset[str]:
     """The IP addresses of this machine's interfaces with their prefixes: ``"10.0.0.5/24"``."""
-    import ifaddr
-
-    found = set()
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-            found.add(f"{address}/{ip.network_prefix}")
-    return frozenset(found)
+    return frozenset(network for each in interfaces() for network in each.networks)
 
 
 def _kept_seed() -> bytes:
