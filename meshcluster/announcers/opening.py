@@ -32,7 +32,9 @@ async def open_announcers(
         ConfigError: a setting that cannot work, or nobody could ever be met.
     """
     meeting = await _open_rendezvous(config, member_id, runtime_dir, made)
-    multicast = MulticastAnnouncer(config.address, config.port, config.ttl)
+    multicast = MulticastAnnouncer(
+        config.address, config.port, config.ttl, chosen=config.interfaces
+    )
     made(multicast)
     try:
         await multicast.open()
