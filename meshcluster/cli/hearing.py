@@ -184,9 +184,9 @@ def others(heard: Sequence[Heard], cluster: str) -> list[Check]:
     strange: dict[str, set[str]] = {}
     for each in heard:
         found = understood(each.data)
-        if found is not None:
+        if found is not None and not _is_observer(found):
             meshes.setdefault(found.cluster, set()).add(found.id)
-        else:
+        elif found is None:
             strange.setdefault(_strangeness(each.data), set()).add(each.address)
     checks = [_mesh(name, len(ids), name == cluster) for name, ids in meshes.items()]
     for what, addresses in sorted(strange.items()):
@@ -209,6 +209,13 @@ def _mesh(name: str, count: int, is_ours: bool) -> Check:
         advice = "if there should be one: meshcluster doctor --peer HOST tells what is between"
         return Check("heard", f"cluster '{name}'", NOTE, f"{members} heard", advice)
     return Check("heard", f"cluster '{name}'", NOTE, f"{members} of another mesh on this port")
+
+
+def _is_observer(found: Datagram) -> bool:
+    """Whether it is from somebody who only looks on, such as another doctor, or who has left."""
+    from ..wire.frames import Leave
+
+    return getattr(found, "observer", False) or isinstance(found, Leave)
 
 
 def _strangeness(data: bytes) -> str:

@@ -10,7 +10,7 @@ from meshcluster.cli.checks import GOOD, NOTE
 from meshcluster.cli.hearing import Heard, Listening, Question, others, understood
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.wire.codec import encode_datagram
-from meshcluster.wire.frames import Beacon, ProbeReply
+from meshcluster.wire.frames import Beacon, Leave, ProbeReply
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="multicast on loopback is Linux's")
 
@@ -58,6 +58,12 @@ def test_members_are_counted_once_and_other_meshes_noted():
     assert (ours.subject, ours.state, ours.text) == ("cluster 'a'", GOOD, "2 members")
     assert (other.subject, other.state) == ("cluster 'b'", NOTE)
     assert other.text == "1 member of another mesh on this port"
+
+
+def test_observers_and_who_has_left_are_no_members():
+    left = encode_datagram(Leave("a", bytes(16), 1))
+    (nobody,) = others(heard(Question("a").to_group(), Question("a").to_one(), left), "a")
+    assert nobody.text == "no members heard"
 
 
 def test_where_nobody_is_heard_the_next_step_is_to_look_at_a_peer():
