@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 HEADER = ("CHECK", "OF", "STATE", "FOUND")
 FAILED = 1
 
-LISTEN_SECONDS = 1.6
+LISTEN_SECONDS = 1.4
 """So long we listen to the beacons: those of a small mesh come once a second or so."""
 
 MDNS_SECONDS = 0.6
@@ -56,7 +57,7 @@ MDNS_NOTHING = bytes(12)
 @click.option("--peer", metavar="HOST", callback=label,
               help="Also look what is between us and this host: a name or an address.")  # fmt: skip
 def command(settings: Settings, peer: str | None) -> int:
-    """Say what works here of finding members and talking to them, what does not, and what to do.
+    """Say what works here, what does not, and what to do.
 
     STATE is good, note (worth knowing), skipped (not used, and why) or broken. Exit code 1 when
     something is broken. It joins nothing and changes nothing; it listens for about 2 s.
@@ -116,12 +117,15 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     checks += more
     out = ways(used)
     question = Question(settings.cluster)
-    hearing = Listening(out, group, port, settings.ttl).run(question.to_group(), LISTEN_SECONDS)
-    checks += multicast("beacons", hearing.troubles, group=group, port=port)
-    checks += mdns(out, settings.ttl)
     context = _context(settings, folder)
-    checks += asyncio.run(protocols(_schemes(folder), context))
-    checks += others(hearing.heard, settings.cluster)
+    with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
+        listening = Listening(out, group, port, settings.ttl)
+        hearing = beside.submit(listening.run, question.to_group(), LISTEN_SECONDS)
+        mdns_checks = beside.submit(mdns, out, settings.ttl)
+        spoken = asyncio.run(protocols(_schemes(folder), context))
+    checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
+    checks += [*mdns_checks.result(), *spoken]
+    checks += others(hearing.result().heard, settings.cluster)
     checks += [_seed(seed, port, question) for seed in settings.joining.get("seeds", ())]
     if host is None:
         return checks
@@ -129,7 +133,7 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     if isinstance(peer, Check):
         return [*checks, peer]
     own = {address.ip for each in used for address in each.addresses}
-    return [*checks, *peer_checks(peer, hearing.heard, question, context, own)]
+    return [*checks, *peer_checks(peer, hearing.result().heard, question, context, own)]
 
 
 def mdns(out: Sequence[Way], ttl: int) -> list[Check]:

@@ -44,7 +44,7 @@ def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap(network):
     capture = lan.capture()
     one, outside = here.join("one", **BRISK), there.join("outside", **BRISK)
     one.ask("join_others(19)")
-    for _ in range(3):
+    for _ in range(2):
         lan.unplug(here)
         one.ask(FIVE_BEACONS)
         lan.plug(here)
