@@ -487,7 +487,7 @@ def test_however_often_we_change_there_are_fifty_milliseconds_between_beacons() 
     [("10.0.0.77", True), ("10.0.1.1", False), ("127.0.0.1", True), ("fe80::1", False)],
 )
 def test_an_address_in_a_network_of_ours_is_on_our_lan(address: str, lan: bool) -> None:
-    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
+    one, other = Bench(1, own_networks=["10.0.0.1/24"], ttl=2), Bench(2)
     other.address = (address, 5)
     introduce(one, other)
     (peer,) = list(one.node.peers)

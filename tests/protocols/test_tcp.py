@@ -56,7 +56,7 @@ async def test_at_ttl_0_it_binds_loopback_whatever_host_says(listen):
 
 async def test_beyond_this_host_it_binds_every_address(listen):
     _, props = await listen(host_only=False)
-    assert bound_addresses(props["port"]) == {"0.0.0.0"}
+    assert bound_addresses(props["port"]) == {"0.0.0.0", "::"}
 
 
 async def test_host_chooses_the_address_to_bind(listen):
