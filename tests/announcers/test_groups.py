@@ -22,7 +22,8 @@ def told(*interfaces):
 
 
 def test_loopback_comes_last_and_by_ipv4_alone():
-    assert told(LO, eth("10.0.0.5/24")) == [("eth0", "10.0.0.5", True), ("loopback", "127.0.0.1", True)]  # fmt: skip
+    found = told(LO, eth("10.0.0.5/24"))
+    assert found == [("eth0", "10.0.0.5", True), ("loopback", "127.0.0.1", True)]
 
 
 def test_each_network_of_an_interface_gets_a_beacon_and_one_socket_hears():

@@ -3,6 +3,7 @@
 import pytest
 
 from meshcluster.model import Endpoint
+from meshcluster.node import negotiation
 from meshcluster.node.negotiation import order
 
 UNIX, TCP, ZEROMQ = (Endpoint(scheme, {}) for scheme in ("unix", "tcp", "zeromq"))

@@ -9,8 +9,9 @@ HERE, NEAR, FAR, SOCKET = "127.0.0.1", "10.0.0.77", "10.9.0.1", "unix:abc"
 
 
 @pytest.mark.parametrize(
-    ("ttl", "covered"), [(0, [HERE, SOCKET]), (1, [HERE, NEAR, SOCKET]), (2, [HERE, NEAR, FAR, SOCKET])]
-)  # fmt: skip
+    ("ttl", "covered"),
+    [(0, [HERE, SOCKET]), (1, [HERE, NEAR, SOCKET]), (2, [HERE, NEAR, FAR, SOCKET])],
+)
 def test_who_may_take_part(ttl, covered):
     scope = Scope(ttl, OURS)
     assert [each for each in (HERE, NEAR, FAR, SOCKET) if scope.covers(each)] == covered
