@@ -51,8 +51,10 @@ class Settings(NamedTuple):
     def changed(self, given: Mapping[str, Any]) -> Settings:
         """These, with what was given instead of what was not."""
         values = {name: given.get(name) for name in OF_ALL}
-        unset = (None, (), False)
-        new = {k: v for k, v in values.items() if not any(v is each for each in unset)}
+        unset: tuple[object, ...] = (None, (), False)
+        new: dict[str, Any] = {
+            k: v for k, v in values.items() if not any(v is each for each in unset)
+        }
         return self._replace(**new)
 
 
