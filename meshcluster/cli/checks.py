@@ -80,11 +80,13 @@ def directory() -> tuple[Check, Path | None]:
 # --- interfaces and scope --------------------------------------------------------------------
 
 
-def networks(found: Iterable[Interface], ttl: int) -> tuple[list[Check], tuple[Interface, ...]]:
+def networks(
+    found: Iterable[Interface], ttl: int, chosen: Sequence[str] | None = None
+) -> tuple[list[Check], tuple[Interface, ...]]:
     """Each interface, used or why not; the scope; the interfaces that are used."""
     from ..interfaces import usable
 
-    used, skipped = usable(found, ttl=ttl)
+    used, skipped = usable(found, chosen=chosen, ttl=ttl)
     checks = [Check("interface", each.name, GOOD, " ".join(each.networks)) for each in used]
     for each in skipped:
         if each.interface.is_loopback:

@@ -113,7 +113,7 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     port = beacon_port(settings.port or DEFAULT_PORT)
     found, folder = directory()
     checks = [found]
-    more, used = networks(interfaces(), settings.ttl)
+    more, used = networks(interfaces(), settings.ttl, settings.joining.get("interfaces"))
     checks += more
     out = ways(used)
     question = Question(settings.cluster)

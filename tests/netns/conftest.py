@@ -12,6 +12,7 @@ next run.
 
 import contextlib
 import shutil
+import subprocess
 
 import pytest
 
@@ -37,6 +38,10 @@ class Network:
         self._stack.callback(host.close)
         self._hosts.append(host)
         return host
+
+    def named(self, name):
+        """The host whose namespace has that name."""
+        return next(host for host in self._hosts if host.name == name)
 
     def lan(self, hosts=0, *, ipv4=True, ipv6=True):
         """A LAN of its own, with so many new hosts; ``connect`` puts more on it."""
@@ -83,6 +88,30 @@ def ground():
         pytest.skip(str(error))
     yield ground
     ground.close()
+
+
+def ip(*words):
+    """Runs ip, outside of all hosts."""
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def stack():
+    """What is to be undone at the end, before the network goes."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def namespace(network):
+    """For tests that lay their own cables: makes a host and returns its namespace's name."""
+    return lambda *loopback: network.host(*loopback).name
+
+
+@pytest.fixture
+def start(network):
+    """Starts a script on the host that has a name."""
+    return lambda name, *words: network.named(name).script(*words)
 
 
 @pytest.fixture

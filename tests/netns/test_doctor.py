@@ -103,6 +103,13 @@ def test_an_interface_without_a_cable_is_skipped_and_why(network):
     assert "no carrier" in cable["found"]
 
 
+def test_an_interface_that_is_not_wanted_is_skipped_and_why(network):
+    (here,) = network.lan(1)
+    checks = examine(here, "--ttl", "1", "--interface", "!eth0")
+    assert checks["interface", "eth0"]["state"] == "skipped"
+    assert "!eth0" in checks["interface", "eth0"]["found"]
+
+
 def test_other_meshes_and_versions_on_the_port(network):
     here, there = network.lan(2)
     there.join("other", ttl=1, cluster="other")
