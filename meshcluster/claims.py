@@ -124,6 +124,24 @@ def remove_if_dead(path: Path) -> bool:
     return True
 
 
+def is_dead(path: Path) -> bool:
+    """Whether a socket's lock is there and nobody holds it; nothing is removed."""
+    import fcntl
+
+    try:
+        handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(handle)
+
+
 def _is_still(name: Path, handle: int) -> bool:
     try:
         return os.path.samestat(os.stat(name, follow_symlinks=False), os.fstat(handle))

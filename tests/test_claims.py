@@ -132,3 +132,12 @@ async def test_a_path_too_long_for_a_socket_is_named(tmp_path):
     deep = tmp_path / ("d" * 100)
     with pytest.raises(ConfigError, match=r"MESHCLUSTER_RUNTIME_DIR.*103 bytes.*shorter"):
         await Claim(deep / NAME).bind(socket.SOCK_DGRAM)
+
+
+async def test_whether_a_socket_is_dead_is_told_and_nothing_removed(bind, runtime_dir):
+    alive = await bind()
+    leave_dead_socket(runtime_dir / "elsewhere")
+    assert claims.is_dead(runtime_dir / "elsewhere" / "dead.sock")
+    assert not claims.is_dead(alive.path)
+    assert not claims.is_dead(runtime_dir / "elsewhere" / "none.sock")
+    assert (runtime_dir / "elsewhere" / "dead.sock").exists()

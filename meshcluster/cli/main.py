@@ -25,6 +25,7 @@ COMMANDS = {
     "members": "Show who is there.",
     "query": "Ask members something and show their answers.",
     "send": "Tell members something.",
+    "doctor": "Say what works here, what does not, and what to do.",
     "demo": "Watch three real processes find each other and talk.",
     "version": "Show the version of meshcluster and of Python.",
 }
@@ -35,6 +36,7 @@ HOMES = {
     "members": "meshcluster.cli.members",
     "query": "meshcluster.cli.query",
     "send": "meshcluster.cli.send",
+    "doctor": "meshcluster.cli.doctor",
     "demo": "meshcluster.cli.demo",
     "version": "meshcluster.cli.version",
 }

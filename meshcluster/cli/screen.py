@@ -23,7 +23,8 @@ LEAST_CELLS = 20
 """A column that is wrapped is not made narrower, however narrow the terminal is."""
 
 COLORS = {"alive": "green", "suspect": "yellow", "gone": "red", "told": "cyan",
-          "discovered": "green", "changed": "yellow", "lost": "red", "failed": "red"}  # fmt: skip
+          "discovered": "green", "changed": "yellow", "lost": "red", "failed": "red",
+          "good": "green", "note": "yellow", "skipped": "cyan", "broken": "red"}  # fmt: skip
 """Of cells that are one of these words."""
 
 Row = Sequence[str]

@@ -1,4 +1,4 @@
-"""What a member needs to know of its machine: runtime directory, host id, addresses."""
+"""What a member needs to know of its machine: runtime directory, host id, names."""
 
 from __future__ import annotations
 
@@ -82,18 +82,6 @@ def default_name(member_id: bytes) -> str:
         program = "python"
     safe = "".join(c if c.isprintable() else "?" for c in program)
     return f"{safe[:40]}-{os.getpid()}-{member_id[:2].hex()}"
-
-
-def own_networks() -> frozenset[str]:
-    """The IP addresses of this machine's interfaces with their prefixes: ``"10.0.0.5/24"``."""
-    import ifaddr
-
-    found = set()
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-            found.add(f"{address}/{ip.network_prefix}")
-    return frozenset(found)
 
 
 def _kept_seed() -> bytes:

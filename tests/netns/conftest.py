@@ -1,85 +1,129 @@
-"""Hosts to test on: network namespaces, each with a runtime directory of its own."""
+"""Networks to test on, of hosts in network namespaces: ``network`` makes hosts and LANs.
 
-import itertools
-import json
-import os
+    def test_three_meet(network):
+        one, two, three = network.lan(3)
+        members = [host.join(f"m{n}", ttl=1) for n, host in enumerate((one, two, three))]
+        assert members[0].ask("[name for name, _, _ in met(2)]") == ["m1", "m2"]
+
+Root may do it, and so may others where unprivileged user namespaces are allowed; else such a test
+is skipped, with the reason. Everything has names of its own and is removed at the end, or by the
+next run.
+"""
+
+import contextlib
+import shutil
 import subprocess
-import sys
-from contextlib import ExitStack
 
 import pytest
 
-NUMBERS = itertools.count()
+from .ground import TUN, Ground, Impossible
+from .host import Host
+from .lan import Lan
+from .tap import TapLan
+
+
+class Network:
+    """Hosts and LANs, removed by ``close``."""
+
+    def __init__(self, ground, runtime_dir):
+        self._ground = ground
+        self._runtime_dir = runtime_dir
+        self._stack = contextlib.ExitStack()
+        self._hosts = []
+        self._places = 0
+
+    def host(self, *loopback):
+        """A host without a cable; the states that its loopback interface gets in turn, [up]."""
+        host = Host(self._ground, self._runtime_dir, *loopback)
+        self._stack.callback(host.close)
+        self._hosts.append(host)
+        return host
+
+    def named(self, name):
+        """The host whose namespace has that name."""
+        return next(host for host in self._hosts if host.name == name)
+
+    def lan(self, hosts=0, *, ipv4=True, ipv6=True):
+        """A LAN of its own, with so many new hosts; ``connect`` puts more on it."""
+        for tool in ("nft", "bridge"):
+            needs(tool)
+        lan = Lan(self.host(), self._place(), ipv4=ipv4, ipv6=ipv6)
+        for _ in range(hosts):
+            lan.connect(self.host())
+        return lan
+
+    def tap_lan(self, hosts=0, *, seed=7, ipv4=True, ipv6=True):
+        """A LAN with delay, reordering, duplicates and loss."""
+        if not self._ground.is_root or not TUN.exists():
+            pytest.skip(f"needs root and {TUN}")
+        lan = TapLan(self._place(), seed, ipv4=ipv4, ipv6=ipv6)
+        self._stack.callback(lan.close)
+        for _ in range(hosts):
+            lan.connect(self.host())
+        return lan
+
+    def _place(self):
+        self._places += 1
+        return self._places - 1
+
+    def close(self):
+        """All processes end beside each other."""
+        for host in self._hosts:
+            host.release()
+        self._stack.close()
+
+
+def needs(tool):
+    """Skips a test where a command is missing."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs the command {tool}")
+
+
+@pytest.fixture(scope="session")
+def ground():
+    """What namespaces stand on."""
+    try:
+        ground = Ground()
+    except Impossible as error:
+        pytest.skip(str(error))
+    yield ground
+    ground.close()
 
 
 def ip(*words):
+    """Runs ip, outside of all hosts."""
     subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
-class Process:
-    """A script in a namespace; it replies a JSON line to each line."""
-
-    def __init__(self, runtime_dir, namespace, script, *arguments):
-        command = ["ip", "netns", "exec", namespace, sys.executable, "-c", script, *arguments]
-        environment = {**os.environ, "MESHCLUSTER_RUNTIME_DIR": str(runtime_dir / namespace)}
-        self.popen = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert self.reply() == "joined"
-
-    def ask(self, line=""):
-        self.popen.stdin.write(line + "\n")
-        self.popen.stdin.flush()
-        return self.reply()
-
-    def reply(self):
-        line = self.popen.stdout.readline()
-        assert line, "the process has ended"
-        return json.loads(line)
-
-    def kill(self):
-        """Ends it as ``kill -9`` does: ip has become the script by exec."""
-        self.popen.kill()
-        self.popen.wait()
-
-    def end(self):
-        self.popen.stdin.close()
-        self.popen.stdout.close()
-        try:
-            self.popen.wait(10)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
 
 
 @pytest.fixture
 def stack():
-    with ExitStack() as stack:
+    """What is to be undone at the end, before the network goes."""
+    with contextlib.ExitStack() as stack:
         yield stack
 
 
 @pytest.fixture
-def namespace(stack):
-    """Makes network namespaces with nothing but loopback; removed at the end."""
-
-    def namespace(*loopback):
-        name = f"mctest{os.getpid()}n{next(NUMBERS)}"
-        ip("netns", "add", name)
-        stack.callback(ip, "netns", "del", name)
-        for state in loopback or ["up"]:
-            ip("-n", name, "link", "set", "lo", state)
-        return name
-
-    return namespace
+def namespace(network):
+    """For tests that lay their own cables: makes a host and returns its namespace's name."""
+    return lambda *loopback: network.host(*loopback).name
 
 
 @pytest.fixture
-def start(stack, runtime_dir):
-    """Starts scripts in namespaces; they end with the test."""
+def start(network):
+    """Starts a script on the host that has a name."""
+    return lambda name, *words: network.named(name).script(*words)
 
-    def start(*arguments):
-        process = Process(runtime_dir, *arguments)
-        stack.callback(process.end)
-        return process
 
-    return start
+@pytest.fixture
+def network(ground, runtime_dir):
+    """Makes hosts and LANs, removed at the end of the test."""
+    network = Network(ground, runtime_dir)
+    yield network
+    network.close()
+
+
+def pytest_collection_modifyitems(items):
+    """All tests of this folder have the mark."""
+    for item in items:
+        if "/netns/" in item.nodeid:
+            item.add_marker(pytest.mark.netns)

@@ -1,56 +1,10 @@
-"""How far beacons reach, in network namespaces of the tests own: ttl=0 stays on its host."""
-
-import os
-import shutil
-import subprocess
-import sys
+"""How far beacons reach: ttl=0 stays on its host."""
 
 import pytest
 
-IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
-pytestmark = [
-    pytest.mark.netns,
-    pytest.mark.skipif(not IS_ROOT, reason="needs root"),
-    pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2 (the command ip)"),
-]
+GROUP, PORT = "239.255.77.67", 27677  # hosts of our own: the defaults disturb nobody
 
-GROUP, PORT = "239.255.77.67", 27677  # namespaces of our own: the defaults disturb nobody
-
-MEMBER = """
-import json, sys, time
-import meshcluster
-with meshcluster.join(sys.argv[1:2], ttl=int(sys.argv[2]), heartbeat_seconds=0.2) as cluster:
-    cluster.hook("query")(lambda question: "answer of " + sys.argv[1])
-    print(json.dumps("joined"), flush=True)
-    for line in sys.stdin:
-        if line.strip() == "wait":
-            found = cluster.wait_for_services()
-            answers = cluster.query("?").wait(10)
-            reply = [[s.tags[0], s.address, s.local, answers[s]] for s in found]
-        elif line.strip() == "sent":
-            target, began = cluster.dropped.get("datagrams: own copies", 0) + 5, time.monotonic()
-            while cluster.dropped.get("datagrams: own copies", 0) < target:
-                assert time.monotonic() < began + 20
-                time.sleep(0.05)
-            reply = [[s.tags[0] for s in cluster.services], cluster.dropped]
-        print(json.dumps(reply), flush=True)
-"""
-
-SNIFFER = """
-import json, socket, sys, threading
-packets = 0
-wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-wire.bind((sys.argv[1], 0))
-def sniff():
-    global packets
-    while True:
-        data = wire.recv(65535)
-        packets += data[12:14] == b"\\x08\\0" and data[23:24] == b"\\x11"  # IPv4, UDP
-threading.Thread(target=sniff, daemon=True).start()
-print(json.dumps("joined"), flush=True)
-for line in sys.stdin:
-    print(json.dumps(packets), flush=True)
-"""
+BRISK = {"heartbeat_seconds": 0.2}
 
 SHOUTER = f"""
 import socket, sys
@@ -65,85 +19,75 @@ for _ in range(20):
             pass
 """
 
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
-@pytest.fixture
-def neighbours(namespace):
-    """Two namespaces that are joined by a cable."""
-    names = [namespace(), namespace()]
-    ends = [f"mct{os.getpid() % 10**6}v{number}" for number in range(2)]
-    ip("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", "name", ends[1],
-       "netns", names[1])  # fmt: skip
-    for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
-        ip("-n", name, "link", "set", end, "name", "eth0")
-        ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", "eth0")
-        ip("-n", name, "link", "set", "eth0", "up")
-        ip("-n", name, "route", "add", "224.0.0.0/4", "dev", "eth0")
-    return names
+FIVE_BEACONS = "counted('datagrams: own copies', 5)"
+"""Waits until the member has sent so many, and heard them itself."""
 
 
-def own_port(process, namespace):
+def own_port(process):
     """The UDP port of a member's own, as the kernel tells it."""
-    path = f"/proc/{process.popen.pid}/net/udp"
-    with open(path) as table:
+    with open(f"/proc/{process.popen.pid}/net/udp") as table:
         ports = {int(line.split()[1].partition(":")[2], 16) for line in table.readlines()[1:]}
-    (port,) = ports - {PORT}
+    (port,) = ports - {PORT}  # of IPv4; that of IPv6 has the same number
     return port
 
 
-def test_with_only_loopback_up_two_members_meet(namespace, start):
-    host = namespace()
-    one, other = start(host, MEMBER, "one", "0"), start(host, MEMBER, "other", "0")
-    assert one.ask("wait") == [["other", "127.0.0.1", True, "answer of other"]]
-    assert other.ask("wait") == [["one", "127.0.0.1", True, "answer of one"]]
+def test_with_only_loopback_up_two_members_meet(network):
+    host = network.host()
+    one, other = host.join("one"), host.join("other")
+    assert one.ask("met()") == [["other", "127.0.0.1", True]]
+    assert other.ask("met()") == [["one", "127.0.0.1", True]]
+    assert one.ask("answers()") == [["other", "unix"]]
 
 
-def test_at_ttl_0_neighbours_are_invisible_and_nothing_leaves_the_host(neighbours, start):
-    here, there = neighbours
-    sniffer = start(there, SNIFFER, "eth0")
-    members = [start(here, MEMBER, "here", "0"), start(there, MEMBER, "there", "0")]
-    companion = start(here, MEMBER, "companion", "0")
-    assert companion.ask("wait") == [["here", "127.0.0.1", True, "answer of here"]]
-    assert members[0].ask("sent")[0] == ["companion"]
-    assert members[1].ask("sent")[0] == []
-    assert sniffer.ask() == 0
+def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap(network):
+    here, there = lan = network.lan(2)
+    capture = lan.capture()
+    one, outside = here.join("one", **BRISK), there.join("outside", **BRISK)
+    one.ask("join_others(19)")
+    for _ in range(2):
+        lan.unplug(here)
+        one.ask(FIVE_BEACONS)
+        lan.plug(here)
+        here.ip("link set eth0 down", "link set eth0 up")
+        one.ask(FIVE_BEACONS)
+    assert len(one.ask("met(19)")) == 19
+    outside.ask(FIVE_BEACONS)
+    assert outside.ask("names()") == []
+    assert capture.frames() == []
 
 
-def test_at_ttl_1_neighbours_meet_and_the_sniffer_sees_it(neighbours, start):
-    here, there = neighbours
-    sniffer = start(there, SNIFFER, "eth0")
-    one, other = start(here, MEMBER, "one", "1"), start(there, MEMBER, "other", "1")
-    assert one.ask("wait") == [["other", "10.77.0.2", False, "answer of other"]]
-    assert other.ask("wait") == [["one", "10.77.0.1", False, "answer of one"]]
-    assert sniffer.ask() > 0
+def test_at_ttl_1_neighbours_meet_and_the_capture_sees_it(network):
+    here, there = lan = network.lan(2)
+    capture = lan.capture()
+    one, other = here.join("one", ttl=1), there.join("other", ttl=1)
+    assert one.ask("met()") == [["other", "10.77.0.2", False]]
+    assert other.ask("met()") == [["one", "10.77.0.1", False]]
+    assert one.ask("answers()") == [["other", "tcp"]]
+    assert capture.frames(here)
+    assert capture.frames(there)
 
 
-def test_at_ttl_0_a_neighbour_at_ttl_1_is_not_heard(neighbours, start):
-    here, there = neighbours
-    inside, outside = start(here, MEMBER, "inside", "0"), start(there, MEMBER, "outside", "1")
-    assert outside.ask("sent")[0] == []
-    assert inside.ask("sent")[0] == []
+def test_at_ttl_0_a_neighbour_at_ttl_1_is_not_heard(network):
+    here, there = network.lan(2)
+    inside, outside = here.join("inside", **BRISK), there.join("outside", ttl=1, **BRISK)
+    outside.ask(FIVE_BEACONS)
+    inside.ask(FIVE_BEACONS)
+    assert outside.ask("names()") == inside.ask("names()") == []
 
 
 @pytest.mark.parametrize("ttl", [0, 1])
-def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(neighbours, start, ttl):
-    here, there = neighbours
-    member = start(here, MEMBER, "member", str(ttl))
-    port = own_port(member, here)
-    command = ["ip", "netns", "exec", there, sys.executable, "-c", SHOUTER, str(port)]
-    subprocess.run(command, check=True, timeout=30)
-    known, dropped = member.ask("sent")
+def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(network, ttl):
+    here, there = network.lan(2, ipv6=False)
+    member = here.join("member", ttl=ttl, **BRISK)
+    done = there.python("-c", SHOUTER, str(own_port(member)))
+    assert done.returncode == 0, done.stderr
+    dropped = member.ask(FIVE_BEACONS)
+    assert member.ask("names()") == []
     strangers = sum(n for reason, n in dropped.items() if "own copies" not in reason)
-    assert known == []
     assert strangers == (0 if ttl == 0 else 40), dropped
 
 
-def test_a_host_that_cannot_do_it_is_told_what_would_help(namespace):
-    code = "import meshcluster; meshcluster.join(ttl=1)"
-    command = ["ip", "netns", "exec", namespace(), sys.executable, "-c", code]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert failed.returncode != 0
-    assert "no interface with a multicast route; connect one, or use ttl=0" in failed.stderr
+def test_a_host_without_a_network_joins_and_is_told_so(network):
+    done = network.host().python("-c", "import meshcluster; meshcluster.join(ttl=1).leave()")
+    (warning,) = done.stderr.splitlines()
+    assert "no interface but loopback can be used" in warning

@@ -1,0 +1,53 @@
+"""What hosts send: every frame that enters the switch and is the doing of a program."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .host import Host
+from .process import Process
+
+PROGRAM = """
+import json, socket, sys, threading, time
+seen = []
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+def is_a_programs(frame):  # the kernel by itself: ARP, and ICMP of IPv6
+    kind = frame[12:14]
+    return kind == b"\\x08\\0" or (kind == b"\\x86\\xdd" and frame[20] in (6, 17))
+def look():
+    while True:
+        frame, (port, _, direction, *_) = wire.recvfrom(65535)
+        if port.startswith("v") and direction != socket.PACKET_OUTGOING and is_a_programs(frame):
+            seen.append([time.time(), port, frame[12:54].hex()])
+threading.Thread(target=look, daemon=True).start()
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    print(json.dumps(seen[-5000:]), flush=True)
+"""
+
+
+class Frame(NamedTuple):
+    """When it came, from which host, its first bytes from the EtherType on."""
+
+    time: float
+    host: Host
+    head: str
+
+    @property
+    def is_udp(self) -> bool:
+        """Whether it carries a datagram, such as a beacon."""
+        frame = bytes.fromhex(self.head)
+        return (frame[11] if frame.startswith(b"\x08\0") else frame[8]) == 17
+
+
+class Capture:
+    """Notes the last 5000 frames until its switch is removed."""
+
+    def __init__(self, process: Process, ports: Mapping[Host, str]) -> None:
+        self._process = process
+        self._ports = ports
+
+    def frames(self, host: Host | None = None) -> list[Frame]:
+        """All so far, or those of one host."""
+        hosts = {port: each for each, port in self._ports.items()}
+        frames = [Frame(at, hosts[port], head) for at, port, head in self._process.ask()]
+        return [frame for frame in frames if host in (None, frame.host)]
