@@ -385,8 +385,8 @@ def join(
         props: anything else to say of ourselves.
         observer: only look on: we know the others, may send and ask, and are asked, counted and
             told of nowhere.
-        mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default. (An
-            ``AsyncZeroconf`` of one's own is for an ``AsyncCluster`` in its event loop.)
+        mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
+            ``AsyncZeroconf`` of this event loop, which is used and not closed.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
