@@ -208,7 +208,7 @@ class MdnsAnnouncer:
 
     def _report(self, error: Exception) -> None:
         if not self._failed and self._receiver is not None:
-            self._receiver.dropped("mdns: failed turns")
+            self._drop("failed turns")
             logger.warning("no mDNS for now: %s. Beacons are not affected", error)
         self._failed = True
 
@@ -258,7 +258,7 @@ class MdnsAnnouncer:
         if self._config.ttl == 0:
             return [LOOPBACK] if self._used else []
         v4 = [address.ip for each in self._used for address in each.v4]
-        return [*v4, *(each.index for each in self._used if each.v6 and not each.v4)]
+        return [*v4, *(each.index for each in self._used if each.v6)]
 
     async def _open(self, bound: list[str | int]) -> None:
         from zeroconf.asyncio import AsyncZeroconf
@@ -333,10 +333,11 @@ class MdnsAnnouncer:
             self._unresolved[name] = 0
             self._wake.set()
         else:
-            self._receiver.dropped("mdns: instances beyond the limit")
+            self._drop("instances beyond the limit")
 
     async def _resolve(self) -> None:
         """Looks at the records of instances that came; asks for what did not come with them."""
+        from zeroconf import BadTypeInNameException
         from zeroconf.asyncio import AsyncServiceInfo
 
         if self._zeroconf is None or not self._unresolved:
@@ -344,40 +345,48 @@ class MdnsAnnouncer:
         zeroconf = self._zeroconf.zeroconf
         asked: list[AsyncServiceInfo] = []
         for name in list(self._unresolved):
-            info = AsyncServiceInfo(SERVICE_TYPE, name)
+            try:
+                info = AsyncServiceInfo(SERVICE_TYPE, name)
+            except BadTypeInNameException:  # a stranger's fancy
+                del self._unresolved[name]
+                self._drop("instances with malformed names")
+                continue
             if info.load_from_cache(zeroconf):
                 self._unresolved.pop(name, None)
                 self._take(name, info)
             elif len(asked) < ASKED_AT_ONCE:
                 asked.append(info)
-        if not asked:
-            return
-        await asyncio.gather(*(each.async_request(zeroconf, ASK_SECONDS * 1000) for each in asked))
+        if asked:
+            await self._ask(asked)
+
+    async def _ask(self, asked: Iterable[AsyncServiceInfo]) -> None:
+        """Asks for records; what comes is found the next time, which is at once."""
+        assert self._zeroconf is not None
+        zeroconf = self._zeroconf.zeroconf
+        requests = [each.async_request(zeroconf, ASK_SECONDS * 1000) for each in asked]
+        await asyncio.gather(*requests, return_exceptions=True)
         self._wake.set()
         for info in asked:
             if info.name in self._unresolved:
                 self._unresolved[info.name] += 1
-                if self._unresolved[info.name] >= ASKS:
+                if self._unresolved[info.name] > ASKS:
                     del self._unresolved[info.name]
-                    if self._receiver is not None:
-                        self._receiver.dropped("mdns: instances without records")
+                    self._drop("instances without records")
 
     def _take(self, name: str, info: AsyncServiceInfo) -> None:
-        if self._receiver is None:
-            return
         try:
             record = decode_txt(info.properties)
         except DecodeError as error:
-            self._receiver.dropped(f"mdns: records {str(error).split(':')[0]}")
+            self._drop(f"records {str(error).split(':')[0]}")
             return
         if (record.cluster, record.group) != (self._cluster, self._group):
-            self._receiver.dropped("mdns: records of another cluster")
+            self._drop("records of another cluster")
             return
         addresses = [ip for ip in _addresses(info) if self._in_scope(ip, record.ttl)]
         if not addresses:
-            self._receiver.dropped("mdns: records from outside the scope")
+            self._drop("records from outside the scope")
         elif not self._records.saw(name, record, addresses):
-            self._receiver.dropped("mdns: records beyond the limit")
+            self._drop("records beyond the limit")
 
     def _in_scope(self, ip: str, ttl: int) -> bool:
         """Whether an address may be asked: mDNS is of one link, so it must be in a network of ours,
@@ -394,6 +403,10 @@ class MdnsAnnouncer:
                 if ttl > 0 and address in network and not address.is_multicast:
                     return "%" not in ip or ip.endswith(f"%{each.name}")
         return False
+
+    def _drop(self, reason: str) -> None:
+        if self._receiver is not None:
+            self._receiver.dropped(f"mdns: {reason}")
 
     def _hint(self) -> None:
         if self._receiver is None or self._loop is None:

@@ -1,5 +1,7 @@
 """Records are hints: given at once, then ever less often, and never for who is known."""
 
+from itertools import pairwise
+
 from meshcluster.announcers.records import LAST_RETRY_SECONDS, SEEN_RECORDS, Records
 from meshcluster.wire.txt import Record
 
@@ -17,7 +19,7 @@ def test_a_new_record_is_a_hint_at_once_and_then_ever_less_often():
     records.saw("a", record(), ["10.0.0.1"])
     times = [now for now in range(200) if due(records, now)]
     assert times[:4] == [0, 2, 6, 14]
-    gaps = {later - earlier for earlier, later in zip(times[4:], times[5:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(times[4:])}
     assert gaps == {LAST_RETRY_SECONDS}
 
 

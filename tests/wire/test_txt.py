@@ -61,7 +61,7 @@ def test_entries_of_other_names_are_not_looked_at():
 
 @pytest.mark.parametrize("entries", [{}, {b"v": b"2"}, {b"v": None}])
 def test_another_version_is_told_apart(entries):
-    with pytest.raises(DecodeError, match="^of an unknown version"):
+    with pytest.raises(DecodeError, match=r"^of an unknown version"):
         decode_txt(entries)
 
 
@@ -77,7 +77,7 @@ def test_another_version_is_told_apart(entries):
     ],
 )  # fmt: skip
 def test_what_is_malformed_is_refused(key, value):
-    with pytest.raises(DecodeError, match="^malformed: "):
+    with pytest.raises(DecodeError, match=r"^malformed: "):
         decode_txt({**travelled(record()), key: value})
 
 
@@ -85,7 +85,7 @@ def test_what_is_malformed_is_refused(key, value):
 def test_what_is_missing_is_refused(key):
     entries = travelled(record())
     del entries[key]
-    with pytest.raises(DecodeError, match="^malformed: "):
+    with pytest.raises(DecodeError, match=r"^malformed: "):
         decode_txt(entries)
 
 
