@@ -285,8 +285,8 @@ def test_avahi_sees_a_member_with_its_txt_and_its_goodbye(neighbours, start, ava
     here, there = neighbours
     daemon = avahi(there)
     member = start(here, MEMBER, "one", "1", "yes")
-    _, (line,) = daemon.wait_until(bool, 10)
-    fields = line.split(";")
+    _, lines = daemon.wait_until(lambda lines: any("10.77.0.1" in line for line in lines), 10)
+    fields = next(line for line in lines if "10.77.0.1" in line).split(";")
     assert fields[4] == "_meshcluster._tcp"
     assert fields[7] == "10.77.0.1"
     assert '"cluster=default"' in fields[9]
