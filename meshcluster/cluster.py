@@ -31,6 +31,7 @@ from .runtime import exits, forking, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
 from .runtime.mailboxes import Mailboxes, Receive
+from .runtime.networks import follow_networks, own_networks
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
 from .view import ClusterView
@@ -151,7 +152,9 @@ class AsyncCluster(ClusterView):
             channels: numbers we listen to besides 0, 1 and 2.
             protocols: schemes we offer, best first; by default unix, tcp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
-            interfaces: reserved; the default interface is used.
+            interfaces: names, patterns, addresses or networks of those to use beyond this host
+                (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
+                that work.
             props: anything else to say of ourselves.
             observer: only look on: we know the others, may send and ask, and are asked, counted and
                 told of nowhere.
@@ -174,8 +177,8 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds,
             protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
-            interfaces=None if interfaces is None else tuple(interfaces), observer=observer,
-            mdns=mdns,
+            interfaces=None if interfaces is None else distinct("interfaces", interfaces),
+            observer=observer, mdns=mdns,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -189,8 +192,6 @@ class AsyncCluster(ClusterView):
             self._joining = False
 
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
-        if config.interfaces is not None:
-            raise ConfigError("interfaces=: cannot be chosen yet; leave it out")
         offered = config.protocols or DEFAULT
         for scheme in config.protocol_options:
             if scheme not in offered:
@@ -209,7 +210,7 @@ class AsyncCluster(ClusterView):
             node = Node(
                 identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
                 port=port, lock=threading.Lock(),
-                own_networks=host.own_networks() if config.ttl else (),
+                own_networks=own_networks(announcers),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
                 snapshots=Snapshots(self.door), offers=self._boxes.offers,
             )  # fmt: skip
@@ -231,6 +232,7 @@ class AsyncCluster(ClusterView):
         driver.sender.changed = self._look_again
         self.joined = driver
         hearing = Hearing(driver)
+        follow_networks(announcers, driver)
         for announcer in announcers:
             announcer.start(hearing)
         driver.start()

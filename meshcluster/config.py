@@ -124,6 +124,8 @@ class ClusterConfig:
             and all(isinstance(each, Mapping) for each in options.values()),
             "protocol_options", options, "a dict of dicts, by protocol",
         )  # fmt: skip
+        if self.interfaces is not None:
+            check_words("interfaces", self.interfaces)
         check_props(self.props)
         _check(isinstance(self.observer, bool), "observer", self.observer, "True or False")
         mdns = self.mdns

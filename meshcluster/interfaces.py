@@ -88,6 +88,8 @@ class Skipped:
 
     interface: Interface
     reason: str
+    denied: bool = False
+    """Because ``interfaces=`` says so."""
 
 
 # --- reading the system ----------------------------------------------------------------------
@@ -206,9 +208,10 @@ def usable(
     allow, deny = split_choice(chosen or ())
     used, skipped = [], []
     for each in found:
-        reason = _reason(each, allow, deny, ttl)
+        denial = "" if each.is_loopback else _denial(each, allow, deny)
+        reason = denial or _reason(each, ttl)
         if reason:
-            skipped.append(Skipped(each, reason))
+            skipped.append(Skipped(each, reason, bool(denial)))
         else:
             used.append(each)
     return tuple(used), tuple(skipped)
@@ -232,19 +235,23 @@ def split_choice(chosen: Iterable[str]) -> tuple[list[str], list[str]]:
     return allow, deny
 
 
-def _reason(each: Interface, allow: Sequence[str], deny: Sequence[str], ttl: int) -> str:
-    """Why an interface is not used; empty when it is."""
+def _denial(each: Interface, allow: Sequence[str], deny: Sequence[str]) -> str:
+    for word in deny:
+        if _means(word, each):
+            return f"denied by interfaces=['!{word}']"
+    if allow and not any(_means(word, each) for word in allow):
+        return "not among interfaces="
+    return ""
+
+
+def _reason(each: Interface, ttl: int) -> str:
+    """Why an interface cannot be used; empty when it can."""
     if not each.is_up:
         return "down"
     if each.is_loopback:
         return ""
     if ttl == 0:
         return "not on this host alone (ttl=0)"
-    for word in deny:
-        if _means(word, each):
-            return f"denied by interfaces=['!{word}']"
-    if allow and not any(_means(word, each) for word in allow):
-        return "not among interfaces="
     if not each.is_running:
         return "no carrier: nothing is connected"
     if not each.addresses:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClusterConfig
 from ..errors import ConfigError, DecodeError
-from ..interfaces import Interface, interfaces, usable
+from ..interfaces import Interface
 from ..model import LOOPBACK, Address, is_unix
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
@@ -68,21 +68,22 @@ _LINUX = sys.platform == "linux"
 class MdnsAnnouncer:
     """Our record, and those of others. ``probed`` is the UDP port where we answer probes.
 
-    ``own``: an ``AsyncZeroconf`` of our user's, which is used and never closed.
+    ``own``: an ``AsyncZeroconf`` of our user's, which is used and never closed. ``used`` gives the
+    interfaces in use now; at ``ttl=0`` it is not asked.
     """
 
     port = 0
 
     def __init__(
         self, config: ClusterConfig, *, probed: int, own: AsyncZeroconf | None = None,
-        find: Callable[[], Iterable[Interface]] = interfaces,
+        used: Callable[[], Iterable[Interface]] = tuple,
     ) -> None:  # fmt: skip
         self._config = config
         self._cluster = cluster_word(config.cluster)
         self._group = f"{config.address}:{config.port}"
         self._probed = probed
         self._own = own
-        self._find = find
+        self._interfaces = used
         self._used: tuple[Interface, ...] = ()
         self._zeroconf: AsyncZeroconf | None = None
         self._bound: list[str | int] = []
@@ -229,9 +230,8 @@ class MdnsAnnouncer:
 
     async def _follow_interfaces(self) -> None:
         """Opens zeroconf on the interfaces in our scope, and follows their changes."""
-        config = self._config
-        used, _ = usable(self._find(), chosen=config.interfaces, ttl=config.ttl)
-        self._used = tuple(each for each in used if each.is_loopback == (config.ttl == 0))
+        if self._config.ttl:
+            self._used = tuple(each for each in self._interfaces() if not each.is_loopback)
         if self._own is not None:
             bound: list[str | int] = []
             self._zeroconf = self._own
@@ -256,7 +256,7 @@ class MdnsAnnouncer:
     def _choice(self) -> list[str | int]:
         """The interfaces as zeroconf wants to be told: IPv4 addresses, IPv6 indexes."""
         if self._config.ttl == 0:
-            return [LOOPBACK] if self._used else []
+            return [LOOPBACK]
         v4 = [address.ip for each in self._used for address in each.v4]
         return [*v4, *(each.index for each in self._used if each.v6)]
 
@@ -288,7 +288,7 @@ class MdnsAnnouncer:
         """Registers our record, or updates it, when it is not what it should be."""
         addresses = tuple(address.ip for each in self._used for address in each.addresses)
         if self._config.ttl == 0:
-            addresses = (LOOPBACK,) if addresses else ()
+            addresses = (LOOPBACK,)
         if self._said is None or self._zeroconf is None or not addresses:
             return
         if self._registered == (self._said, addresses):

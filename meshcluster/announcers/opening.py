@@ -33,7 +33,9 @@ async def open_announcers(
         ConfigError: a setting that cannot work, or nobody could ever be met.
     """
     meeting = await _open_rendezvous(config, member_id, runtime_dir, made)
-    multicast = MulticastAnnouncer(config.address, config.port, config.ttl)
+    multicast = MulticastAnnouncer(
+        config.address, config.port, config.ttl, chosen=config.interfaces
+    )
     made(multicast)
     try:
         await multicast.open()
@@ -48,7 +50,7 @@ async def open_announcers(
         for announcer in meeting:
             announcer.close()
         raise
-    made_mdns = [] if not config.uses_mdns else [_mdns(config, multicast.port)]
+    made_mdns = [] if not config.uses_mdns else [_mdns(config, multicast)]
     try:
         for announcer in made_mdns:
             made(announcer)
@@ -60,9 +62,9 @@ async def open_announcers(
     return [multicast, *meeting, *made_mdns]
 
 
-def _mdns(config: ClusterConfig, probed: int) -> MdnsAnnouncer:
+def _mdns(config: ClusterConfig, multicast: MulticastAnnouncer) -> MdnsAnnouncer:
     own = None if config.mdns in (None, True) else config.mdns
-    return MdnsAnnouncer(config, probed=probed, own=own)
+    return MdnsAnnouncer(config, probed=multicast.port, own=own, used=lambda: multicast.used)
 
 
 async def close_announcers(announcers: Iterable[Announcer]) -> None:

@@ -83,7 +83,7 @@ class Admission:
         fingerprint = peer.fingerprint if service is not None else 0
         peer.describe(details, digest)
         peer.told = told
-        made = self._snapshots.service(peer, lan=self._discovery.on_lan(ip_of(peer.address)))
+        made = self._snapshots.service(peer, lan=self._discovery.scope.on_lan(ip_of(peer.address)))
         if not self._accepts(made):
             peer.refused = None if told else digest
             if service is not None:
@@ -143,7 +143,7 @@ class Admission:
         for other in self._twins.pop(peer.key, ()):
             current = self._peers.get(other.key) is other  # it was not forgotten meanwhile
             if current and other.service is None and other.details is not None:
-                lan = self._discovery.on_lan(ip_of(other.address))
+                lan = self._discovery.scope.on_lan(ip_of(other.address))
                 self._admit(other, self._snapshots.service(other, lan=lan), now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:

@@ -11,9 +11,8 @@ keep it.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from random import Random
 from typing import Any
@@ -22,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import LOOPBACK, UNIX, Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     Beacon,
@@ -40,6 +39,7 @@ from .effects import Announce, Effect, Report, SendDatagram
 from .membership import Membership, Peer
 from .proof import Prober
 from .schedule import Schedule
+from .scope import Scope, rank
 from .snapshots import Snapshots
 from .views import Views
 
@@ -83,7 +83,7 @@ class Discovery:
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, prober: Prober,
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
-        own_networks: Iterable[str], details: Callable[[], Details], views: Views,
+        scope: Scope, details: Callable[[], Details], views: Views,
         snapshots: Snapshots,
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
@@ -98,8 +98,7 @@ class Discovery:
         self._schedule = schedule
         self._effects = effects
         self._counters = counters
-        self.own_addresses = frozenset({LOOPBACK, *(n.partition("/")[0] for n in own_networks)})
-        self._own_networks = [ipaddress.ip_interface(n).network for n in own_networks]
+        self.scope = scope
         self._details = details
         self._views = views
         self._snapshots = snapshots
@@ -267,8 +266,10 @@ class Discovery:
 
     def received(self, data: bytes, source: Address, now: float) -> None:
         """Takes one datagram; whatever is wrong with it is counted, and reported once."""
-        if self._config.ttl == 0 and not _is_loopback(source[0]):
-            self._drop("from outside this host", f"datagram from {source[0]} at ttl=0")
+        if not self.scope.covers(source[0]):
+            ttl = self._config.ttl
+            where = "our networks" if ttl else "this host"
+            self._drop(f"from outside {where}", f"datagram from {source[0]} at ttl={ttl}")
             return
         if len(data) > self._config.limits.datagram_bytes:
             self._drop("oversized", f"datagram of {len(data)} bytes from {source[0]}")
@@ -315,14 +316,16 @@ class Discovery:
 
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         if peer.service is None:
-            peer.address, peer.endpoints = source, beacon.endpoints
-            peer.local = peer.local or self.is_own(source[0])
+            if peer.probing is None:  # of several ways to it the first one is the best
+                peer.address = source
+            peer.endpoints = beacon.endpoints
+            peer.local = peer.local or self.scope.is_own(source[0])
             if peer.refused != beacon.digest and not self._prober.expects_proof(peer, now):
                 self.probe(peer, now, want=True)
         elif source != peer.address:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
-            peer.heard_at = now
+            peer.heard_at = peer.reached_at = now
             if beacon.digest == peer.digest:
                 peer.told = False
                 self._views.heard_view(peer, beacon.known, beacon.view, now)
@@ -336,7 +339,16 @@ class Discovery:
             if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
                 return
             peer.met_at = now
+        elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
+            peer.heard_also(source[0])  # on another network that it and we are in
+            return
+        elif peer.probing is not None and peer.probing.address == peer.address:
+            self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
+
+    def _reaches(self, peer: Peer, now: float) -> bool:
+        """Whether a member was heard lately from the address where it answers."""
+        return now < peer.reached_at + self._patience(peer)[1]
 
     def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
         me = self._identity
@@ -357,9 +369,9 @@ class Discovery:
     def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
         if peer.service is None:
             peer.address = source
-            peer.local = peer.local or self.is_own(source[0])
+            peer.local = peer.local or self.scope.is_own(source[0])
         elif source == peer.address:
-            peer.heard_at = now
+            peer.heard_at = peer.reached_at = now
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
@@ -374,8 +386,8 @@ class Discovery:
         if probing is None and not solicited:
             self._counters.count("datagrams: replies nobody asked for")
             return
-        peer.heard_at = now
-        peer.answered_from(source, local=self.is_own(source[0]))
+        peer.heard_at = peer.reached_at = now
+        peer.answered_from(source, local=self.scope.is_own(source[0]), asked=probing is not None)
         if reply.challenge:
             self._acknowledge(reply.challenge, source)
         if reply.details is not None:
@@ -395,8 +407,8 @@ class Discovery:
         if not self._prober.met(peer, ack.challenge):
             self._counters.count("datagrams: replies nobody asked for")
             return
-        peer.heard_at = now
-        peer.answered_from(source, local=self.is_own(source[0]))
+        peer.heard_at = peer.reached_at = now
+        peer.answered_from(source, local=self.scope.is_own(source[0]))
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:
@@ -424,39 +436,13 @@ class Discovery:
             if probed or is_unix(address):
                 self._gone(peer, "its process is gone", now)
 
-    # --- scope -------------------------------------------------------------------------------
+    # --- scope ---------------------------------------------------------------------------------
 
-    def is_own(self, address: str) -> bool:
-        """Whether an address is this machine's: a loopback address or one of our interfaces."""
-        return address in self.own_addresses or _is_loopback(address)
-
-    def on_lan(self, address: str) -> bool:
-        """Whether an address lies in a network that one of our interfaces is in."""
-        if not self._own_networks or _is_loopback(address):
-            return _is_loopback(address)
-        ip = ipaddress.ip_address(address)
-        return any(ip in network for network in self._own_networks)
-
-    def tellable(self, address: str, local: bool) -> bool:
-        """Whether a member at an address may be told of, to or by one who is ``local`` or not."""
-        if self._config.ttl == 0:
-            return _is_loopback(address)
-        return local or not _is_loopback(address)
-
-    def in_scope(self, address: str, *, local: bool = False) -> bool:
-        """Whether somebody at this address may take part: at ``ttl=0`` only this host."""
-        return local or self._config.ttl > 0 or _is_loopback(address)
+    def networks_changed(self, networks: Iterable[str], now: float) -> None:
+        """Our interfaces have other addresses, or one works again: announces us there at once."""
+        self.scope.change(networks)
+        self.beacon_soon(now)
 
     def _drop(self, reason: str, text: str) -> None:
         if self._counters.count(f"datagrams: {reason}"):
             self._effects.append(Report(f"dropped {text} (further ones are only counted)"))
-
-
-@lru_cache(maxsize=4096)
-def _is_loopback(address: str) -> bool:
-    if address.startswith(("127.", UNIX)):
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

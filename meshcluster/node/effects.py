@@ -35,6 +35,8 @@ class DialEndpoint(Struct, frozen=True):
     number: int
     address: str
     endpoint: Endpoint
+    others: tuple[str, ...] = ()
+    """Further addresses of the member: each is tried when those before it take long."""
 
 
 class CancelDial(Struct, frozen=True):

@@ -34,7 +34,7 @@ class Hints:
         """A record says who answers at an address."""
         if hint.cluster != self._cluster:
             self._counters.count("hints: of another cluster")
-        elif not self._discovery.in_scope(address[0]):
+        elif not self._discovery.scope.covers(address[0]):
             self._counters.count("hints: from outside the scope")
         elif hint.id != self._identity.id:
             self._look(hint, address, now)

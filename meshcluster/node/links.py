@@ -117,7 +117,7 @@ class Links:
     def __init__(
         self, identity: Identity, cluster: str, limits: Limits, *, spoken: Mapping[str, bool],
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
-        details: Callable[[], Details], admit: Admit,
+        details: Callable[[], Details], admit: Admit, covers: Callable[[str], bool],
         unreachable: Callable[[Session, Sequence[tuple[str, str]], float], None],
         forgotten: Callable[[Session], None],
     ) -> None:  # fmt: skip
@@ -131,6 +131,7 @@ class Links:
         self._counters = counters
         self._details = details
         self._admit = admit
+        self._covers = covers
         self._unreachable = unreachable
         self._forgotten = forgotten
         self._dials: dict[int, Dial] = {}
@@ -163,7 +164,18 @@ class Links:
         self._dials[dial.number] = dial
         self._schedule.set(("dial", dial.number), now + self._limits.dial_seconds)
         address = ip_of(dial.session.peer.address)
-        self._effects.append(DialEndpoint(dial.number, address, dial.endpoint))
+        others = self._others(dial, address)
+        self._effects.append(DialEndpoint(dial.number, address, dial.endpoint, others))
+
+    def _others(self, dial: Dial, address: str) -> tuple[str, ...]:
+        """Where else a member may be reached: where it was heard, and what it says itself."""
+        if self._spoken.get(dial.endpoint.scheme):  # which reaches this machine only
+            return ()
+        peer = dial.session.peer
+        found = (*peer.others, *negotiation.hosts(dial.endpoint))
+        wanted = dict.fromkeys(each for each in found if self._covers(each))
+        wanted.pop(address, None)
+        return tuple(wanted)[: negotiation.MAX_HOSTS]
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:
         """An endpoint could not be opened, or what answered there was not the member."""

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from math import inf
 
 from ..config import Limits
-from ..model import Address, Endpoint, Service, is_unix, member_key
+from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
+from .scope import rank
 from .session import Session
+
+MAX_OTHERS = 4
+"""Addresses kept of a member beside the one where it answers: the latest ones."""
 
 
 @dataclass(slots=True)
@@ -42,8 +46,10 @@ class Peer:
         "knows",
         "local",
         "met_at",
+        "others",
         "probing",
         "proven",
+        "reached_at",
         "refused",
         "service",
         "sessions",
@@ -73,6 +79,10 @@ class Peer:
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
+        self.reached_at = -inf
+        """When it was last heard from ``address`` itself."""
+        self.others: tuple[str, ...] = ()
+        """Further IP addresses that its beacons came from: worth dialling, not proven."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
@@ -91,13 +101,20 @@ class Peer:
         self.local = local or (self.local and self.proven)
         self.proven = True
 
-    def answered_from(self, source: Address, *, local: bool) -> None:
-        """It answers at ``source``. A member's IP address gives way to no UNIX socket: heard by
-        both, it would move to and fro.
+    def answered_from(self, source: Address, *, local: bool, asked: bool = False) -> None:
+        """It answers at ``source``. A member's IP address gives way to no UNIX socket, and to
+        a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
-        if self.service is None or is_unix(self.address) or not is_unix(source):
+        if self.service is None or is_unix(self.address):
             self.address = source
+        elif not is_unix(source) and (asked or rank(source[0]) >= rank(self.address[0])):
+            self.address = source
+
+    def heard_also(self, address: str) -> None:
+        """Its beacon came from another network as well."""
+        if address not in self.others and not address.startswith(UNIX):
+            self.others = (address, *self.others)[:MAX_OTHERS]
 
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..model import Endpoint
+
+HOSTS = "hosts"
+"""What an endpoint's addresses stand under, separated by commas."""
+
+MAX_HOSTS = 4
+"""Addresses that are told of an endpoint, or dialled beside the one where its member was heard."""
 
 
 def order(
@@ -26,3 +33,32 @@ def order(
         and (local or not spoken[endpoint.scheme])
         and (not only or endpoint.scheme in only)
     ]
+
+
+def advertised(
+    endpoints: Iterable[Endpoint], *, hosts: Sequence[str], spoken: Mapping[str, bool]
+) -> tuple[Endpoint, ...]:
+    """The endpoints with our addresses, where we have several and others may dial them: which of
+    them a beacon came from says nothing of the others.
+    """
+    told = ",".join(hosts[:MAX_HOSTS]) if len(hosts) > 1 else ""
+    found = []
+    for endpoint in endpoints:
+        props = {key: value for key, value in endpoint.props.items() if key != HOSTS}
+        if told and not spoken.get(endpoint.scheme, True):
+            props[HOSTS] = told
+        found.append(Endpoint(endpoint.scheme, props))
+    return tuple(found)
+
+
+def hosts(endpoint: Endpoint) -> Sequence[str]:
+    """The addresses that a member says it has; nothing else than IP addresses of hosts."""
+    found = []
+    for text in str(endpoint.props.get(HOSTS, "")).split(",")[:MAX_HOSTS]:
+        try:
+            ip = ipaddress.ip_address(text)
+        except ValueError:
+            continue
+        if not (ip.is_loopback or ip.is_multicast or ip.is_unspecified or "%" in text):
+            found.append(str(ip))
+    return found

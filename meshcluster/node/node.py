@@ -36,6 +36,7 @@ from ..wire.frames import (
     View,
     ViewRequest,
 )  # fmt: skip
+from . import negotiation
 from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
@@ -48,6 +49,7 @@ from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .requests import Requests
 from .schedule import Schedule
+from .scope import Scope
 from .session import Session
 from .snapshots import Snapshots
 from .views import Views
@@ -86,12 +88,15 @@ class Node:
         self._joined_at = 0.0
         self._left = False
         self._prober = Prober(self._schedule, random)
+        self.scope = Scope(config.ttl, own_networks)
+        self._spoken = spoken or {}
+        endpoints = negotiation.advertised(endpoints, hosts=self.scope.hosts, spoken=self._spoken)
         self.details = _first_details(identity, config, endpoints, port, offers or {})
         self._links = Links(
-            identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
+            identity, config.cluster, config.limits, spoken=self._spoken, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
-            forgotten=self._forgotten,
+            forgotten=self._forgotten, covers=self.scope.covers,
         )  # fmt: skip
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, requests=self.requests,
@@ -108,13 +113,12 @@ class Node:
             random=random, schedule=self._schedule, effects=self._effects,
             vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
-            tellable=lambda address, local: self._discovery.tellable(address, local),
-            is_own=lambda address: self._discovery.is_own(address),
+            scope=self.scope,
         )  # fmt: skip
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
-            own_networks=own_networks, details=lambda: self.details, views=self._views,
+            scope=self.scope, details=lambda: self.details, views=self._views,
             snapshots=self._snapshots, proved=self._admission.proved, by_link=self._needs_link,
             alive=self._admission.alive, gone=self._admission.lose,
         )  # fmt: skip
@@ -199,6 +203,9 @@ class Node:
         self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
     ) -> NodeLink | None:
         """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
+        if number is None and not self.scope.covers(remote, local=local):
+            self.counters.count("links from outside the scope")
+            return None
         return self._links.opened(scheme, remote, now, local=local, number=number)
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:
@@ -302,7 +309,7 @@ class Node:
 
     def _greeted(self, hello: Hello, link: NodeLink, now: float) -> Peer | int:
         """A hello proves its sender. Gives the member, or why it cannot be one."""
-        if not self._discovery.in_scope(link.remote, local=link.local):
+        if not self.scope.covers(link.remote, local=link.local):
             return REJECTED
         port = hello.details.port
         address = (link.remote or LOOPBACK, port)
@@ -313,7 +320,7 @@ class Node:
             return BUSY
         if peer.service is None and link.dial is None and not is_unix(peer.address):
             peer.address = address
-        peer.proved_local(link.local or self._discovery.is_own(link.remote))
+        peer.proved_local(link.local or self.scope.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)
         if peer.service is not None:
             return peer
@@ -361,6 +368,14 @@ class Node:
             self._queries.member_gone(service, "had lost us", unsent)
             self.requests.member_gone(service, "had lost us", unsent)
 
+    def networks_changed(self, networks: Iterable[str], now: float) -> None:
+        """Our interfaces have these addresses (with prefixes) from now on, or work again."""
+        self._discovery.networks_changed(networks, now)
+        endpoints = negotiation.advertised(
+            self.details.endpoints, hosts=self.scope.hosts, spoken=self._spoken
+        )
+        self.describe(now, endpoints=endpoints)
+
     # --- ourselves ---------------------------------------------------------------------------
 
     def describe(self, now: float, **changes: Any) -> None:
@@ -398,7 +413,7 @@ class Node:
     def own_words(self) -> frozenset[str]:
         """What others would resolve us by (any thread)."""
         me, details = self.identity, self.details
-        addresses = self._discovery.own_addresses
+        addresses = self.scope.own_addresses
         return frozenset({*details.tags, me.name, me.id.hex(), me.host, LOCALHOST, *addresses})
 
     def heartbeat(self, now: float) -> None:

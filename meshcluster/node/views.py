@@ -21,6 +21,7 @@ from .effects import Announce, Effect
 from .links import Links
 from .membership import Membership, Peer
 from .schedule import Schedule
+from .scope import Scope
 from .session import Session
 
 DIRECT_PROOFS = 64
@@ -71,8 +72,7 @@ class Views:
         self, identity: Identity, cluster: str, limits: Limits, *, peers: Membership,
         links: Links, random: Random, schedule: Schedule, effects: list[Effect],
         vouched: Proved, probe: Callable[[Peer, float], None],
-        forget: Callable[[Peer, float], None], tellable: Callable[[str, bool], bool],
-        is_own: Callable[[str], bool],
+        forget: Callable[[Peer, float], None], scope: Scope,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
@@ -85,8 +85,8 @@ class Views:
         self._vouched = vouched
         self._probe = probe
         self._forget = forget
-        self._tellable = tellable
-        self._is_own = is_own
+        self._scope = scope
+        self._tellable = scope.tellable
         self._print = 0
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
@@ -339,7 +339,7 @@ class Views:
             self._probe(peer, now)
             return False
         if self._lost.get(key, now) <= now and peer.refused != codec.digest(entry.details):
-            peer.local = peer.local or (by.local and self._is_own(entry.address))
+            peer.local = peer.local or (by.local and self._scope.is_own(entry.address))
             self._vouched(peer, entry.details, now)
             if self._heard.pop(key, None) == (peer.digest, entry.address):
                 peer.told = False
@@ -367,6 +367,8 @@ class Views:
         if details.observer:
             return False
         if details.port == 0 and not by.local:  # it has a UNIX socket only
+            return False
+        if not self._scope.covers(entry.address, local=by.local):
             return False
         return self._tellable(entry.address, by.local)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from ..errors import DecodeError
+from ..interfaces import spoken
 from ..wire.splitter import HEADER, Splitter
 from .base import Accept, LinkReceiver
 
@@ -63,7 +64,7 @@ class StreamLink(asyncio.BufferedProtocol):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
         if not self.local and isinstance(peer, tuple):
-            self.remote = str(peer[0])
+            self.remote = spoken(peer)
         self._receiver = self._accept(self)
         if self._receiver is None:
             self._transport.abort()

@@ -9,13 +9,21 @@ from collections.abc import Iterable
 from typing import TypeGuard
 
 from ..errors import ConfigError
+from ..interfaces import written
 from ..model import Endpoint
 from .base import Accept, Context, Props
 from .stream import StreamLink, close_server
 
+EVERYWHERE = "0.0.0.0"
+"""The default to bind: every address, of IPv6 as well."""
+
+PORT_TRIES = 16
+"""Free ports that are tried when one is taken for IPv6."""
+
 
 class TcpHandler:
-    """Options: ``port`` (0: any free one), ``host`` (the address to bind).
+    """Options: ``port`` (0: any free one), ``host`` (the address to bind; without it
+    every one of IPv4 and IPv6).
 
     With ``ttl=0`` it binds 127.0.0.1 whatever ``host`` says, so nothing outside can connect.
     """
@@ -26,7 +34,7 @@ class TcpHandler:
     def __init__(self, context: Context) -> None:
         options = dict(context.options)
         self._port = options.pop("port", 0)
-        self._host = "127.0.0.1" if context.host_only else options.pop("host", "0.0.0.0")
+        self._host = "127.0.0.1" if context.host_only else options.pop("host", EVERYWHERE)
         given = options.pop("host", self._host)
         if options:
             raise ConfigError(f"protocol 'tcp' has no option {', '.join(options)}: port, host")
@@ -34,7 +42,7 @@ class TcpHandler:
             raise _refused("host", given, "an IP address of this machine, as text")
         if not _is_port(self._port):
             raise _refused("port", self._port, "0 to 65535; 0 is any free one")
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def listen(self, accept: Accept) -> Props:
         """Binds; a port that is taken is an error that names it."""
@@ -42,39 +50,71 @@ class TcpHandler:
         try:
             # Given a host, libuv (uvloop) would look it up in threads that stay for ever, and
             # whose absence crashes a forked child at its exit.
-            listener = self._bind()
-            self._server = await loop.create_server(
-                lambda: StreamLink(accept), sock=listener, backlog=512, start_serving=False
-            )
+            for listener in self._bind():
+                server = await loop.create_server(
+                    lambda: StreamLink(accept), sock=listener, backlog=512, start_serving=False
+                )
+                self._servers.append(server)
         except OSError as error:
             trouble = error.strerror or str(error)
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 advice = "choose another port, or 0 for any free one"
                 raise _refused("port", self._port, f"{trouble}; {advice}") from error
             raise _refused("host", self._host, trouble) from error
-        await self._server.start_serving()  # apart, or asyncio loses the server when cancelled here
-        return {"port": self._server.sockets[0].getsockname()[1]}
+        for server in self._servers:
+            await server.start_serving()  # apart, or asyncio loses it when cancelled here
+        return {"port": self._servers[0].sockets[0].getsockname()[1]}
 
-    def _bind(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        return socket.create_server((self._host, self._port), family=family, backlog=512)
+    def _bind(self) -> list[socket.socket]:
+        """A listener, or one by IPv4 and one by IPv6 with the same port number."""
+        host, port = self._host, self._port
+        if host != EVERYWHERE:
+            return [_listener(host, port)]
+        for _ in range(PORT_TRIES):
+            first = _listener(host, port)
+            try:
+                return [first, _listener("::", first.getsockname()[1])]
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    return [first]  # a system without IPv6
+                first.close()
+                if port:
+                    raise
+        return [_listener(host, port)]
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
-        """Connects to the port at the address the member was heard from."""
+        """Connects to the port at an address of the member."""
         loop = asyncio.get_running_loop()
         port = endpoint.props.get("port")
         if not _is_port(port) or not port:
             raise ConnectionError("malformed port")
-        await loop.create_connection(lambda: StreamLink(accept), address, port)
+        if ":" not in address:
+            await loop.create_connection(lambda: StreamLink(accept), address, port)
+            return
+        # An address with its interface would be looked up as a name is, in a thread.
+        connected = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        try:
+            connected.setblocking(False)
+            await loop.sock_connect(connected, written(address, port))
+        except BaseException:
+            connected.close()
+            raise
+        await loop.create_connection(lambda: StreamLink(accept), sock=connected)
 
     def descriptors(self) -> Iterable[int]:
         """What a forked child must let go of."""
-        return [each.fileno() for each in self._server.sockets] if self._server else []
+        return [each.fileno() for server in self._servers for each in server.sockets]
 
     async def close(self) -> None:
         """Closes the port."""
-        if self._server is not None:
-            await close_server(self._server)
+        for server in self._servers:
+            await close_server(server)
+        self._servers.clear()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)
 
 
 def _is_port(port: object) -> TypeGuard[int]:

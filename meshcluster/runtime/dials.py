@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from ..errors import ClusterError
 from ..node.effects import CancelDial, DialEndpoint
 from ..node.links import REFUSED
-from ..protocols.base import Link, LinkReceiver, ProtocolHandler
+from ..protocols.base import Accept, Link, LinkReceiver, ProtocolHandler
 
 logger = logging.getLogger("meshcluster")
+
+STAGGER_SECONDS = 0.25
+"""An address that has not answered by then is joined in the race by the next one."""
+
+_REFUSALS = (ConnectionRefusedError, ConnectionResetError)  # reset: while its process ends
 
 
 class Dials:
@@ -39,9 +44,9 @@ class Dials:
         scheme = effect.endpoint.scheme
         accept = partial(self._accept, scheme, effect.number)
         try:
-            await self._handlers[scheme].dial(effect.address, effect.endpoint, accept)
+            await self._race(self._handlers[scheme], effect, accept)
             return
-        except (ConnectionRefusedError, ConnectionResetError):  # reset: while its process ends
+        except _REFUSALS:
             reason = REFUSED
         except (OSError, ClusterError) as error:
             reason = str(error)
@@ -49,6 +54,30 @@ class Dials:
             logger.exception("protocol %s broke while dialling", scheme)
             reason = repr(error)
         self._failed(effect.number, reason)
+
+    async def _race(self, handler: ProtocolHandler, effect: DialEndpoint, accept: Accept) -> None:
+        """Dials one address after the other, without waiting long for any; the first that opens
+        wins. When all fail the first one's error is raised, or a refusal if all refused.
+        """
+        if not effect.others:
+            await handler.dial(effect.address, effect.endpoint, accept)
+            return
+        racing: list[asyncio.Task[None]] = []
+        errors: list[BaseException] = []
+        try:
+            for address in (effect.address, *effect.others):
+                dial = handler.dial(address, effect.endpoint, accept)
+                racing.append(self._loop.create_task(_as_task(dial)))
+                if await _won(racing, errors, STAGGER_SECONDS):
+                    return
+            while racing:
+                if await _won(racing, errors, None):
+                    return
+        finally:
+            for task in racing:
+                task.cancel()
+            await asyncio.gather(*racing, return_exceptions=True)
+        raise next((e for e in errors if not isinstance(e, _REFUSALS)), errors[0])
 
     def cancel(self, effect: CancelDial) -> None:
         """Gives one up."""
@@ -62,3 +91,20 @@ class Dials:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _as_task(dial: Awaitable[None]) -> None:
+    await dial
+
+
+async def _won(
+    racing: list[asyncio.Task[None]], errors: list[BaseException], timeout: float | None
+) -> bool:
+    """Waits until one of the dials ends; True when it opened a link. The failed are taken out."""
+    done, _ = await asyncio.wait(racing, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        racing.remove(task)
+        error = task.exception()
+        if error is not None:
+            errors.append(error)
+    return any(task.exception() is None for task in done)

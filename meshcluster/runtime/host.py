@@ -1,4 +1,4 @@
-"""What a member needs to know of its machine: runtime directory, host id, addresses."""
+"""What a member needs to know of its machine: runtime directory, host id, names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ..config import DEFAULT_PORT
 from ..errors import ConfigError
-from ..interfaces import interfaces
 
 RUNTIME_DIR_VARIABLE = "MESHCLUSTER_RUNTIME_DIR"
 PORT_VARIABLE = "MESHCLUSTER_PORT"
@@ -83,11 +82,6 @@ def default_name(member_id: bytes) -> str:
         program = "python"
     safe = "".join(c if c.isprintable() else "?" for c in program)
     return f"{safe[:40]}-{os.getpid()}-{member_id[:2].hex()}"
-
-
-def own_networks() -> frozenset[str]:
-    """The IP addresses of this machine's interfaces with their prefixes: ``"10.0.0.5/24"``."""
-    return frozenset(network for each in interfaces() for network in each.networks)
 
 
 def _kept_seed() -> bytes:

@@ -381,7 +381,9 @@ def join(
         channels: numbers we listen to besides 0, 1 and 2.
         protocols: schemes we offer, best first; by default unix, tcp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
-        interfaces: reserved; the default interface is used.
+        interfaces: names, patterns, addresses or networks of those to use beyond this host
+            (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
+            that work.
         props: anything else to say of ourselves.
         observer: only look on: we know the others, may send and ask, and are asked, counted and
             told of nowhere.

@@ -48,12 +48,11 @@ class Receiver:
 class Member:
     """An announcer and what it brings, of the member with this number."""
 
-    def __init__(self, number, port, find=None, own=None, **settings):
+    def __init__(self, number, port, used=tuple, own=None, **settings):
         self.config = ClusterConfig(port=port, **settings)
         self.id, self.boot = bytes([number]) * 16, 1
         self.probed = 5000 + number
-        found = {} if find is None else {"find": find}
-        self.announcer = MdnsAnnouncer(self.config, probed=self.probed, own=own, **found)
+        self.announcer = MdnsAnnouncer(self.config, probed=self.probed, own=own, used=used)
         self.receiver = Receiver()
 
     def beacon(self, version=1):
@@ -233,10 +232,10 @@ async def test_instances_that_anybody_makes_up_are_bounded(member):
 
 async def test_an_own_zeroconf_is_used_and_left_open(member):
     async with AsyncZeroconf(interfaces=["127.0.0.1"]) as own:
-        one = await member(1, ttl=1, find=lambda: [LAN], own=own)
+        one = await member(1, ttl=1, used=lambda: [LAN], own=own)
         here = Interface("fake0", 9, (InterfaceAddress("10.99.0.2", 24),))
         async with AsyncZeroconf(interfaces=["127.0.0.1"]) as another:
-            other = await member(2, ttl=1, find=lambda: [here], own=another)
+            other = await member(2, ttl=1, used=lambda: [here], own=another)
             one.announce(one.beacon())
             other.announce(other.beacon())
             assert (await soon(other.receiver.hints.get()))[1] == ("10.99.0.1", 5001)
@@ -268,9 +267,9 @@ async def test_addresses_that_change_are_told(member):
     async with AsyncZeroconf(interfaces=["127.0.0.1"]) as own:
         elsewhere = Interface("fake1", 8, (InterfaceAddress("10.88.0.1", 24),))
         found = [LAN]
-        one = await member(1, ttl=1, find=lambda: found, own=own)
+        one = await member(1, ttl=1, used=lambda: found, own=own)
         one.announce(one.beacon())
-        other = await member(2, ttl=1, find=lambda: [LAN, elsewhere], own=own)
+        other = await member(2, ttl=1, used=lambda: [LAN, elsewhere], own=own)
         other.announce(Solicit("default", other.id, 1, 7, 1, b"", True))
         assert (await soon(other.receiver.hints.get()))[1] == ("10.99.0.1", 5001)
         found[:] = [elsewhere]
@@ -301,7 +300,7 @@ async def test_a_closing_before_it_has_begun_leaves_nothing(member):
 
 
 async def test_port_5353_held_by_a_program_alone_is_reported_once_and_tried_again(member, caplog):
-    one = await member(1, ttl=1, find=lambda: [LAN])
+    one = await member(1, ttl=1, used=lambda: [LAN])
     one.announcer._open = failing = Failing(one.announcer._open)
     one.announce(one.beacon())
     assert await soon(one.receiver.drops.get()) == "mdns: failed turns"

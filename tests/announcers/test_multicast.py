@@ -119,7 +119,7 @@ async def test_at_ttl_0_the_own_port_is_on_loopback(announce):
 @linux_only
 async def test_at_ttl_0_sending_and_hearing_are_held_to_loopback(announce):
     one, _ = await announce(ttl=0)
-    own, group = one._own_socket, one._group_socket
+    (own,), (group,) = one._own.values(), one._hearing.values()
     interface = struct.pack("4s", socket.inet_aton("127.0.0.1"))
     assert own.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) == 0
     assert own.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, 4) == interface
