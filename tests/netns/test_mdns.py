@@ -26,7 +26,10 @@ import meshcluster
 
 async def main():
     cluster = meshcluster.AsyncCluster()
-    mdns = {"yes": True, "no": False, "default": None}[sys.argv[3]]
+    mdns = {"yes": True, "no": False, "default": None}.get(sys.argv[3])
+    if sys.argv[3] == "own":
+        from zeroconf.asyncio import AsyncZeroconf
+        mdns = AsyncZeroconf(interfaces=["10.77.0.1"])
     cluster.hook("query")(lambda question: "answer of " + sys.argv[1])
     began = time.monotonic()
     await cluster.join(sys.argv[1:2], ttl=int(sys.argv[2]), mdns=mdns, heartbeat_seconds=0.2)
@@ -46,6 +49,9 @@ async def main():
         elif word == "leave":
             await cluster.leave()
             reply = [len(asyncio.all_tasks()), "zeroconf" in sys.modules]
+        elif word == "own":
+            reply = [mdns.zeroconf.done, len(mdns.zeroconf.registry.async_get_service_infos())]
+            await mdns.async_close()
         elif word == "known":
             reply = [[s.tags[0] for s in cluster.services], cluster.dropped]
         elif word == "addresses":
@@ -147,6 +153,46 @@ def test_where_beacons_are_blocked_mdns_alone_suffices(neighbours, start):
     assert all(dropped(each) for each in neighbours)
     assert other.ask("leave")[0] == 1  # the asking one
     assert one.ask("alone") == "alone"
+
+
+def test_by_ipv6_alone_as_well(neighbours, start):
+    here, there = neighbours
+    for each in neighbours:
+        ip("-n", each, "addr", "flush", "dev", "eth0", "scope", "global")
+        drop(each, PORT)
+    wait_for_link_local(*neighbours)
+    one, other = start(here, MEMBER, "one", "1", "yes"), start(there, MEMBER, "other", "1", "yes")
+    ((tag, address, local, answer),) = found(one.ask("wait"))
+    assert (tag, local, answer) == ("other", False, "answer of other")
+    assert address.startswith("fe80::")
+    assert address.endswith("%eth0")
+    assert [each[0] for each in found(other.ask("wait"))] == ["one"]
+    assert all(dropped(each) for each in neighbours)
+
+
+def wait_for_link_local(*namespaces):
+    """Until nobody else was found to have the address, which takes the kernel a second or two."""
+    for each in namespaces:
+        command = ["ip", "-n", each, "-6", "addr", "show", "dev", "eth0", "scope", "link"]
+        deadline = time.monotonic() + 10
+        while True:
+            shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            if "fe80" in shown and "tentative" not in shown:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_an_own_zeroconf_is_used_by_a_member_and_stays_open(neighbours, start):
+    here, there = neighbours
+    for each in neighbours:
+        drop(each, PORT)
+    one = start(here, MEMBER, "one", "1", "own")
+    other = start(there, MEMBER, "other", "1", "yes")
+    assert found(other.ask("wait")) == [["one", "10.77.0.1", False, "answer of one"]]
+    one.ask("leave")
+    assert one.ask("own") == [False, 0]
+    assert other.ask("alone") == "alone"
 
 
 def test_where_mdns_is_blocked_beacons_alone_suffice(neighbours, start):
