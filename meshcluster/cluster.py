@@ -13,7 +13,7 @@ from random import SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from .announcers import Announcer, open_announcers
+from .announcers import Announcer, close_announcers, open_announcers
 from .channels import Channels
 from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
 from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
@@ -29,12 +29,16 @@ from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, host
 from .runtime.driver import Driver
+from .runtime.hearing import Hearing
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
 from .view import ClusterView
 from .wire.frames import Event
+
+if TYPE_CHECKING:
+    from zeroconf.asyncio import AsyncZeroconf
 
 T = TypeVar("T")
 
@@ -132,7 +136,7 @@ class AsyncCluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False,
+        observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -154,6 +158,8 @@ class AsyncCluster(ClusterView):
             props: anything else to say of ourselves.
             observer: only look on: we know the others, may send and ask, and are asked, counted and
                 told of nowhere.
+            mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
+                ``AsyncZeroconf`` of this event loop, which is used and not closed.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -172,7 +178,7 @@ class AsyncCluster(ClusterView):
             protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
-            observer=observer,
+            observer=observer, mdns=mdns,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -212,8 +218,7 @@ class AsyncCluster(ClusterView):
         except BaseException:
             if self._inherited:
                 raise  # all that was opened is the parent's
-            for announcer in announcers:
-                announcer.close()
+            await close_announcers(announcers)
             for handler in handlers.values():
                 await handler.close()
             raise
@@ -226,9 +231,10 @@ class AsyncCluster(ClusterView):
         driver.room = self._room.set
         driver.sender.changed = self._look_again
         self.joined = driver
+        hearing = Hearing(driver)
         follow_networks(announcers, driver)
         for announcer in announcers:
-            announcer.start(driver)
+            announcer.start(hearing)
         driver.start()
         exits.add(self._at_exit)
         return self

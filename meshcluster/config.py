@@ -90,6 +90,8 @@ class ClusterConfig:
     interfaces: tuple[str, ...] | None = None
     props: Mapping[str, Any] = field(default_factory=dict)
     observer: bool = False
+    mdns: Any = None
+    """None: with a ``ttl`` of 1 or more; True, False; or an ``AsyncZeroconf`` to be used."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -126,6 +128,16 @@ class ClusterConfig:
             check_words("interfaces", self.interfaces)
         check_props(self.props)
         _check(isinstance(self.observer, bool), "observer", self.observer, "True or False")
+        mdns = self.mdns
+        _check(
+            mdns is None or isinstance(mdns, bool) or hasattr(mdns, "async_register_service"),
+            "mdns", mdns, "True, False or an AsyncZeroconf",
+        )  # fmt: skip
+
+    @property
+    def uses_mdns(self) -> bool:
+        """Whether it is to be found by mDNS."""
+        return self.ttl > 0 if self.mdns is None else self.mdns is not False
 
     @property
     def all_channels(self) -> frozenset[int]:

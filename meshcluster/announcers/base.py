@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..model import Address
+from ..wire.txt import Record
 
 RECEIVE_BYTES = 2048
 """More than any datagram of ours: a longer one shows its true size as too large."""
@@ -23,6 +24,15 @@ class AnnouncerReceiver(Protocol):
     def datagram_refused(self, address: Address) -> None:
         """The host at ``address`` said that nobody listens there."""
 
+    def hinted(self, record: Record, address: Address) -> None:
+        """A record was seen by which a member answers probes at ``address``."""
+
+    def vanished(self, member_id: bytes, boot: int) -> None:
+        """A record was taken back."""
+
+    def dropped(self, reason: str) -> None:
+        """Something was not taken: to be counted under its reason."""
+
     def known(self) -> Iterable[tuple[bytes, Address]]:
         """Id and address of every member known now."""
 
@@ -30,6 +40,7 @@ class AnnouncerReceiver(Protocol):
 class Announcer(Protocol):
     """Opened once, closed once. Once open it never raises: what cannot be sent is lost.
 
+    What ``close`` only begins is waited for by ``wait_closed``, a coroutine that may be missing.
     One that holds descriptors also has ``descriptors``; see ``meshcluster.protocols.base``.
     """
 

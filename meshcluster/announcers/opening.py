@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..config import ClusterConfig
 from ..errors import ConfigError
 from .base import Announcer
+from .mdns import MdnsAnnouncer
 from .multicast import MulticastAnnouncer, has_no_network
 from .rendezvous import RendezvousAnnouncer
 
@@ -23,8 +24,8 @@ async def open_announcers(
     runtime_dir: Path,
     made: Callable[[Announcer], None] = lambda announcer: None,
 ) -> list[Announcer]:
-    """Opens multicast and, where there are UNIX sockets, the rendezvous directory; ``made`` is
-    called with each before that.
+    """Opens multicast, where there are UNIX sockets the rendezvous directory, and mDNS if it is
+    wanted; ``made`` is called with each before that.
 
     At ``ttl=0`` the directory suffices: a host without a working loopback interface is warned of.
 
@@ -49,7 +50,30 @@ async def open_announcers(
         for announcer in meeting:
             announcer.close()
         raise
-    return [multicast, *meeting]
+    made_mdns = [] if not config.uses_mdns else [_mdns(config, multicast)]
+    try:
+        for announcer in made_mdns:
+            made(announcer)
+            await announcer.open()
+    except BaseException:
+        for opened in (multicast, *meeting):
+            opened.close()
+        raise
+    return [multicast, *meeting, *made_mdns]
+
+
+def _mdns(config: ClusterConfig, multicast: MulticastAnnouncer) -> MdnsAnnouncer:
+    own = None if config.mdns in (None, True) else config.mdns
+    return MdnsAnnouncer(config, probed=multicast.port, own=own, used=lambda: multicast.used)
+
+
+async def close_announcers(announcers: Iterable[Announcer]) -> None:
+    """Closes them all, and waits for those that need a moment."""
+    for announcer in announcers:
+        announcer.close()
+    for announcer in announcers:
+        if hasattr(announcer, "wait_closed"):
+            await announcer.wait_closed()
 
 
 async def _open_rendezvous(

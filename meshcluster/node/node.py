@@ -41,10 +41,8 @@ from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
 from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
-from .effects import (
-    Effect,
-    Report,
-)  # fmt: skip
+from .effects import Effect, Report
+from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
 from .proof import Prober
@@ -126,6 +124,10 @@ class Node:
             moved=self._links.moved,
         )  # fmt: skip
         self._admission.connect(self._views, self._discovery)
+        self.hints = Hints(
+            identity, config, peers=self.peers, views=self._views, discovery=self._discovery,
+            counters=self.counters,
+        )  # fmt: skip
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()

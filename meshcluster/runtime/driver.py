@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from ..announcers import Announcer
+from ..announcers import Announcer, close_announcers
 from ..channels import Channels
 from ..config import ClusterConfig, Limits
 from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
 from ..hooks import Hook, HookRegistry
-from ..model import Address, Service, Standing
+from ..model import Service, Standing
 from ..node import effects as fx
 from ..node.links import NodeLink
 from ..node.node import Node
@@ -192,20 +192,6 @@ class Driver:
         self.step()
 
     # --- input -------------------------------------------------------------------------------
-
-    def datagram_received(self, data: bytes, source: Address) -> None:
-        """From an announcer."""
-        self.node.datagram_received(data, source, self._loop.time())
-        self.step()
-
-    def datagram_refused(self, address: Address) -> None:
-        """From an announcer."""
-        self.node.datagram_refused(address, self._loop.time())
-        self.step()
-
-    def known(self) -> Iterable[tuple[bytes, Address]]:
-        """For an announcer: who need not be looked for."""
-        return [(peer.id, peer.address) for peer in self.node.peers]
 
     def accept(self, scheme: str, number: int | None, link: Link) -> LinkEnd | None:
         """From a handler: a link is open, dialled as ``number`` or by somebody else."""
@@ -476,8 +462,7 @@ class Driver:
     async def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for announcer in self._announcers:
-            announcer.close()
+        await close_announcers(self._announcers)
         await self._dials.close()
         for handler in self._handlers.values():
             await handler.close()

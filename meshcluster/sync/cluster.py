@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..cluster import AsyncCluster
 from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, check_timeout
@@ -33,6 +33,9 @@ from .bell import Bell
 from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
+
+if TYPE_CHECKING:
+    from zeroconf.asyncio import AsyncZeroconf
 
 T = TypeVar("T")
 
@@ -103,14 +106,14 @@ class Cluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False,
+        observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
-            props=props, observer=observer,
+            props=props, observer=observer, mdns=mdns,
         )  # fmt: skip
 
         async def start() -> None:
@@ -361,7 +364,7 @@ def join(
     protocols: Iterable[str] | None = None,
     protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-    observer: bool = False,
+    observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -383,6 +386,8 @@ def join(
         props: anything else to say of ourselves.
         observer: only look on: we know the others, may send and ask, and are asked, counted and
             told of nowhere.
+        mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
+            ``AsyncZeroconf`` of this event loop, which is used and not closed.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
@@ -394,5 +399,5 @@ def join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
-        observer=observer,
+        observer=observer, mdns=mdns,
     )  # fmt: skip

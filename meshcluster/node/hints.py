@@ -1,0 +1,64 @@
+"""Hints: what records say of members, which may be long out of date.
+
+A hint makes its address one to be probed, as a beacon does; but nothing came from there, so it is
+no sign of life, moves nobody, and ends no membership.
+"""
+
+from __future__ import annotations
+
+from ..config import ClusterConfig
+from ..model import Address, Identity, member_key
+from ..wire.txt import Record, cluster_word
+from .counters import Counters
+from .discovery import Discovery
+from .membership import Membership
+from .views import Views
+
+
+class Hints:
+    """Takes hints for a node. What a probe proves, ``Discovery`` learns."""
+
+    def __init__(
+        self, identity: Identity, config: ClusterConfig, *, peers: Membership, views: Views,
+        discovery: Discovery, counters: Counters,
+    ) -> None:  # fmt: skip
+        self._identity = identity
+        self._config = config
+        self._cluster = cluster_word(config.cluster)
+        self._peers = peers
+        self._views = views
+        self._discovery = discovery
+        self._counters = counters
+
+    def heard(self, hint: Record, address: Address, now: float) -> None:
+        """A record says who answers at an address."""
+        if hint.cluster != self._cluster:
+            self._counters.count("hints: of another cluster")
+        elif not self._discovery.scope.covers(address[0]):
+            self._counters.count("hints: from outside the scope")
+        elif hint.id != self._identity.id:
+            self._look(hint, address, now)
+
+    def _look(self, hint: Record, address: Address, now: float) -> None:
+        key = member_key(hint.id, hint.boot)
+        peer = self._peers.get(key)
+        if peer is None:
+            if not self._views.asks(0):  # a large mesh: others ask it, and vouch for it
+                self._views.heard_stranger(key, hint.digest, address)
+                return
+            peer = self._peers.add(hint.id, hint.boot, address, now)
+            if peer is None:
+                self._counters.count("hints: candidates beyond the limit")
+                return
+        if peer.service is not None:
+            if hint.digest != peer.digest:
+                self._discovery.probe(peer, now, want=True)
+        elif peer.refused != hint.digest and peer.probing is None:
+            peer.endpoints = hint.endpoints
+            self._discovery.probe(peer, now, want=True, address=address)
+
+    def vanished(self, member_id: bytes, boot: int, now: float) -> None:
+        """A member's record was taken back: it may have left, and is asked."""
+        peer = self._peers.member(member_key(member_id, boot))
+        if peer is not None:
+            self._discovery.probe(peer, now, want=False)
