@@ -36,6 +36,7 @@ class Peer:
         "details",
         "digest",
         "endpoints",
+        "grouped_at",
         "heard_at",
         "id",
         "key",
@@ -73,6 +74,8 @@ class Peer:
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
+        self.grouped_at = now
+        """When it was last heard on the group; at first it is given time for that."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()

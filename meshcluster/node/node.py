@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -37,6 +38,7 @@ from ..wire.frames import (
     ViewRequest,
 )  # fmt: skip
 from .admission import Admission
+from .announcing import Announcing
 from .counters import Counters
 from .delivery import Delivery
 from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
@@ -50,6 +52,7 @@ from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .requests import Requests
 from .schedule import Schedule
+from .seeds import Seeds
 from .session import Session
 from .snapshots import Snapshots
 from .views import Views
@@ -107,20 +110,28 @@ class Node:
         )  # fmt: skip
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
-            random=random, schedule=self._schedule, effects=self._effects,
+            random=random, schedule=self._schedule,
             vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             tellable=lambda address, local: self._discovery.tellable(address, local),
             is_own=lambda address: self._discovery.is_own(address),
+            announce=lambda datagram, now: announcing.announce(datagram, now),
         )  # fmt: skip
+        interval = partial(self._views.interval, config.heartbeat_seconds)
+        announcing = Announcing(self.peers, self._effects, interval)
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             own_networks=own_networks, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots, proved=self._admission.proved, by_link=self._needs_link,
+            snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved, by_link=self._needs_link,
             alive=self._admission.alive, gone=self._admission.lose,
         )  # fmt: skip
-        self._admission.connect(self._views, self._discovery)
+        self._seeds = Seeds(
+            config, peers=self.peers, random=random, schedule=self._schedule,
+            effects=self._effects, counters=self.counters, interval=interval,
+            in_scope=self._discovery.in_scope, knock=self._discovery.knock,
+        )  # fmt: skip
+        self._admission.connect(self._views, self._discovery, self._seeds)
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
@@ -136,7 +147,8 @@ class Node:
             "redial": self._links.want,
             "hello": self._links.hello_timed_out,
             "describe": lambda _, now: self._tell_details(now),
-            "vouch": lambda _, now: self._views.send_vouches(),
+            "vouch": lambda _, now: self._views.send_vouches(now),
+            "seed": lambda _, now: self._seeds.ask(now),
             "view": lambda _, now: self._views.look(now),
             "query": self._queries.timed_out,
             "request": self.requests.timed_out,
@@ -150,6 +162,7 @@ class Node:
         """Begins to announce."""
         self._joined_at = now
         self._discovery.beacon(now)
+        self._seeds.ask(now)
 
     def advance(self, now: float) -> None:
         """Does all that is due."""
@@ -192,6 +205,14 @@ class Node:
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
         self._discovery.refused(address, now)
+
+    def seeds_found(self, addresses: Sequence[Address], now: float) -> None:
+        """What a round of looking up the seeds brought: where members may be."""
+        self._seeds.found(addresses, now)
+
+    def seed_failed(self, name: str, trouble: str) -> None:
+        """A seed could not be looked up."""
+        self._seeds.failed(name, trouble)
 
     def link_opened(
         self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
@@ -405,7 +426,10 @@ class Node:
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""
-        return self._discovery.discover(now)
+        asks = self._discovery.discover(now)
+        if asks:
+            self._seeds.ask(now)
+        return asks
 
     def _check_details(self, details: Details) -> None:
         size = len(codec.encode_details(details))
@@ -430,7 +454,7 @@ class Node:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
         self._left = True
         self.close_queries()
-        self._discovery.say_goodbye()
+        self._discovery.say_goodbye(now)
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.say_goodbye(session)

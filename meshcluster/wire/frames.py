@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 7, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 8, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -139,7 +139,11 @@ class Solicit(msgspec.Struct, frozen=True, array_like=True, tag=7):
     observer: bool
 
 
-Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit
+class DirectBeacon(Beacon, frozen=True, array_like=True, tag=8):
+    """A beacon to one member alone, whom the group does not seem to reach."""
+
+
+Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon
 
 
 # --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). They hold no
