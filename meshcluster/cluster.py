@@ -131,7 +131,7 @@ class AsyncCluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False,
+        observer: bool = False, seeds: Iterable[str] = (),
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -151,6 +151,9 @@ class AsyncCluster(ClusterView):
             props: anything else to say of ourselves.
             observer: only look on: we know the others, may send and ask, and are asked, counted and
                 told of nowhere.
+            seeds: where members may be, for networks without multicast: ``"10.0.0.5"``,
+                ``"[fe80::1%eth0]"``, names (looked up each time), with ``:port`` where that is not
+                the beacons'. One that answers is enough to meet all.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -169,6 +172,7 @@ class AsyncCluster(ClusterView):
             protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else tuple(interfaces), observer=observer,
+            seeds=distinct("seeds", seeds),
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 

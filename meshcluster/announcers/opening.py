@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import ClusterConfig
 from ..errors import ConfigError
 from .base import Announcer
+from .door import DoorAnnouncer, is_needed
 from .multicast import MulticastAnnouncer, has_no_network
 from .rendezvous import RendezvousAnnouncer
 
@@ -47,7 +48,16 @@ async def open_announcers(
         for announcer in meeting:
             announcer.close()
         raise
-    return [multicast, *meeting]
+    return [multicast, *meeting, *await _open_door(config, made)]
+
+
+async def _open_door(config: ClusterConfig, made: Callable[[Announcer], None]) -> list[Announcer]:
+    if config.observer or not is_needed():
+        return []
+    door = DoorAnnouncer(config.port, config.ttl)
+    made(door)
+    await door.open()
+    return [door]
 
 
 async def _open_rendezvous(

@@ -14,10 +14,10 @@ import click
 from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
-"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT`` and ``_TIMEOUT`` are read."""
+"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_SEED`` and ``_TIMEOUT`` are read."""
 
 TIMEOUT_SECONDS = 10.0
-OF_ALL = ("cluster", "ttl", "port", "json", "timeout")
+OF_ALL = ("cluster", "ttl", "port", "seed", "json", "timeout")
 
 
 def colored() -> bool:
@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     cluster: str = "default"
     ttl: int = 0
     port: int | None = None
+    seed: tuple[str, ...] = ()
     json: bool = False
     timeout: float = TIMEOUT_SECONDS
 
@@ -38,7 +39,7 @@ class Settings(NamedTuple):
     def joining(self) -> dict[str, Any]:
         """The arguments of ``join`` among them."""
         port = {} if self.port is None else {"port": self.port}
-        return {"cluster": self.cluster, "ttl": self.ttl, **port}
+        return {"cluster": self.cluster, "ttl": self.ttl, "seeds": self.seed, **port}
 
     @property
     def reach(self) -> str:
@@ -49,7 +50,7 @@ class Settings(NamedTuple):
     def changed(self, given: Mapping[str, Any]) -> Settings:
         """These, with what was given instead of what was not."""
         values = {name: given.get(name) for name in OF_ALL}
-        new = {k: v for k, v in values.items() if v is not None and v is not False}  # 0 is a ttl
+        new = {k: v for k, v in values.items() if v not in (None, ()) and v is not False}  # 0: ttl
         return self._replace(**new)
 
 
@@ -146,6 +147,9 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
                help="How far to look: 0 this host, 1 this LAN, more: routed [0]."),
         option("--port", callback=number(1, 65535), metavar="N",
                help="UDP port of the beacons, the same for all members [27677]."),
+        option("--seed", multiple=True, callback=seeds, metavar="HOST",
+               help="Where a member may be, where multicast does not work: an address or a name, "
+                    "with :PORT if need be. May be given many times."),
         option("--json", is_flag=True, help="JSON: one document, or one object a line."),
         option("--timeout", callback=number(0.001, 1e6), metavar="SECONDS",
                help=f"How long to wait for others [{TIMEOUT_SECONDS:g}]."),
@@ -165,6 +169,19 @@ def label(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         except ConfigError as error:
             raise refused(str(error), ctx, param) from None
     return value
+
+
+def seeds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuses what is neither an address nor a name."""
+    from ..config import DEFAULT_PORT, parse_seed
+    from ..errors import ConfigError
+
+    try:
+        for each in value or ():
+            parse_seed(each, DEFAULT_PORT)
+    except ConfigError as error:
+        raise refused(str(error), ctx, param) from None
+    return value or ()
 
 
 def text(ctx: click.Context, param: click.Parameter, value: str) -> str:

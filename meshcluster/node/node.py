@@ -114,7 +114,7 @@ class Node:
             vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             tellable=lambda address, local: self._discovery.tellable(address, local),
-            is_own=lambda address: self._discovery.is_own(address),
+            seeded=bool(config.seeds), is_own=lambda address: self._discovery.is_own(address),
             announce=lambda datagram, now: announcing.announce(datagram, now),
         )  # fmt: skip
         interval = partial(self._views.interval, config.heartbeat_seconds)
@@ -123,8 +123,8 @@ class Node:
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             own_networks=own_networks, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved, by_link=self._needs_link,
-            alive=self._admission.alive, gone=self._admission.lose,
+            snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
+            by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
         )  # fmt: skip
         self._seeds = Seeds(
             config, peers=self.peers, random=random, schedule=self._schedule,

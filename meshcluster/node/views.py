@@ -56,7 +56,8 @@ all members would ask it.
 
 CATCH_UP_SECONDS = 0.3
 """Who knows fewer members than another one, in a mesh where each proves each, gives it so long:
-where multicast works they are known by then, elsewhere they are fetched.
+where multicast works they are known by then, elsewhere they are fetched. Who was given seeds takes
+it that it does not work, and waits less.
 """
 
 NAMED_BYTES = 32
@@ -76,7 +77,7 @@ class Views:
         links: Links, random: Random, schedule: Schedule,
         vouched: Proved, probe: Callable[[Peer, float], None],
         forget: Callable[[Peer, float], None], tellable: Callable[[str, bool], bool],
-        is_own: Callable[[str], bool], announce: Callable[[Datagram, float], None],
+        seeded: bool, is_own: Callable[[str], bool], announce: Callable[[Datagram, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
@@ -91,6 +92,7 @@ class Views:
         self._tellable = tellable
         self._is_own = is_own
         self._announce = announce
+        self._catch_up = FIRST_LOOK_SECONDS if seeded else CATCH_UP_SECONDS
         self._print = 0
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
@@ -225,7 +227,7 @@ class Views:
         elif self.known < known <= DIRECT_PROOFS and now >= self._rested_at:
             if VIEW_KEY not in self._schedule:
                 self._partner, self._catching_up = peer, True
-                self._set_look(now + CATCH_UP_SECONDS * (1 + self._random.random()))
+                self._set_look(now + self._catch_up * (1 + self._random.random()))
 
     def heard_view(
         self, peer: Peer, known: int, fingerprint: int, now: float, *, direct: bool

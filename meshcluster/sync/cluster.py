@@ -103,14 +103,14 @@ class Cluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False,
+        observer: bool = False, seeds: Iterable[str] = (),
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
-            props=props, observer=observer,
+            props=props, observer=observer, seeds=seeds,
         )  # fmt: skip
 
         async def start() -> None:
