@@ -145,7 +145,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp.
+            protocols: schemes we offer, best first; by default unix, tcp, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: reserved; the default interface is used.
             props: anything else to say of ourselves.
@@ -439,7 +439,8 @@ class AsyncCluster(ClusterView):
             resolver: tests such as ``["-has", "web", "-not", "old"]``.
             services: the receivers themselves; with the others: whoever any of them means.
             channel: the number it travels on.
-            protocols: only these protocols, by a session of their own.
+            protocols: only these protocols, by a session of their own. ``["udp"]``: a datagram to
+                each, that may be lost and overtaken.
 
         Returns:
             The services it was queued for.
@@ -447,7 +448,8 @@ class AsyncCluster(ClusterView):
         Raises:
             NoServices: nobody matched, or none of the three was given.
             NoRoute: a receiver offers none of ``protocols``.
-            EncodeError, MessageTooLarge: ``data`` cannot be sent as it is.
+            EncodeError, MessageTooLarge: ``data`` cannot be sent as it is. By udp alone, what does
+                not fit a datagram of 1,200 bytes.
             HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
             Congested: a receiver has not taken what waits for it for 30 s.
         """
@@ -462,9 +464,13 @@ class AsyncCluster(ClusterView):
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
         return await self._commit(parts)
 
-    async def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
-        """Tells something to every member known now. Like ``send``; nobody there is no error."""
-        return await self._commit(self._driver.sender.event_to_all(data, channel))
+    async def broadcast(
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
+    ) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error, and
+        who offers none of ``protocols`` is left out.
+        """
+        return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
     async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver

@@ -31,15 +31,16 @@ class Settings(NamedTuple):
     cluster: str = "default"
     ttl: int = 0
     port: int | None = None
-    seed: tuple[str, ...] = ()
     json: bool = False
     timeout: float = TIMEOUT_SECONDS
+    seed: tuple[str, ...] = ()
 
     @property
     def joining(self) -> dict[str, Any]:
         """The arguments of ``join`` among them."""
         port = {} if self.port is None else {"port": self.port}
-        return {"cluster": self.cluster, "ttl": self.ttl, "seeds": self.seed, **port}
+        seeds = {"seeds": self.seed} if self.seed else {}
+        return {"cluster": self.cluster, "ttl": self.ttl, **port, **seeds}
 
     @property
     def reach(self) -> str:

@@ -30,6 +30,7 @@ from ..wire.frames import (
     Details,
     DirectBeacon,
     Leave,
+    Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
@@ -87,6 +88,7 @@ class Discovery:
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         own_networks: Iterable[str], details: Callable[[], Details], views: Views,
         snapshots: Snapshots, announcing: Announcing,
+        parcel: Callable[[Parcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
@@ -106,6 +108,7 @@ class Discovery:
         self._views = views
         self._snapshots = snapshots
         self._announcing = announcing
+        self._parcel = parcel
         self._proved = proved
         self._by_link = by_link
         self._alive = alive
@@ -301,6 +304,13 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
+        if isinstance(datagram, Parcel):
+            if peer is None or not peer.proven or not self._speaks_from(peer, source):
+                self._counters.count("parcels: of strangers")
+            elif peer.service is not None:
+                peer.heard_at = now
+                self._parcel(datagram, peer, now)
+            return
         if isinstance(datagram, Vouch):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
                 self._counters.count("datagrams: words of strangers")

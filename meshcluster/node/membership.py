@@ -7,11 +7,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..model import Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
 from .session import Session
+
+if TYPE_CHECKING:
+    from .parcels import Received
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Peer:
         "knows",
         "local",
         "met_at",
+        "parcels",
         "probing",
         "proven",
         "refused",
@@ -88,6 +93,8 @@ class Peer:
         self.refused: bytes | None = None
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
+        self.parcels: Received | None = None
+        """Which of its parcels came (``parcels.py``)."""
 
     def proved_local(self, local: bool) -> None:
         """It answered, from this machine or not; what others said of that is forgotten."""

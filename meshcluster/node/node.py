@@ -22,7 +22,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -48,6 +48,7 @@ from .effects import (
 )  # fmt: skip
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
+from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .requests import Requests
@@ -102,6 +103,7 @@ class Node:
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
         )  # fmt: skip
+        self.parcels = self._make_parcels()
         self._admission = Admission(
             config, hooks, peers=self.peers, prober=self._prober, links=self._links,
             queries=self._queries, requests=self.requests, snapshots=self._snapshots,
@@ -124,17 +126,27 @@ class Node:
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             own_networks=own_networks, details=lambda: self.details, views=self._views,
             snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
-            by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
+            parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
+            gone=self._admission.lose,
         )  # fmt: skip
-        self._seeds = Seeds(
-            config, peers=self.peers, random=random, schedule=self._schedule,
-            effects=self._effects, counters=self.counters, interval=interval,
-            in_scope=self._discovery.in_scope, knock=self._discovery.knock,
-        )  # fmt: skip
+        self._seeds = self._make_seeds(random, interval)
         self._admission.connect(self._views, self._discovery, self._seeds)
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
+
+    def _make_parcels(self) -> Parcels:
+        return Parcels(
+            self.identity, self.config.cluster, self.config.limits, delivery=self._delivery,
+            effects=self._effects, counters=self.counters, wake=self.wake,
+        )  # fmt: skip
+
+    def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
+        return Seeds(
+            self.config, peers=self.peers, random=random, schedule=self._schedule,
+            effects=self._effects, counters=self.counters, interval=interval,
+            in_scope=self._discovery.in_scope, knock=self._discovery.knock,
+        )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:
         """What is done when a timer of each kind is due: takes whose it is, and the time."""
@@ -293,6 +305,8 @@ class Node:
             self._links.ready[session.link] = None
         elif session.peer.service is None or self._left:
             self.counters.count("messages to a lost member", session.discard())
+        elif session.lane == UDP:
+            self.parcels.send(session, now)
         else:
             self._links.want(session, now)
 
@@ -354,6 +368,8 @@ class Node:
         ):
             self._admission.lose(peer, "its process is gone", now)
             return
+        route = self._links.route(peer, tuple(session.schemes))
+        self.parcels.send_at_last(session, route, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if self.counters.count("members that could not be reached"):

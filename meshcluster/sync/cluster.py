@@ -294,9 +294,13 @@ class Cluster(ClusterView):
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
         return self._commit(parts)
 
-    def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
-        """Tells something to every member known now. Like ``send``; nobody there is no error."""
-        return self._commit(self._driver.sender.event_to_all(data, channel))
+    def broadcast(
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
+    ) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error, and
+        who offers none of ``protocols`` is left out.
+        """
+        return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
     def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
@@ -376,12 +380,15 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp.
+        protocols: schemes we offer, best first; by default unix, tcp, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: reserved; the default interface is used.
         props: anything else to say of ourselves.
         observer: only look on: we know the others, may send and ask, and are asked, counted and
             told of nowhere.
+        seeds: where members may be, for networks without multicast: ``"10.0.0.5"``,
+            ``"[fe80::1%eth0]"``, names (looked up each time), with ``:port`` where that is not
+            the beacons'. One that answers is enough to meet all.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.

@@ -138,7 +138,7 @@ def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(neighbours, start, 
     known, dropped = member.ask("sent")
     strangers = sum(n for reason, n in dropped.items() if "own copies" not in reason)
     assert known == []
-    assert strangers == (0 if ttl == 0 else 40), dropped
+    assert strangers == (0 if ttl == 0 else 60), dropped
 
 
 def test_a_host_that_cannot_do_it_is_told_what_would_help(namespace):
