@@ -46,10 +46,10 @@ class Received:
             self.seen = 1 if shift >= WINDOW else (self.seen << shift | 1) & ((1 << WINDOW) - 1)
             self.newest = number
             return True
-        bit = 1 << (self.newest - number)
-        if number < 1 or bit >= 1 << WINDOW or self.seen & bit:
+        age = self.newest - number  # looked at first: a shift by a stranger's number costs memory
+        if number < 1 or age >= WINDOW or self.seen >> age & 1:
             return False
-        self.seen |= bit
+        self.seen |= 1 << age
         return True
 
 

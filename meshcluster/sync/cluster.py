@@ -366,7 +366,7 @@ def join(
     protocols: Iterable[str] | None = None,
     protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-    observer: bool = False,
+    observer: bool = False, seeds: Iterable[str] = (),
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -400,5 +400,5 @@ def join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
-        observer=observer,
+        observer=observer, seeds=seeds,
     )  # fmt: skip
