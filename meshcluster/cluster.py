@@ -136,7 +136,8 @@ class AsyncCluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
+        observer: bool = False, seeds: Iterable[str] = (),
+        mdns: AsyncZeroconf | bool | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -150,7 +151,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp.
+            protocols: schemes we offer, best first; by default unix, tcp, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: names, patterns, addresses or networks of those to use beyond this host
                 (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -158,6 +159,9 @@ class AsyncCluster(ClusterView):
             props: anything else to say of ourselves.
             observer: only look on: we know the others, may send and ask, and are asked, counted and
                 told of nowhere.
+            seeds: where members may be, for networks without multicast: ``"10.0.0.5"``,
+                ``"[fe80::1%eth0]"``, names (looked up each time), with ``:port`` where that is not
+                the beacons'. One that answers is enough to meet all.
             mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
 
@@ -178,7 +182,7 @@ class AsyncCluster(ClusterView):
             protocols=None if protocols is None else distinct("protocols", protocols),
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
-            observer=observer, mdns=mdns,
+            observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -444,7 +448,8 @@ class AsyncCluster(ClusterView):
             resolver: tests such as ``["-has", "web", "-not", "old"]``.
             services: the receivers themselves; with the others: whoever any of them means.
             channel: the number it travels on.
-            protocols: only these protocols, by a session of their own.
+            protocols: only these protocols, by a session of their own. ``["udp"]``: a datagram to
+                each, that may be lost and overtaken.
 
         Returns:
             The services it was queued for.
@@ -452,7 +457,8 @@ class AsyncCluster(ClusterView):
         Raises:
             NoServices: nobody matched, or none of the three was given.
             NoRoute: a receiver offers none of ``protocols``.
-            EncodeError, MessageTooLarge: ``data`` cannot be sent as it is.
+            EncodeError, MessageTooLarge: ``data`` cannot be sent as it is. By udp alone, what does
+                not fit a datagram of 1,200 bytes.
             HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
             Congested: a receiver has not taken what waits for it for 30 s.
         """
@@ -467,9 +473,13 @@ class AsyncCluster(ClusterView):
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
         return await self._commit(parts)
 
-    async def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
-        """Tells something to every member known now. Like ``send``; nobody there is no error."""
-        return await self._commit(self._driver.sender.event_to_all(data, channel))
+    async def broadcast(
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
+    ) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error, and
+        who offers none of ``protocols`` is left out.
+        """
+        return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
     async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver

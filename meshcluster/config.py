@@ -33,6 +33,8 @@ class Limits:
     """A longer frame before a link's hello ends the link before anything is allocated."""
     candidates: int = 4096
     """Strangers heard but not proven; further ones are dropped and counted."""
+    seed_addresses: int = 64
+    """Addresses of seeds asked in one round; of more, so many are drawn each time."""
     members: int = 16384
     """Proven members; further ones are dropped and counted."""
     observers: int = 256
@@ -90,6 +92,7 @@ class ClusterConfig:
     interfaces: tuple[str, ...] | None = None
     props: Mapping[str, Any] = field(default_factory=dict)
     observer: bool = False
+    seeds: tuple[str, ...] = ()
     mdns: Any = None
     """None: with a ``ttl`` of 1 or more; True, False; or an ``AsyncZeroconf`` to be used."""
     limits: Limits = field(default_factory=Limits)
@@ -128,6 +131,10 @@ class ClusterConfig:
             check_words("interfaces", self.interfaces)
         check_props(self.props)
         _check(isinstance(self.observer, bool), "observer", self.observer, "True or False")
+        check_words("seeds", self.seeds)
+        for seed, (address, _) in zip(self.seeds, self.seed_addresses, strict=True):
+            if self.ttl == 0 and is_ip(address) and not ipaddress.ip_address(address).is_loopback:
+                raise ConfigError(f"seeds={seed!r}: not on this host; ttl=1 reaches the LAN")
         mdns = self.mdns
         _check(
             mdns is None or isinstance(mdns, bool) or hasattr(mdns, "async_register_service"),
@@ -138,6 +145,11 @@ class ClusterConfig:
     def uses_mdns(self) -> bool:
         """Whether it is to be found by mDNS."""
         return self.ttl > 0 if self.mdns is None else self.mdns is not False
+
+    @property
+    def seed_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each seed; the port is the beacons', where none is named."""
+        return tuple(parse_seed(seed, self.port) for seed in self.seeds)
 
     @property
     def all_channels(self) -> frozenset[int]:
@@ -158,6 +170,39 @@ def check_tags(tags: Sequence[str]) -> None:
     check_words("tags", tags)
     for tag in tags:
         check_label("tag", tag)
+
+
+def parse_seed(seed: str, port: int) -> tuple[str, int]:
+    """Host and port of a seed: ``"10.0.0.5"``, ``"[fe80::1%eth0]:27677"``, ``"mesh.local"``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    host, number = seed, ""
+    if seed.startswith("["):
+        host, _, number = seed[1:].partition("]")
+        good = is_ip(host) and ":" in host and (not number or number.startswith(":"))
+        number = number[1:] or ("" if not number else "?")
+    elif seed.count(":") > 1:
+        good = is_ip(seed)
+    else:
+        host, colon, number = seed.partition(":")
+        number = number or "?" * len(colon)
+        good = bool(host) and host.isprintable() and not any(c.isspace() for c in host)
+    if number:
+        good = good and number.isascii() and number.isdecimal() and 0 < int(number) < 65536
+    wanted = "an IP address or a name; with a port: '10.0.0.5:27677', '[fe80::1%eth0]:27677'"
+    _check(good and len(host) <= 253, "seeds", seed, wanted)
+    return host, int(number or port)
+
+
+def is_ip(text: str) -> bool:
+    """Whether a text is an IP address, a scope (``%eth0``) included."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def distinct(setting: str, words: Iterable[str]) -> tuple[str, ...]:

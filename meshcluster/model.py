@@ -19,6 +19,9 @@ Address = tuple[str, int]
 """
 
 UNIX = "unix:"
+UDP = "udp"
+"""The scheme of messages in datagrams: it has no links, and is always the last choice."""
+
 LOOPBACK = "127.0.0.1"
 
 

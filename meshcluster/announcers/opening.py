@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import ClusterConfig
 from ..errors import ConfigError
 from .base import Announcer
+from .door import DoorAnnouncer, is_needed
 from .mdns import MdnsAnnouncer
 from .multicast import MulticastAnnouncer, has_no_network
 from .rendezvous import RendezvousAnnouncer
@@ -59,7 +60,7 @@ async def open_announcers(
         for opened in (multicast, *meeting):
             opened.close()
         raise
-    return [multicast, *meeting, *made_mdns]
+    return [multicast, *meeting, *made_mdns, *await _open_door(config, made)]
 
 
 def _mdns(config: ClusterConfig, multicast: MulticastAnnouncer) -> MdnsAnnouncer:
@@ -74,6 +75,15 @@ async def close_announcers(announcers: Iterable[Announcer]) -> None:
     for announcer in announcers:
         if hasattr(announcer, "wait_closed"):
             await announcer.wait_closed()
+
+
+async def _open_door(config: ClusterConfig, made: Callable[[Announcer], None]) -> list[Announcer]:
+    if config.observer or not is_needed():
+        return []
+    door = DoorAnnouncer(config.port, config.ttl)
+    made(door)
+    await door.open()
+    return [door]
 
 
 async def _open_rendezvous(

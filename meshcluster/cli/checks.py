@@ -244,13 +244,17 @@ class Links:
 async def protocol(scheme: str, context: Context) -> Check:
     """Listens and dials on this host, and sends a frame across."""
     from ..errors import ClusterError
-    from ..model import LOOPBACK, Endpoint
+    from ..model import LOOPBACK, UDP, Endpoint
     from ..protocols.registry import load
 
     ours, theirs = Links(), Links()
     handler: ProtocolHandler | None = None
     try:
         handler = load(scheme, context)
+        if scheme == UDP:
+            return Check(
+                "protocol", scheme, GOOD, "no links: it goes where the beacons' answers go"
+            )
         endpoint = Endpoint(scheme, await handler.listen(theirs.accept))
         await dial(handler, LOOPBACK, endpoint, ours)
         ours.links[0].send([HELLO])

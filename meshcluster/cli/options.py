@@ -14,10 +14,10 @@ import click
 from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
-"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE`` and ``_TIMEOUT`` are read."""
+"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE``, ``_SEED``, ``_TIMEOUT`` are read"""
 
 TIMEOUT_SECONDS = 10.0
-OF_ALL = ("cluster", "ttl", "port", "interface", "json", "timeout")
+OF_ALL = ("cluster", "ttl", "port", "interface", "seed", "json", "timeout")
 
 
 def colored() -> bool:
@@ -34,13 +34,15 @@ class Settings(NamedTuple):
     json: bool = False
     timeout: float = TIMEOUT_SECONDS
     interface: tuple[str, ...] = ()
+    seed: tuple[str, ...] = ()
 
     @property
     def joining(self) -> dict[str, Any]:
         """The arguments of ``join`` among them."""
         port = {} if self.port is None else {"port": self.port}
         chosen = {"interfaces": self.interface} if self.interface else {}
-        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen}
+        seeds = {"seeds": self.seed} if self.seed else {}
+        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen, **seeds}
 
     @property
     def reach(self) -> str:
@@ -154,6 +156,9 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
         option("--interface", multiple=True, callback=chosen, metavar="WORD",
                help="Only this interface (name, pattern, network), or not this one (!WORD) "
                "[all that work]."),
+        option("--seed", multiple=True, callback=seeds, metavar="HOST",
+               help="Where a member may be, where multicast does not work: an address or a name, "
+                    "with :PORT if need be. May be given many times."),
         option("--json", is_flag=True, help="JSON: one document, or one object a line."),
         option("--timeout", callback=number(0.001, 1e6), metavar="SECONDS",
                help=f"How long to wait for others [{TIMEOUT_SECONDS:g}]."),
@@ -186,6 +191,19 @@ def chosen(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         except ConfigError as error:
             raise refused(str(error), ctx, param) from None
     return value
+
+
+def seeds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuses what is neither an address nor a name."""
+    from ..config import DEFAULT_PORT, parse_seed
+    from ..errors import ConfigError
+
+    try:
+        for each in value or ():
+            parse_seed(each, DEFAULT_PORT)
+    except ConfigError as error:
+        raise refused(str(error), ctx, param) from None
+    return value or ()
 
 
 def text(ctx: click.Context, param: click.Parameter, value: str) -> str:

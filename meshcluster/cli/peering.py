@@ -165,6 +165,7 @@ async def _dialling(
     name: str, address: str, endpoint: Endpoint, context: Context, own: Container[str]
 ) -> Check:
     from ..errors import ClusterError
+    from ..model import UDP
     from ..protocols.registry import load
 
     subject, port = f"{name} {endpoint.scheme}", endpoint.props.get("port")
@@ -175,6 +176,10 @@ async def _dialling(
         handler = load(endpoint.scheme, context)
         if handler.local_only and address not in own:
             return Check("peer", subject, SKIPPED, "works within one host only")
+        if endpoint.scheme == UDP:
+            return Check(
+                "peer", subject, GOOD, "no links: it goes where the probe's answer came from"
+            )
         await dial(handler, address, endpoint, links)
         return Check("peer", subject, GOOD, f"{where} can be dialled")
     except TimeoutError:

@@ -24,6 +24,7 @@ from .views import Views
 
 if TYPE_CHECKING:
     from .discovery import Discovery
+    from .seeds import Seeds
 
 
 class Admission:
@@ -49,13 +50,14 @@ class Admission:
         self._stopped = stopped
         self._views: Views
         self._discovery: Discovery
+        self._seeds: Seeds
         self._twins: dict[bytes, list[Peer]] = {}
         self.changes = 0
         """Grows with every change of the members known."""
 
-    def connect(self, views: Views, discovery: Discovery) -> None:
-        """Sets those two, which are made with this one's methods."""
-        self._views, self._discovery = views, discovery
+    def connect(self, views: Views, discovery: Discovery, seeds: Seeds) -> None:
+        """Sets those, which are made with this one's methods."""
+        self._views, self._discovery, self._seeds = views, discovery, seeds
 
     def vouched(self, peer: Peer, details: Details, now: float) -> None:
         """Another member says this of a peer."""
@@ -181,6 +183,7 @@ class Admission:
             self._effects.append(ServiceGone(service, reason))
             self._queries.member_gone(service, reason)
             self._requests.member_gone(service, reason)
+            self._seeds.lost(now)
         self.alive(peer, now)
 
     def forget(self, key: bytes, now: float) -> None:

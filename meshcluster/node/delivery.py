@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import DecodeError, HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
+from ..model import UDP
 from ..wire.body import encode
 from ..wire.frames import (
     RAISED,
@@ -21,6 +22,7 @@ from ..wire.frames import (
     Event,
     Events,
     Note,
+    ParcelMessage,
     Question,
     Request,
 )  # fmt: skip
@@ -81,6 +83,14 @@ class Delivery:
         elif frame.number > session.received + 1:
             raise DecodeError("a batch is missing")
         self._owe_ack(session, link, now)
+
+    def parcel(self, session: Session, message: ParcelMessage) -> None:
+        """Hands out what came by itself, without a link."""
+        link = NodeLink(0, UDP, "", local=session.peer.local, dial=None)
+        if isinstance(message, Event):
+            self._events(session, link, [message], len(message.body))
+        else:
+            self._others[type(message)](session, link, message)
 
     # --- handing out -------------------------------------------------------------------------
 

@@ -27,15 +27,18 @@ from ..wire.frames import (
     Beacon,
     Datagram,
     Details,
+    DirectBeacon,
     Leave,
+    Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
     Solicit,
     Vouch,
 )  # fmt: skip
+from .announcing import Announcing
 from .counters import Counters
-from .effects import Announce, Effect, Report, SendDatagram
+from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
 from .proof import Prober
 from .schedule import Schedule
@@ -84,7 +87,8 @@ class Discovery:
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, prober: Prober,
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         scope: Scope, details: Callable[[], Details], views: Views,
-        snapshots: Snapshots,
+        snapshots: Snapshots, announcing: Announcing,
+        parcel: Callable[[Parcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
@@ -103,6 +107,8 @@ class Discovery:
         self._details = details
         self._views = views
         self._snapshots = snapshots
+        self._announcing = announcing
+        self._parcel = parcel
         self._proved = proved
         self._by_link = by_link
         self._alive = alive
@@ -116,6 +122,7 @@ class Discovery:
         self._discover_at = 0.0
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
+            DirectBeacon: self._heard_beacon,
             Solicit: self._heard_solicit,
             Probe: self._heard_probe,
             ProbeReply: self._heard_reply,
@@ -134,7 +141,7 @@ class Discovery:
                 return
             self._solicit(now)
         else:
-            self._announce(self._beacon_of(self._details()))
+            self._announcing.announce(self._beacon_of(self._details()), now)
         self._beacons_sent += 1
         self._beaconed_at = now
         self._schedule.set(BEACON_KEY, now + self._beacon_wait())
@@ -162,15 +169,25 @@ class Discovery:
 
     def _solicit(self, now: float) -> None:
         me, details = self._identity, self._details()
+        nonce = self._open_solicitation(now)
+        solicit = Solicit(
+            self._config.cluster, me.id, me.boot, nonce, details.version,
+            self._own_digest(details), self._config.observer,
+        )  # fmt: skip
+        self._announcing.announce(solicit, now)
+
+    def _open_solicitation(self, now: float) -> int:
+        """The number whose answers are taken, from anybody, for some seconds from now on."""
         if now >= self._solicited_until:
             self._solicited = self._random.getrandbits(63) | 1
         self._solicited_until = now + SOLICITED_SECONDS
-        self._announce(
-            Solicit(
-                self._config.cluster, me.id, me.boot, self._solicited, details.version,
-                self._own_digest(details), self._config.observer,
-            )
-        )  # fmt: skip
+        return self._solicited
+
+    def knock(self, addresses: Iterable[Address], now: float) -> None:
+        """Asks whoever is at these addresses to answer, known or not."""
+        probe = self._probe_of(self._open_solicitation(now), want=True)
+        for address in addresses:
+            self._send(probe, address)
 
     def _beacon_of(self, details: Details) -> Beacon:
         me, digest, views = self._identity, self._own_digest(details), self._views
@@ -184,12 +201,12 @@ class Discovery:
         beacon = msgspec.structs.replace(self._beacon_of(details), known=2**32, view=2**64 - 1)
         return len(codec.encode_datagram(beacon))
 
-    def say_goodbye(self) -> None:
-        """Tells the group that we leave."""
+    def say_goodbye(self, now: float) -> None:
+        """Tells everybody that we leave."""
         if self._config.observer:
             return
         me = self._identity
-        self._announce(Leave(self._config.cluster, me.id, me.boot))
+        self._announcing.announce(Leave(self._config.cluster, me.id, me.boot), now)
 
     def probe(self, peer: Peer, now: float, *, want: bool, address: Address | None = None) -> None:
         """Asks a peer whether it is there, unless it is being asked already."""
@@ -236,18 +253,16 @@ class Discovery:
         return expire, min(OVERDUE_INTERVALS * interval, expire / 2)
 
     def _send_probe(self, peer: Peer) -> None:
-        probing, me, details = peer.probing, self._identity, self._details()
+        probing = peer.probing
         assert probing is not None
-        self._send(
-            Probe(
-                self._config.cluster, me.id, me.boot, probing.nonce, probing.want,
-                details.version, self._own_digest(details), self._config.observer,
-            ),
-            probing.address,
-        )  # fmt: skip
+        self._send(self._probe_of(probing.nonce, want=probing.want), probing.address)
 
-    def _announce(self, datagram: Datagram) -> None:
-        self._effects.append(Announce(codec.encode_datagram(datagram)))
+    def _probe_of(self, nonce: int, *, want: bool) -> Probe:
+        me, details = self._identity, self._details()
+        return Probe(
+            self._config.cluster, me.id, me.boot, nonce, want, details.version,
+            self._own_digest(details), self._config.observer,
+        )  # fmt: skip
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         self._effects.append(SendDatagram(codec.encode_datagram(datagram), address))
@@ -292,6 +307,13 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
+        if isinstance(datagram, Parcel):
+            if peer is None or not peer.proven or not self._speaks_from(peer, source):
+                self._counters.count("parcels: of strangers")
+            elif peer.service is not None:
+                peer.heard_at = now
+                self._parcel(datagram, peer, now)
+            return
         if isinstance(datagram, Vouch):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
                 self._counters.count("datagrams: words of strangers")
@@ -317,6 +339,7 @@ class Discovery:
                 self._peers.forget(peer)
 
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
+        self._announcing.heard(peer, beacon, now)
         if peer.service is None:
             if peer.probing is None:  # of several ways to it the first one is the best
                 peer.address = source
@@ -330,7 +353,8 @@ class Discovery:
             peer.heard_at = peer.reached_at = now
             if beacon.digest == peer.digest:
                 peer.told = False
-                self._views.heard_view(peer, beacon.known, beacon.view, now)
+                direct = isinstance(beacon, DirectBeacon)
+                self._views.heard_view(peer, beacon.known, beacon.view, now, direct=direct)
             elif self._views.asks(beacon.known):
                 self.probe(peer, now, want=True)
 

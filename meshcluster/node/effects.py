@@ -29,6 +29,12 @@ class SendDatagram(Struct, frozen=True):
     address: Address
 
 
+class LookUp(Struct, frozen=True):
+    """Look up hosts, each with a port; report back by ``seeds_found`` and ``seed_failed``."""
+
+    seeds: tuple[Address, ...]
+
+
 class DialEndpoint(Struct, frozen=True):
     """Open a link; report back with ``number`` by ``link_opened`` or ``dial_failed``."""
 
@@ -132,6 +138,7 @@ class Report(Struct, frozen=True):
 Effect = (
     Announce
     | SendDatagram
+    | LookUp
     | DialEndpoint
     | CancelDial
     | CloseLink

@@ -14,7 +14,7 @@ from random import Random
 
 from ..config import Limits
 from ..errors import DecodeError
-from ..model import Endpoint, Identity, ip_of
+from ..model import UDP, Endpoint, Identity, ip_of
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -151,7 +151,8 @@ class Links:
         if session.link is not None or session.dial is not None:
             return
         self._schedule.cancel(("redial", session))
-        dial = Dial(session, self.route(session.peer, tuple(session.schemes)), attempts=[])
+        route = self.route(session.peer, tuple(session.schemes))
+        dial = Dial(session, [each for each in route if each.scheme != UDP], attempts=[])
         if not dial.endpoints:
             self._unreachable(session, (), now)
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
@@ -14,6 +15,8 @@ from ..wire.frames import Details
 from .scope import rank
 from .session import Session
 
+if TYPE_CHECKING:
+    from .parcels import Received
 MAX_OTHERS = 4
 """Addresses kept of a member beside the one where it answers: the latest ones."""
 
@@ -40,6 +43,7 @@ class Peer:
         "details",
         "digest",
         "endpoints",
+        "grouped_at",
         "heard_at",
         "id",
         "key",
@@ -47,6 +51,7 @@ class Peer:
         "local",
         "met_at",
         "others",
+        "parcels",
         "probing",
         "proven",
         "reached_at",
@@ -83,6 +88,8 @@ class Peer:
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
         """Further IP addresses that its beacons came from: worth dialling, not proven."""
+        self.grouped_at = now
+        """When it was last heard on the group; at first it is given time for that."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
@@ -95,6 +102,8 @@ class Peer:
         self.refused: bytes | None = None
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
+        self.parcels: Received | None = None
+        """Which of its parcels came (``parcels.py``)."""
 
     def proved_local(self, local: bool) -> None:
         """It answered, from this machine or not; what others said of that is forgotten."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..model import Endpoint
+from ..model import UDP, Endpoint
 
 HOSTS = "hosts"
 """What an endpoint's addresses stand under, separated by commas."""
@@ -24,15 +24,17 @@ def order(
     """The endpoints worth dialling, best first.
 
     ``spoken`` maps each scheme that we speak to whether it reaches this machine only; those are
-    skipped for a member that is not ``local``. ``only`` narrows to the schemes asked for.
+    skipped for a member that is not ``local``. ``only`` narrows to the schemes asked for. ``udp``,
+    which opens no link, is always the last.
     """
-    return [
+    worth = [
         endpoint
         for endpoint in endpoints
         if endpoint.scheme in spoken
         and (local or not spoken[endpoint.scheme])
         and (not only or endpoint.scheme in only)
     ]
+    return sorted(worth, key=lambda endpoint: endpoint.scheme == UDP)
 
 
 def advertised(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -38,6 +39,7 @@ from ..wire.frames import (
 )  # fmt: skip
 from . import negotiation
 from .admission import Admission
+from .announcing import Announcing
 from .counters import Counters
 from .delivery import Delivery
 from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
@@ -45,11 +47,13 @@ from .effects import Effect, Report
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
+from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .requests import Requests
 from .schedule import Schedule
 from .scope import Scope
+from .seeds import Seeds
 from .session import Session
 from .snapshots import Snapshots
 from .views import Views
@@ -102,6 +106,7 @@ class Node:
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
         )  # fmt: skip
+        self.parcels = self._make_parcels()
         self._admission = Admission(
             config, hooks, peers=self.peers, prober=self._prober, links=self._links,
             queries=self._queries, requests=self.requests, snapshots=self._snapshots,
@@ -110,20 +115,24 @@ class Node:
         )  # fmt: skip
         self._views = Views(
             identity, config.cluster, config.limits, peers=self.peers, links=self._links,
-            random=random, schedule=self._schedule, effects=self._effects,
+            random=random, schedule=self._schedule,
             vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
-            scope=self.scope,
+            scope=self.scope, seeded=bool(config.seeds),
+            announce=lambda datagram, now: announcing.announce(datagram, now),
         )  # fmt: skip
+        interval = partial(self._views.interval, config.heartbeat_seconds)
+        announcing = Announcing(self.peers, self._effects, interval)
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             scope=self.scope, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots, proved=self._admission.proved, by_link=self._needs_link,
-            alive=self._admission.alive, gone=self._admission.lose,
-            moved=self._links.moved,
+            snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
+            parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
+            gone=self._admission.lose, moved=self._links.moved,
         )  # fmt: skip
-        self._admission.connect(self._views, self._discovery)
+        self._seeds = self._make_seeds(random, interval)
+        self._admission.connect(self._views, self._discovery, self._seeds)
         self.hints = Hints(
             identity, config, peers=self.peers, views=self._views, discovery=self._discovery,
             counters=self.counters,
@@ -131,6 +140,19 @@ class Node:
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
+
+    def _make_parcels(self) -> Parcels:
+        return Parcels(
+            self.identity, self.config.cluster, self.config.limits, delivery=self._delivery,
+            effects=self._effects, counters=self.counters, wake=self.wake,
+        )  # fmt: skip
+
+    def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
+        return Seeds(
+            self.config, peers=self.peers, random=random, schedule=self._schedule,
+            effects=self._effects, counters=self.counters, interval=interval,
+            in_scope=self.scope.covers, knock=self._discovery.knock,
+        )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:
         """What is done when a timer of each kind is due: takes whose it is, and the time."""
@@ -143,7 +165,8 @@ class Node:
             "redial": self._links.want,
             "hello": self._links.hello_timed_out,
             "describe": lambda _, now: self._tell_details(now),
-            "vouch": lambda _, now: self._views.send_vouches(),
+            "vouch": lambda _, now: self._views.send_vouches(now),
+            "seed": lambda _, now: self._seeds.ask(now),
             "view": lambda _, now: self._views.look(now),
             "query": self._queries.timed_out,
             "request": self.requests.timed_out,
@@ -157,6 +180,7 @@ class Node:
         """Begins to announce."""
         self._joined_at = now
         self._discovery.beacon(now)
+        self._seeds.ask(now)
 
     def advance(self, now: float) -> None:
         """Does all that is due."""
@@ -199,6 +223,16 @@ class Node:
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
         self._discovery.refused(address, now)
+
+    def seeds_found(self, addresses: Sequence[Address], now: float) -> None:
+        """What a round of looking up the seeds brought: where members may be."""
+        if self.config.ttl > 0:
+            self.scope.allow(address for address, _ in addresses)
+        self._seeds.found(addresses, now)
+
+    def seed_failed(self, name: str, trouble: str) -> None:
+        """A seed could not be looked up."""
+        self._seeds.failed(name, trouble)
 
     def link_opened(
         self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
@@ -282,6 +316,8 @@ class Node:
             self._links.ready[session.link] = None
         elif session.peer.service is None or self._left:
             self.counters.count("messages to a lost member", session.discard())
+        elif session.lane == UDP:
+            self.parcels.send(session, now)
         else:
             self._links.want(session, now)
 
@@ -343,6 +379,8 @@ class Node:
         ):
             self._admission.lose(peer, "its process is gone", now)
             return
+        route = self._links.route(peer, tuple(session.schemes))
+        self.parcels.send_at_last(session, route, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if self.counters.count("members that could not be reached"):
@@ -423,7 +461,10 @@ class Node:
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""
-        return self._discovery.discover(now)
+        asks = self._discovery.discover(now)
+        if asks:
+            self._seeds.ask(now)
+        return asks
 
     def _check_details(self, details: Details) -> None:
         size = len(codec.encode_details(details))
@@ -448,7 +489,7 @@ class Node:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
         self._left = True
         self.close_queries()
-        self._discovery.say_goodbye()
+        self._discovery.say_goodbye(now)
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.say_goodbye(session)

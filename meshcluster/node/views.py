@@ -16,8 +16,7 @@ from random import Random
 from ..config import Limits
 from ..model import Address, Identity, ip_of, member_key, unix_address
 from ..wire import codec
-from ..wire.frames import Details, Entry, View, ViewRequest, Vouch
-from .effects import Announce, Effect
+from ..wire.frames import Datagram, Details, Entry, View, ViewRequest, Vouch
 from .links import Links
 from .membership import Membership, Peer
 from .schedule import Schedule
@@ -56,6 +55,12 @@ DIFFERING = 8
 all members would ask it.
 """
 
+CATCH_UP_SECONDS = 0.3
+"""Who knows fewer members than another one, in a mesh where each proves each, gives it so long:
+where multicast works they are known by then, elsewhere they are fetched. Who was given seeds takes
+it that it does not work, and waits less.
+"""
+
 NAMED_BYTES = 32
 ENTRIES_A_FRAME = 256
 
@@ -70,9 +75,10 @@ class Views:
 
     def __init__(
         self, identity: Identity, cluster: str, limits: Limits, *, peers: Membership,
-        links: Links, random: Random, schedule: Schedule, effects: list[Effect],
+        links: Links, random: Random, schedule: Schedule,
         vouched: Proved, probe: Callable[[Peer, float], None],
-        forget: Callable[[Peer, float], None], scope: Scope,
+        forget: Callable[[Peer, float], None], scope: Scope, seeded: bool,
+        announce: Callable[[Datagram, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
@@ -81,12 +87,13 @@ class Views:
         self._links = links
         self._random = random
         self._schedule = schedule
-        self._effects = effects
         self._vouched = vouched
         self._probe = probe
         self._forget = forget
         self._scope = scope
         self._tellable = scope.tellable
+        self._announce = announce
+        self._catch_up = FIRST_LOOK_SECONDS if seeded else CATCH_UP_SECONDS
         self._print = 0
         """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
@@ -100,6 +107,8 @@ class Views:
         """Beacons in a row that told of another view."""
         self._wait = LOOK_SECONDS[0]
         self._partner: Peer | None = None
+        self._catching_up = False
+        """The next comparison is only meant to bring members of whom we know fewer."""
         self._rested_at = 0.0
 
     # --- our view ----------------------------------------------------------------------------
@@ -171,8 +180,8 @@ class Views:
         if VOUCH_KEY not in self._schedule:
             self._schedule.set(VOUCH_KEY, now + VOUCH_SECONDS * self._random.random())
 
-    def send_vouches(self) -> None:
-        """Tells the group for whom nobody else has vouched meanwhile."""
+    def send_vouches(self, now: float) -> None:
+        """Tells everybody for whom nobody else has vouched meanwhile."""
         entries = []
         for peer in self._vouching.values():
             entry = self._entry(peer)
@@ -181,20 +190,20 @@ class Views:
                 peer.vouched = entry.details.version
         self._vouching.clear()
         while entries:
-            entries = entries[self._send_some(entries) :]
+            entries = entries[self._send_some(entries, now) :]
 
-    def _send_some(self, entries: list[Entry]) -> int:
+    def _send_some(self, entries: list[Entry], now: float) -> int:
         """Sends as many as fit a datagram; returns how many, too large ones included."""
         me = self._identity
         count = len(entries)
         while count:
             vouch = Vouch(self._cluster, me.id, me.boot, entries[:count])
-            data = codec.encode_datagram(vouch)
-            if len(data) <= self._limits.datagram_bytes:
-                self._effects.append(Announce(data))
+            size = len(codec.encode_datagram(vouch))
+            if size <= self._limits.datagram_bytes:
+                self._announce(vouch, now)
                 return count
             # Halving at worst once too often; one alone that is too large travels over links only.
-            count = min(count - 1, max(1, count * self._limits.datagram_bytes // len(data)))
+            count = min(count - 1, max(1, count * self._limits.datagram_bytes // size))
         return 1
 
     def heard_vouch(self, vouch: Vouch, by: Peer, now: float) -> None:
@@ -214,23 +223,31 @@ class Views:
         """A member that just proved itself knows ``known``: fetch them if that is many more."""
         peer.knows = known
         if known > DIRECT_PROOFS and known > self.known + known // 8:
-            self._partner = peer
+            self._partner, self._catching_up = peer, False
             self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
+        elif self.known < known <= DIRECT_PROOFS and now >= self._rested_at:
+            if VIEW_KEY not in self._schedule:
+                self._partner, self._catching_up = peer, True
+                self._set_look(now + self._catch_up * (1 + self._random.random()))
 
-    def heard_view(self, peer: Peer, known: int, fingerprint: int, now: float) -> None:
-        """A member's beacon tells of its view."""
+    def heard_view(
+        self, peer: Peer, known: int, fingerprint: int, now: float, *, direct: bool
+    ) -> None:
+        """A member's beacon tells of its view. In a small mesh the members that everybody hears
+        are proven by that; there only a ``direct`` beacon, which not everybody gets, says much.
+        """
         peer.knows = known
-        if known <= DIRECT_PROOFS:
-            return
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             self._differing = 0
+            return
+        if known <= DIRECT_PROOFS and not direct:
             return
         if fingerprint in self._recent:
             return
         self._differing += 1
         if self._differing >= DIFFERING and now >= self._rested_at:
-            self._partner = peer
+            self._partner, self._catching_up = peer, False
             self._look_on(now)
 
     def _look_on(self, now: float) -> None:
@@ -246,6 +263,9 @@ class Views:
     def look(self, now: float) -> None:
         """Asks a member whom it knows."""
         peer, self._partner = self._partner, None
+        catching_up, self._catching_up = self._catching_up, False
+        if catching_up and (peer is None or peer.knows <= self.known):
+            return  # they came by themselves
         if peer is None or peer.service is None:
             peer = self._random.choice(tuple(self._peers)) if len(self._peers) else None
             if peer is None or not self._links.route(peer):

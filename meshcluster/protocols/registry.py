@@ -15,10 +15,11 @@ GROUP = "meshcluster.protocols"
 BUILT_IN = {
     "unix": "meshcluster.protocols.unix:UnixHandler",
     "tcp": "meshcluster.protocols.tcp:TcpHandler",
+    "udp": "meshcluster.protocols.udp:UdpHandler",
     "memory": "meshcluster.protocols.memory:MemoryHandler",
 }
 
-DEFAULT = ("unix", "tcp") if hasattr(socket, "AF_UNIX") else ("tcp",)
+DEFAULT = ("unix", "tcp", "udp") if hasattr(socket, "AF_UNIX") else ("tcp", "udp")
 """What a member offers, best first, when ``protocols=`` is not given."""
 
 

@@ -18,7 +18,7 @@ from ..channels import Channels
 from ..config import ClusterConfig, Limits
 from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
 from ..hooks import Hook, HookRegistry
-from ..model import Service, Standing
+from ..model import Address, Service, Standing
 from ..node import effects as fx
 from ..node.links import NodeLink
 from ..node.node import Node
@@ -32,8 +32,10 @@ from . import forking
 from .asking import Asking
 from .dials import Dials
 from .links import LinkEnd
+from .lookups import Lookups
 from .mailboxes import Mailboxes
 from .observers import Observers
+from .outlets import Outlets
 from .runners import HookCalls, Runner
 from .sending import Part, Sender
 
@@ -76,6 +78,8 @@ class Driver:
         self._link_closed = asyncio.Event()
         self._left = False
         self._dials = Dials(handlers, self.accept, self._dial_failed)
+        self._outlets = Outlets(announcers, node.counters)
+        self._lookups = Lookups(self._seeds_found, node.seed_failed, self.call_soon)
         self.asking = Asking(self)
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
@@ -99,8 +103,9 @@ class Driver:
 
     def _effect_performers(self) -> dict[type, Callable[[Any], None]]:
         return {
-            fx.Announce: self._announce,
-            fx.SendDatagram: self._send_datagram,
+            fx.Announce: self._outlets.announce,
+            fx.SendDatagram: self._outlets.send,
+            fx.LookUp: self._lookups.begin,
             fx.DialEndpoint: self._dials.begin,
             fx.CancelDial: self._dials.cancel,
             fx.CloseLink: self._close_link,
@@ -371,16 +376,8 @@ class Driver:
 
     # --- effects -----------------------------------------------------------------------------
 
-    def _announce(self, effect: fx.Announce) -> None:
-        for announcer in self._announcers:
-            announcer.announce(effect.data)
-
-    def _send_datagram(self, effect: fx.SendDatagram) -> None:
-        for announcer in self._announcers:
-            if announcer.reaches(effect.address):
-                announcer.send(effect.data, effect.address)
-                return
-        self.node.counters.count("datagrams: no way to their address")
+    def _seeds_found(self, addresses: list[Address]) -> None:
+        self.node.seeds_found(addresses, self._loop.time())
 
     def _dial_failed(self, number: int, reason: str) -> None:
         self.node.dial_failed(number, reason, self._loop.time())
@@ -463,6 +460,7 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         await close_announcers(self._announcers)
+        self._lookups.close()
         await self._dials.close()
         for handler in self._handlers.values():
             await handler.close()
@@ -488,8 +486,7 @@ class Driver:
         self._left = True
         self.node.leave(self._loop.time())
         for effect in self.node.take_effects():
-            if isinstance(effect, fx.Announce):
-                self._announce(effect)
+            self._outlets.perform(effect)
 
     def forked(self) -> None:
         """In a forked child: whatever still runs here performs nothing and wakes nobody."""

@@ -14,7 +14,7 @@ from ..config import ClusterConfig, check_channel, check_words
 from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
-from ..model import GONE, Service, Standing
+from ..model import GONE, UDP, Service, Standing
 from ..node.membership import Peer
 from ..node.node import Node
 from ..node.queries import Asked
@@ -173,7 +173,10 @@ class Sender:
                 raise NoRoute(
                     f"{service.name} cannot be reached by {list(protocols)}: {offers} can"
                 )
-            if self.scheme(peer.session("", self._limits)) not in protocols:
+            if (
+                set(protocols) == {UDP}
+                or self.scheme(peer.session("", self._limits)) not in protocols
+            ):
                 lane = ",".join(sorted(set(protocols)))
         session = peer.session(lane, self._limits)
         if session is None:
@@ -203,7 +206,16 @@ class Sender:
             raise NoServices("send() needs resolve=, resolver= or services=; broadcast() tells all")
         receivers = self._receivers(resolve, resolver, services, channel, protocols)
         form, body = self.encode(data, channel)
-        return self.prepare(EVENT, form, body, channel, receivers)
+        return self._fitting(self.prepare(EVENT, form, body, channel, receivers))
+
+    def _fitting(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """Refuses what is to go by datagrams and does not fit one."""
+        for _, _, body, receivers in parts:
+            if len(body) > self._node.parcels.room and any(s.lane == UDP for _, s in receivers):
+                raise MessageTooLarge(
+                    f"a message of {len(body)} bytes; udp takes {self._node.parcels.room}"
+                )
+        return parts
 
     def _receivers(
         self, resolve: Words | None, resolver: Resolver | None, services: Iterable[Service] | None,
@@ -218,13 +230,26 @@ class Sender:
             raise NoServices(self._nobody(resolve, resolver, channel))
         return receivers
 
-    def event_to_all(self, data: object, channel: int) -> Sequence[Part]:
-        """What a ``broadcast`` puts into which sessions; nobody there is no error."""
+    def event_to_all(
+        self, data: object, channel: int, protocols: Sequence[str] | None = None
+    ) -> Sequence[Part]:
+        """What a ``broadcast`` puts into which sessions; nobody there is no error, and who offers
+        none of ``protocols`` is left out.
+        """
         form, body = self.encode(data, channel)
         near = NEAR.get(channel)
         services = self._snapshot if near is None else tuple(filter(near, self._snapshot))
-        receivers = self.sessions(services, None)
-        return self.prepare(EVENT, form, body, channel, receivers) if receivers else ()
+        if protocols is not None:
+            check_words("protocols", protocols)
+            services = tuple(each for each in services if self._offers(each, protocols))
+        receivers = self.sessions(services, protocols)
+        if not receivers:
+            return ()
+        return self._fitting(self.prepare(EVENT, form, body, channel, receivers))
+
+    def _offers(self, service: Service, protocols: Sequence[str]) -> bool:
+        peer = self._node.peers.member(service.key)
+        return peer is not None and bool(self._node.route(peer, protocols))
 
     def questions(
         self, query_id: int, form: int, body: bytes, resolve: Words | None,
@@ -241,7 +266,9 @@ class Sender:
         receivers = self._receivers(resolve, resolver, services, channel, protocols)
         return [
             (session, service, Question(query_id, channel, form, body))
-            for channel, form, body, group in self.prepare(QUESTION, form, body, channel, receivers)
+            for channel, form, body, group in self._fitting(
+                self.prepare(QUESTION, form, body, channel, receivers)
+            )
             for service, session in group
         ]
 

@@ -106,14 +106,15 @@ class Cluster(ClusterView):
         channels: Iterable[int] = (), protocols: Iterable[str] | None = None,
         protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-        observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
+        observer: bool = False, seeds: Iterable[str] = (),
+        mdns: AsyncZeroconf | bool | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
-            props=props, observer=observer, mdns=mdns,
+            props=props, observer=observer, seeds=seeds, mdns=mdns,
         )  # fmt: skip
 
         async def start() -> None:
@@ -296,9 +297,13 @@ class Cluster(ClusterView):
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
         return self._commit(parts)
 
-    def broadcast(self, data: object, *, channel: int = 0) -> tuple[Service, ...]:
-        """Tells something to every member known now. Like ``send``; nobody there is no error."""
-        return self._commit(self._driver.sender.event_to_all(data, channel))
+    def broadcast(
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
+    ) -> tuple[Service, ...]:
+        """Tells something to every member known now. Like ``send``; nobody there is no error, and
+        who offers none of ``protocols`` is left out.
+        """
+        return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
     def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
@@ -364,7 +369,8 @@ def join(
     protocols: Iterable[str] | None = None,
     protocol_options: Mapping[str, Mapping[str, Any]] | None = None,
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
-    observer: bool = False, mdns: AsyncZeroconf | bool | None = None,
+    observer: bool = False, seeds: Iterable[str] = (),
+    mdns: AsyncZeroconf | bool | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -378,7 +384,7 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp.
+        protocols: schemes we offer, best first; by default unix, tcp, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: names, patterns, addresses or networks of those to use beyond this host
             (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -386,6 +392,9 @@ def join(
         props: anything else to say of ourselves.
         observer: only look on: we know the others, may send and ask, and are asked, counted and
             told of nowhere.
+        seeds: where members may be, for networks without multicast: ``"10.0.0.5"``,
+            ``"[fe80::1%eth0]"``, names (looked up each time), with ``:port`` where that is not
+            the beacons'. One that answers is enough to meet all.
         mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
             ``AsyncZeroconf`` of this event loop, which is used and not closed.
 
@@ -399,5 +408,5 @@ def join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
-        observer=observer, mdns=mdns,
+        observer=observer, seeds=seeds, mdns=mdns,
     )  # fmt: skip

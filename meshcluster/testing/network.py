@@ -13,16 +13,18 @@ class Network:
         random: where all draws come from.
         loss, duplication: chances of each datagram, 0 to 1.
         latency: least and most seconds on the way.
+        multicast: whether what is sent to the group arrives anywhere.
     """
 
     def __init__(
         self, random: Random, *, loss: float = 0.0, duplication: float = 0.0,
-        latency: tuple[float, float] = (0.0005, 0.002),
+        latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True,
     ) -> None:  # fmt: skip
         self._random = random
         self.loss = loss
         self.duplication = duplication
         self.latency = latency
+        self.multicast = multicast
         self._sides: dict[str, int] = {}
 
     def delay(self) -> float:

@@ -22,6 +22,7 @@ from random import Random
 from typing import Any
 
 from ..config import ClusterConfig
+from ..model import Address
 from .network import Network
 from .sharing import SharedSnapshots
 from .virtual import LogEntry, VirtualLink, VirtualMember
@@ -46,12 +47,14 @@ class Simulation:
 
     def __init__(
         self, seed: int, members: int = 0, *, loss: float = 0.0, duplication: float = 0.0,
-        latency: tuple[float, float] = (0.0005, 0.002), **config: Any,
+        latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True, **config: Any,
     ) -> None:  # fmt: skip
         self.seed = seed
         self.now = 0.0
         self.random = Random(f"{seed}")
-        self.network = Network(self.random, loss=loss, duplication=duplication, latency=latency)
+        self.network = Network(
+            self.random, loss=loss, duplication=duplication, latency=latency, multicast=multicast
+        )
         self.members: list[VirtualMember] = []
         self._config: dict[str, Any] = {"ttl": 1, **config}
         self._at: dict[str, VirtualMember] = {}
@@ -200,10 +203,18 @@ class Simulation:
     def announce(self, sender: VirtualMember, data: bytes) -> None:
         """A beacon to everybody else."""
         network = self.network
+        if not network.multicast:
+            return
         self.snapshots.expect(data)
         for member in self.members:
             if member is not sender and network.connected(sender.address, member.address):
                 self._fly(sender, data, member)
+
+    def look_up(self, member: VirtualMember, seeds: Sequence[Address]) -> None:
+        """Members are looked up by their names, the living and the dead."""
+        places = {each.name: each.source for each in self._at.values()}
+        found = [places[name] for name, _ in seeds if name in places]
+        self.after(self.network.delay(), member.seeds_found, found)
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""

@@ -159,6 +159,8 @@ class VirtualMember:
                 self._simulation.send(self, data, address[0])
             case fx.Announce(data):
                 self._simulation.announce(self, data)
+            case fx.LookUp(seeds):
+                self._simulation.look_up(self, seeds)
             case fx.DialEndpoint(number, address, _):
                 self._simulation.dial(self, number, address)
             case fx.CloseLink(link, abort):
@@ -191,6 +193,12 @@ class VirtualMember:
         form, body = bodies.encode(None if value is PASS else value)
         arrived.session.put(Answer(asked.id, outcome, asked.channel, form, body))
         self.node.wake(arrived.session, self._simulation.now)
+
+    def seeds_found(self, addresses: list[Address]) -> None:
+        """The seeds were looked up."""
+        if self.alive:
+            self.node.seeds_found(addresses, self._simulation.now)
+            self.step()
 
     # --- links -------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 7, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 9, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class Solicit(msgspec.Struct, frozen=True, array_like=True, tag=7):
     observer: bool
 
 
-Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit
+class DirectBeacon(Beacon, frozen=True, array_like=True, tag=8):
+    """A beacon to one member alone, whom the group does not seem to reach."""
 
 
 # --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). They hold no
@@ -200,6 +201,24 @@ OVERLOADED = 3
 """The responder has too many questions waiting; nothing was run."""
 
 AnyMessage = Event | Question | Answer | Note | Request
+ParcelMessage = Event | Question | Answer
+
+
+class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """A datagram with one message to one member (protocol ``udp``): sent once.
+
+    ``to`` is the receiver's key; ``number`` grows with each parcel of the sender's run.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    to: bytes
+    number: int
+    message: ParcelMessage
+
+
+Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | Parcel
 
 
 # --- link frames. The first frame each way is the preface (``codec.py``), then comes a hello. ---

@@ -8,6 +8,7 @@ import pytest
 
 from meshcluster import ConfigError
 from meshcluster.announcers import (
+    DoorAnnouncer,
     MulticastAnnouncer,
     RendezvousAnnouncer,
     multicast,
@@ -46,8 +47,12 @@ def broken(monkeypatch):
     return broken
 
 
+async def test_observers_open_no_door(opened):
+    assert DoorAnnouncer not in await opened(observer=True)
+
+
 async def test_multicast_comes_first_then_the_directory(opened):
-    assert await opened() == [MulticastAnnouncer, RendezvousAnnouncer]
+    assert await opened() == [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ async def test_a_directory_that_cannot_be_used_leaves_multicast_and_a_warning(
 ):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
-    assert await opened(runtime_dir=deep) == [MulticastAnnouncer]
+    assert await opened(runtime_dir=deep) == [MulticastAnnouncer, DoorAnnouncer]
     (record,) = caplog.records
     assert "choose a shorter directory" in record.message
 

@@ -84,7 +84,7 @@ def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(network, ttl):
     dropped = member.ask(FIVE_BEACONS)
     assert member.ask("names()") == []
     strangers = sum(n for reason, n in dropped.items() if "own copies" not in reason)
-    assert strangers == (0 if ttl == 0 else 40), dropped
+    assert strangers == (0 if ttl == 0 else 60), dropped
 
 
 def test_a_host_without_a_network_joins_and_is_told_so(network):

@@ -227,7 +227,7 @@ def beacon(one: Bench, now: float) -> Beacon:
     """The member's next beacon."""
     one.node.take_effects()
     one.node._discovery.beacon(now)
-    (made,) = one.datagrams()
+    made = codec.decode_datagram(one.take(fx.Announce)[0].data)
     assert isinstance(made, Beacon)
     return made
 

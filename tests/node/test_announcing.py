@@ -1,0 +1,86 @@
+"""Announcements go to the group, and to those alone whom the group does not reach."""
+
+from meshcluster.node import effects as fx
+from meshcluster.testing.bench import Bench, introduce
+from meshcluster.wire import codec
+from meshcluster.wire.frames import Beacon, DirectBeacon, Leave
+
+
+def pair(**config):
+    one, other = Bench(1, **config), Bench(2, **config)
+    introduce(one, other)
+    one.node.take_effects()
+    other.node.take_effects()
+    return one, other
+
+
+def sent(bench):
+    """What goes to one address each: (kind, address)."""
+    effects = bench.take(fx.SendDatagram)
+    return [(type(codec.decode_datagram(e.data)), e.address) for e in effects]
+
+
+def beacon(bench, now):
+    bench.node._discovery.beacon(now)
+    announced, *_ = [e for e in bench.node._effects if isinstance(e, fx.Announce)]
+    return codec.decode_datagram(announced.data)
+
+
+def test_a_member_heard_on_the_group_lately_is_told_by_the_group():
+    one, other = pair()
+    one.hear(other, beacon(other, 9.0), 9.0)
+    one.node.take_effects()
+    assert isinstance(beacon(one, 10.0), Beacon)
+    assert sent(one) == []
+
+
+def test_one_not_heard_there_for_three_intervals_is_told_by_unicast():
+    one, other = pair()
+    beacon(one, 2.9)
+    assert sent(one) == []
+    beacon(one, 3.1)
+    assert sent(one) == [(DirectBeacon, other.address)]
+
+
+def test_what_comes_by_unicast_does_not_count_as_the_group():
+    one, other = pair()
+    beacon(other, 4.0)
+    (direct,) = [codec.decode_datagram(e.data) for e in other.take(fx.SendDatagram)]
+    one.hear(other, direct, 4.0)
+    assert other.node.peers
+    one.node.take_effects()
+    beacon(one, 4.1)
+    assert sent(one) == [(DirectBeacon, other.address)]
+
+
+def test_once_heard_on_the_group_again_unicast_ends():
+    one, other = pair()
+    heard = beacon(other, 20.0)
+    beacon(one, 20.0)
+    assert len(sent(one)) == 1
+    one.hear(other, heard, 20.0)
+    one.node.take_effects()
+    beacon(one, 21.0)
+    assert sent(one) == []
+
+
+def test_a_member_that_seldom_beacons_is_given_its_own_time():
+    one, other = Bench(1), Bench(2, heartbeat_seconds=10.0)
+    introduce(one, other)
+    one.node.take_effects()
+    beacon(one, 29.0)
+    assert sent(one) == []
+    beacon(one, 31.0)
+    assert len(sent(one)) == 1
+
+
+def test_goodbyes_go_the_same_way():
+    one, other = pair()
+    one.node.leave(5.0)
+    assert sent(one) == [(Leave, other.address)]
+
+
+def test_asking_who_is_there_is_for_the_group():
+    one, _ = pair()
+    one.node.discover(5.0)
+    assert sent(one) == []
