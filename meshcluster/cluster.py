@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from .announcers import Announcer, open_announcers
 from .channels import Channels
-from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
+from .config import (
+    DEFAULT_ADDRESS,
+    DEFAULT_PORT,
+    FRAME_ROOM_BYTES,
+    ClusterConfig,
+    check_timeout,
+    distinct,
+)  # fmt: skip
 from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .mailbox import AsyncMailbox, Make
@@ -251,6 +258,7 @@ class AsyncCluster(ClusterView):
         context = Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
+            frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context)
         forking.watch(handler)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..config import FRAME_ROOM_BYTES, Limits
 from ..model import Endpoint
 
 Buffer = bytes | bytearray | memoryview
@@ -88,6 +89,8 @@ class Context:
     """A directory of this user's own, mode 0700."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The handler's part of ``protocol_options``."""
+    frame_bytes: int = Limits().message_bytes + FRAME_ROOM_BYTES
+    """No frame on an open link is longer."""
 
 
 class ProtocolHandler(Protocol):
