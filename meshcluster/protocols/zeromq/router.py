@@ -63,8 +63,10 @@ class Router:
         """By descriptor, until we hear that it is closed."""
         self._speakers: dict[bytes, AcceptedLink] = {}
         """By routing id."""
-        self._early: list[tuple[bytes, int, list[bytes]]] = []
-        """Messages whose connection we have not heard of; looked at once more."""
+        self._first: list[tuple[bytes, int, list[bytes]]] = []
+        """Messages by routing ids not known yet: looked at after what happened before them."""
+        self._mute: set[int] = set()
+        """Descriptors whose last connection ended before we knew its routing id."""
         self._paused: set[AcceptedLink] = set()
         self._later: asyncio.TimerHandle | None = None
         self._looking = False
@@ -81,7 +83,7 @@ class Router:
 
     def _listen(self, url: str, bound: socket.socket) -> Connection:
         bound.setblocking(False)
-        listener = Connection(bound.fileno(), os.fstat(bound.fileno()).st_ino, "", local=False)
+        listener = Connection(bound.fileno(), os.fstat(bound.fileno()).st_ino, local=False)
         self._socket.setsockopt(zmq.USE_FD, bound.detach())
         self._socket.bind(url)
         return listener
@@ -160,13 +162,13 @@ class Router:
             self._happened(event, value)
             if not self._open:
                 return
-        early, self._early = self._early, []
-        for routing_id, number, parts in early:
-            self._take(routing_id, number, parts, again=False)
+        first, self._first = self._first, []
+        for routing_id, number, parts in first:
+            self._recognise(routing_id, number, parts)
         more = self._receive(READS_A_TURN)
         if not self._open:
             return
-        if more or self._early or happened or self._events & zmq.POLLIN:
+        if more or self._first or happened or self._events & zmq.POLLIN:
             self._look_soon()
         self._flush()
 
@@ -191,18 +193,16 @@ class Router:
             if link is not None:
                 link.arrived(parts)
             else:
-                self._take(first.bytes, first.get(zmq.SRCFD), parts, again=True)
+                self._first.append((first.bytes, first.get(zmq.SRCFD), parts))
         return True
 
-    def _take(self, routing_id: bytes, number: int, parts: list[bytes], *, again: bool) -> None:
-        """A message of a connection that has not spoken before."""
+    def _recognise(self, routing_id: bytes, number: int, parts: list[bytes]) -> None:
+        """A message of a connection that has not spoken before, which we have heard of by now."""
         link = self._speakers.get(routing_id)
         if link is None:
             link = self._links.get(number)
             if link is None or link.routing_id:
-                if again:
-                    self._early.append((routing_id, number, parts))
-                return
+                return  # it has ended
             link.routing_id = routing_id
             self._speakers[routing_id] = link
             link.flush()
@@ -220,11 +220,23 @@ class Router:
         connection = Connection.of(number, self._is_ours)
         if connection is None:
             return  # it has ended
-        if self._accept is None:
+        if self._accept is None or self._is_mixed_up(number):
             connection.cut()
             return
         link = self._links[number] = AcceptedLink(self, connection)
         link.open(self._accept)
+
+    def _is_mixed_up(self, number: int) -> bool:
+        """Whether messages wait that may be this connection's, or of the one that had its number
+        before: they are dropped."""
+        if number not in self._mute:
+            return False
+        self._mute.discard(number)
+        self._receive(LAST_READS)
+        others = [each for each in self._first if each[1] != number]
+        mixed_up = len(others) < len(self._first)
+        self._first = others
+        return mixed_up
 
     def _disconnected(self, number: int) -> None:
         why, self._why = self._why, ""
@@ -234,7 +246,8 @@ class Router:
         if not link.ended:
             self._receive(LAST_READS)  # what it said before it went
         self._links.pop(number, None)
-        self._speakers.pop(link.routing_id, None)
+        if self._speakers.pop(link.routing_id, None) is None:
+            self._mute.add(number)
         self._paused.discard(link)
         if why and not link.routing_id:
             link.end(why, fault=True)
