@@ -34,7 +34,7 @@ from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
-from .runtime import exits, forking, host
+from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.runners import LoopRunner, Runner
@@ -259,6 +259,7 @@ class AsyncCluster(ClusterView):
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
+            ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context)
         forking.watch(handler)
@@ -270,6 +271,12 @@ class AsyncCluster(ClusterView):
             return await handler.listen(accept)
         except OSError as error:
             raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
+
+    def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
+        if self.joined:
+            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
+        else:
+            answer(b"busy", b"")
 
     @property
     def _driver(self) -> Driver:

@@ -77,6 +77,11 @@ Accept = Callable[[Link], LinkReceiver | None]
 None: the link is not wanted, abort it."""
 
 
+Ask = Callable[[str, bytes, Callable[[bytes, bytes], None]], None]
+"""Hands a guest's message to its member, in the loop: the guest's IP address, what it said, and
+what takes the answer, a status and a body, in the loop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a handler is made with."""
@@ -91,6 +96,8 @@ class Context:
     """The handler's part of ``protocol_options``."""
     frame_bytes: int = Limits().message_bytes + FRAME_ROOM_BYTES
     """No frame on an open link is longer."""
+    ask: Ask | None = None
+    """For programs that are no members; None: there may be none, members prove who they are."""
 
 
 class ProtocolHandler(Protocol):
