@@ -376,7 +376,7 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp.
+        protocols: schemes we offer, best first; by default unix, tcp, zeromq.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: reserved; the default interface is used.
         props: anything else to say of ourselves.

@@ -78,7 +78,7 @@ class Guests:
 
     def _received(self, first: Any, parts: list[bytes]) -> None:
         envelope = [first.bytes]
-        if len(parts) == 2 and not parts[0]:
+        if len(parts) > 1 and not parts[0]:
             envelope.append(parts.pop(0))
         if len(parts) != 1:
             self._reply(envelope, ERROR, b"one part is expected")

@@ -101,8 +101,11 @@ async def test_a_frame_over_the_receivers_limit_is_a_fault(connect):
 
 async def test_a_frame_over_the_largest_ends_the_connection_unread(listen, dealer):
     accepting = await listen(1, frame_bytes=1000)
-    dealer(accepting).send_multipart([FRAMES, b"x" * 1001])
+    other = dealer(accepting, RECONNECT_IVL=-1)
+    other.send_multipart([FRAMES, b"x" * 1000])
     end = await soon(accepting.links.get())
+    assert await soon(end.frames.get()) == b"x" * 1000
+    other.send_multipart([FRAMES, b"x" * 1001])
     await soon(end.lost.wait())
     assert end.frames.empty()
 
