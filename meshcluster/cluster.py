@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from .announcers import Announcer, close_announcers, open_announcers
 from .channels import Channels
-from .config import DEFAULT_ADDRESS, DEFAULT_PORT, ClusterConfig, check_timeout, distinct
+from .config import (
+    DEFAULT_ADDRESS,
+    DEFAULT_PORT,
+    FRAME_ROOM_BYTES,
+    ClusterConfig,
+    check_timeout,
+    distinct,
+)  # fmt: skip
 from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
 from .hooks import HookRegistry
 from .mailbox import AsyncMailbox, Make
@@ -27,7 +34,7 @@ from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
-from .runtime import exits, forking, host
+from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
 from .runtime.mailboxes import Mailboxes, Receive
@@ -151,7 +158,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp, udp.
+            protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: names, patterns, addresses or networks of those to use beyond this host
                 (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -264,6 +271,8 @@ class AsyncCluster(ClusterView):
         context = Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
+            frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
+            ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context)
         forking.watch(handler)
@@ -275,6 +284,12 @@ class AsyncCluster(ClusterView):
             return await handler.listen(accept)
         except OSError as error:
             raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
+
+    def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
+        if self.joined:
+            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
+        else:
+            answer(b"busy", b"")
 
     @property
     def _driver(self) -> Driver:

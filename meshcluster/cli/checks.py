@@ -252,9 +252,7 @@ async def protocol(scheme: str, context: Context) -> Check:
     try:
         handler = load(scheme, context)
         if scheme == UDP:
-            return Check(
-                "protocol", scheme, GOOD, "no links: it goes where the beacons' answers go"
-            )
+            return Check("protocol", scheme, GOOD, "no links: it goes where probes go")
         endpoint = Endpoint(scheme, await handler.listen(theirs.accept))
         await dial(handler, LOOPBACK, endpoint, ours)
         ours.links[0].send([HELLO])

@@ -177,9 +177,7 @@ async def _dialling(
         if handler.local_only and address not in own:
             return Check("peer", subject, SKIPPED, "works within one host only")
         if endpoint.scheme == UDP:
-            return Check(
-                "peer", subject, GOOD, "no links: it goes where the probe's answer came from"
-            )
+            return Check("peer", subject, GOOD, "no links: it goes where probes go")
         await dial(handler, address, endpoint, links)
         return Check("peer", subject, GOOD, f"{where} can be dialled")
     except TimeoutError:

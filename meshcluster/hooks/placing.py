@@ -36,7 +36,7 @@ class HookPlacing:
     def hook(self, point: ServicePoint, *, order: int = 0) -> Callable[[Observer], Observer]: ...
     @overload
     def hook(
-        self, point: Literal["event", "query"], *, channel: int | None = None,
+        self, point: Literal["event", "query", "guest"], *, channel: int | None = None,
         protocol: str | None = None, order: int = 0,
     ) -> Callable[[Listener], Listener]: ...  # fmt: skip
     def hook(
@@ -48,7 +48,8 @@ class HookPlacing:
         Points: ``send``, ``receive`` (interceptors: return None to leave a message as it is, a
         ``Message`` to replace it, raise ``HookRejected`` to veto it); ``service.validate`` (return
         False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``;
-        ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``).
+        ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``);
+        ``guest`` (the same for programs that are no members; see docs/zeromq.md).
 
         Args:
             channel, protocol: only messages of this channel number, this protocol. A ``send`` hook

@@ -19,7 +19,7 @@ class Verdict(enum.Enum):
 
 
 PASS = Verdict.PASS
-"""Returned by a ``query`` hook: not mine, ask the next one."""
+"""Returned by a ``query`` or ``guest`` hook: not mine, ask the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +45,6 @@ POINTS: dict[str, Point] = {
         Point("service.lost", "Service", "nothing", False, False),
         Point("event", "Message", "nothing", False, True),
         Point("query", "Message", "the answer, or PASS", False, True),
+        Point("guest", "Message", "bytes or text to answer, or PASS", False, True),
     )
 }

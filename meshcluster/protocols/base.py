@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..config import FRAME_ROOM_BYTES, Limits
 from ..model import Endpoint
 
 Buffer = bytes | bytearray | memoryview
@@ -76,6 +77,11 @@ Accept = Callable[[Link], LinkReceiver | None]
 None: the link is not wanted, abort it."""
 
 
+Ask = Callable[[str, bytes, Callable[[bytes, bytes], None]], None]
+"""Hands a guest's message to its member, in the loop: the guest's IP address, what it said, and
+what takes the answer, a status and a body, in the loop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a handler is made with."""
@@ -88,6 +94,10 @@ class Context:
     """A directory of this user's own, mode 0700."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The handler's part of ``protocol_options``."""
+    frame_bytes: int = Limits().message_bytes + FRAME_ROOM_BYTES
+    """No frame on an open link is longer."""
+    ask: Ask | None = None
+    """For programs that are no members; None: there may be none, members prove who they are."""
 
 
 class ProtocolHandler(Protocol):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import socket
+import sys
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import cast
 
 from ..errors import PluginError
@@ -16,10 +18,19 @@ BUILT_IN = {
     "unix": "meshcluster.protocols.unix:UnixHandler",
     "tcp": "meshcluster.protocols.tcp:TcpHandler",
     "udp": "meshcluster.protocols.udp:UdpHandler",
+    "zeromq": "meshcluster.protocols.zeromq:ZeromqHandler",
     "memory": "meshcluster.protocols.memory:MemoryHandler",
 }
 
-DEFAULT = ("unix", "tcp", "udp") if hasattr(socket, "AF_UNIX") else ("tcp", "udp")
+
+def _default() -> tuple[str, ...]:
+    """ZeroMQ where it is installed; Windows' usual event loop cannot watch its descriptors."""
+    unix = ("unix",) if hasattr(socket, "AF_UNIX") else ()
+    zeromq = ("zeromq",) if sys.platform != "win32" and find_spec("zmq") is not None else ()
+    return (*unix, "tcp", *zeromq, "udp")
+
+
+DEFAULT = _default()
 """What a member offers, best first, when ``protocols=`` is not given."""
 
 

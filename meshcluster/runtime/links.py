@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..config import Limits
+from ..config import FRAME_ROOM_BYTES, Limits
 from ..node.links import NodeLink, State
 from ..protocols.base import Buffer, Link
 
 if TYPE_CHECKING:
     from .driver import Driver
-
-FRAME_ROOM_BYTES = 512 * 1024
-"""A batch frame may hold one message of the largest size and this much beside it."""
 
 
 class LinkEnd:

@@ -26,6 +26,7 @@ from ..node.effects import EventsArrived, QuestionArrived
 from ..node.session import Session
 from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, RAISED, Event
 from ..wire.message import QUESTION, Message
+from .guests import GuestAsked
 from .mailboxes import text_of
 from .workers import Workers
 
@@ -136,7 +137,8 @@ class HookCalls:
         """Asks the responders in order; the first answer wins."""
         try:
             message = self.message_of(arrived)
-            for function in self.chain("query", message.channel, message.protocol, arrived.service):
+            point = point_of(arrived)
+            for function in self.chain(point, message.channel, message.protocol, arrived.service):
                 answer = function(message)
                 if answer is not PASS:
                     self.answer(arrived, ANSWERED, answer)
@@ -154,10 +156,18 @@ class HookCalls:
 
     def answer(self, arrived: QuestionArrived, outcome: int, value: object) -> None:
         """Sends an answer; that we have left meanwhile is no error of the responder."""
+        if isinstance(arrived, GuestAsked):
+            arrived.answered(outcome, value)
+            return
         try:
             self._answer(arrived, outcome, value)
         except NotJoined:
             self.counters.count("answers after leaving")
+
+
+def point_of(arrived: QuestionArrived) -> str:
+    """Where a question is answered: guests are never taken for members."""
+    return "guest" if isinstance(arrived, GuestAsked) else "query"
 
 
 def _all(chain: Sequence[Function]) -> Sequence[Function]:
@@ -287,7 +297,7 @@ class LoopRunner:
 
     def question(self, arrived: QuestionArrived) -> None:
         calls = self._calls
-        if not any(hook.is_async for hook in calls.hooks.hooks("query")):
+        if not any(hook.is_async for hook in calls.hooks.hooks(point_of(arrived))):
             calls.run_question(arrived)
         elif self._questions >= self._limit:
             calls.answer(arrived, OVERLOADED, None)
@@ -300,7 +310,7 @@ class LoopRunner:
         try:
             message = calls.message_of(arrived)
             for function in calls.chain(
-                "query", message.channel, message.protocol, arrived.service
+                point_of(arrived), message.channel, message.protocol, arrived.service
             ):
                 answer = function(message)
                 if asyncio.iscoroutine(answer):

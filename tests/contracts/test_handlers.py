@@ -51,6 +51,7 @@ def whisper_installed(tmp_path, monkeypatch):
     params=[
         pytest.param("unix", marks=pytest.mark.skipif(sys.platform == "win32", reason="no UNIX")),
         "tcp",
+        "zeromq",
         "memory",
         "whisper",
     ]
@@ -143,8 +144,9 @@ async def test_what_is_advertised_can_travel(handlers):
 
 async def test_both_ends_say_alike_whether_they_can_leave_this_machine(connect, handlers):
     dialled, accepted = await connect()
-    assert dialled.link.local is accepted.link.local is handlers[0].local_only
-    assert accepted.link.remote == ("" if handlers[0].local_only else "127.0.0.1")
+    assert dialled.link.local is accepted.link.local
+    assert accepted.link.local or not handlers[0].local_only
+    assert accepted.link.remote == ("" if accepted.link.local else "127.0.0.1")
 
 
 async def test_a_large_frame_arrives_whole(connect):
@@ -240,25 +242,33 @@ async def test_links_outlive_the_end_of_listening(connect, handlers):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
 async def test_all_that_a_forked_child_must_let_go_of_is_told(connect, handlers):
-    before = open_descriptors()
+    before = shared_descriptors()
     dialled, accepted = await connect()
-    opened = open_descriptors() - before
+    opened = shared_descriptors() - before
     told = [descriptors(holder) for holder in (handlers[0], dialled.link, accepted.link)]
     if isinstance(handlers[0], WhisperHandler):  # it need not tell; its links do
         told[0] = {handlers[0].server.sockets[0].fileno()}
     assert set().union(*told) == opened
     await handlers[0].close()
-    assert all(number < 0 for number in descriptors(handlers[0]))
+    assert {n for n in descriptors(handlers[0]) if n >= 0} <= shared_descriptors()
 
 
 def descriptors(holder):
     return set(getattr(holder, "descriptors", tuple)())
 
 
-def open_descriptors():
-    """By number; not the one that lists them."""
-    numbers = set(map(int, os.listdir("/proc/self/fd")))
-    return {number for number in numbers if os.path.exists(f"/proc/self/fd/{number}")}
+def shared_descriptors():
+    """By number, those by which others notice that a process lives: sockets and files. A library's
+    own eventfds (libzmq has some) are seen by nobody else."""
+    found = set()
+    for number in map(int, os.listdir("/proc/self/fd")):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:  # the listing's own
+            continue
+        if not target.startswith("anon_inode:"):
+            found.add(number)
+    return found
 
 
 async def test_a_frame_over_the_receivers_limit_ends_the_link(connect):

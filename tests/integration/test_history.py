@@ -82,7 +82,9 @@ def one_link_a_pair(clusters):
 
 
 @pytest.mark.parametrize("seed", [1, 7, 42, 1984])
-@pytest.mark.parametrize("protocols", [["unix"], ["tcp"], ["unix", "tcp"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "protocols", [["unix"], ["tcp"], ["zeromq"], ["unix", "tcp"]], ids=" ".join
+)
 async def test_every_message_arrives_once_and_in_order(beacon_port, protocols, seed):
     random = Random(seed)
     names = [f"member-{number}" for number in range(MEMBERS)]
@@ -107,7 +109,7 @@ async def test_every_message_arrives_once_and_in_order(beacon_port, protocols, s
         assert len(broken) > 20
 
 
-@pytest.mark.parametrize("protocols", [["unix"], ["tcp"]], ids=" ".join)
+@pytest.mark.parametrize("protocols", [["unix"], ["tcp"], ["zeromq"]], ids=" ".join)
 async def test_members_that_all_dial_each_other_at_once_end_with_one_link_a_pair(
     beacon_port, protocols
 ):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from meshcluster.config import Limits
+from meshcluster.config import FRAME_ROOM_BYTES, Limits
 from meshcluster.node.membership import Peer
 from meshcluster.node.session import (
     ACK_BATCHES,
@@ -16,7 +16,6 @@ from meshcluster.node.session import (
     LARGE_BODY_BYTES,
     Session,
 )
-from meshcluster.runtime.links import FRAME_ROOM_BYTES
 from meshcluster.wire.codec import decode_frame
 from meshcluster.wire.frames import Ack, Answer, Batch, Event, Events, Question
 

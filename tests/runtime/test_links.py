@@ -142,7 +142,7 @@ async def test_a_message_of_the_largest_size_passes_with_others_around_it(join):
     assert [len((await soon(heard.get())).data) for _ in range(3)] == [6, 1_000_000, 5]
 
 
-@pytest.mark.parametrize("scheme", ["unix", "tcp"])
+@pytest.mark.parametrize("scheme", ["unix", "tcp", "zeromq"])
 async def test_a_link_that_breaks_is_replaced_and_nothing_is_lost_or_doubled(join, scheme):
     one, other = [await join(tag, protocols=[scheme]) for tag in ("one", "other")]
     await one.wait_for_services()

@@ -1,0 +1,37 @@
+"""The context of a handler: bounds on every socket, and threads only as long as there is one."""
+
+from pathlib import Path
+
+import pytest
+import zmq
+
+from meshcluster.protocols.zeromq.sockets import Sockets
+
+
+def threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc")
+def test_the_last_socket_ends_the_threads():
+    before = threads()
+    sockets = Sockets(1000)
+    assert threads() == before, "none without a socket"
+    made = [sockets.open(zmq.DEALER) for _ in range(3)]
+    for each in made[:2]:
+        sockets.shut(each)
+    assert threads() > before
+    sockets.shut(made[2])
+    assert threads() == before
+    sockets.shut(sockets.open(zmq.DEALER))  # it begins again when it is needed again
+    assert threads() == before
+
+
+def test_every_socket_has_its_bounds():
+    sockets = Sockets(1234)
+    made = sockets.open(zmq.ROUTER)
+    assert made.getsockopt(zmq.LINGER) == 0
+    assert made.getsockopt(zmq.MAXMSGSIZE) == 1234
+    assert made.getsockopt(zmq.SNDHWM) == made.getsockopt(zmq.RCVHWM) == 8
+    assert made.getsockopt(zmq.HANDSHAKE_IVL) == 5000
+    sockets.shut(made)
