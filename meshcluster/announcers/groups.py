@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from ..interfaces import Interface
 from ..model import LOOPBACK
 
@@ -93,9 +94,14 @@ def open_own(ttl: int) -> list[socket.socket]:
 
     Raises:
         OSError: there is no IPv4 here at all.
+        ConfigError: at ``ttl=0``, that would leave this host.
     """
     if ttl == 0:
-        return [_own(socket.AF_INET, ttl, 0)]
+        own = [_own(socket.AF_INET, ttl, 0)]
+        if not _stays_here(own[0]):
+            own[0].close()
+            raise ConfigError("ttl=0: this system does not keep multicast on this host")
+        return own
     for _ in range(PORT_TRIES):
         own = [_own(socket.AF_INET, ttl, 0)]
         if not socket.has_ipv6:
@@ -108,6 +114,12 @@ def open_own(ttl: int) -> list[socket.socket]:
                 return own  # a system without IPv6
             own[0].close()
     return [_own(socket.AF_INET, ttl, 0)]
+
+
+def _stays_here(own: socket.socket) -> bool:
+    """Whether the system took what keeps datagrams on this host, as it tells itself."""
+    interface = own.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, 4)
+    return own.getsockname()[0] == LOOPBACK and interface == socket.inet_aton(LOOPBACK)
 
 
 def _own(family: socket.AddressFamily, ttl: int, port: int) -> socket.socket:

@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from meshcluster import ConfigError
+from meshcluster.announcers import groups
 from meshcluster.announcers.groups import LOOPBACK_WAY, group_v6, open_group, open_own, ways
 from meshcluster.interfaces import Interface, InterfaceAddress
 
@@ -58,3 +60,9 @@ def test_two_sockets_of_a_host_hear_one_group(beacon_port):
         open_group(LOOPBACK_WAY, GROUP, beacon_port).close()
     finally:
         one.close()
+
+
+def test_a_system_that_does_not_keep_ttl_0_on_the_host_is_found_out(monkeypatch):
+    monkeypatch.setattr(groups, "aim", lambda own, way: None)  # as if it were not heeded
+    with pytest.raises(ConfigError, match="ttl=0"):
+        open_own(0)
