@@ -47,7 +47,7 @@ def test_three_hosts_meet_where_there_is_ipv6_alone(network):
 
 def test_thirty_hosts_know_all_within_two_seconds_at_the_median(network):
     members = joined(network.lan(30))
-    last = max(member.ask("joined_at") for member in members)
+    last = max(member.ask("joining_at") for member in members)
     for member in members:
         member.begin("complete(29)")
     took = [member.reply() - last for member in members]
