@@ -29,6 +29,9 @@ LONGEST_NAME_BYTES = len("/meet-01234567/0123456789abcdef.sock")
 
 MDNS_PORT = 5353
 
+LINKLESS = ("udp",)
+"""Protocols whose messages travel on a member's datagram port: nothing is dialled."""
+
 
 class Check(NamedTuple):
     """One thing that was looked at. ``state``: good, note, skipped or broken."""
@@ -285,6 +288,27 @@ async def dial(handler: ProtocolHandler, address: str, endpoint: Endpoint, links
     await asyncio.wait_for(handler.dial(address, endpoint, links.accept), DIAL_SECONDS)
 
 
+def datagrams(scheme: str) -> Check:
+    """A protocol without links: does a datagram get from this host to itself?"""
+    from ..model import LOOPBACK
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
+        each.settimeout(DIAL_SECONDS)
+        try:
+            each.bind((LOOPBACK, 0))
+            each.sendto(HELLO, each.getsockname())
+            each.recv(len(HELLO))
+        except OSError as error:
+            advice = "allow what goes from this host to itself in its firewall"
+            text = f"no datagram from this host to itself ({error.strerror or error})"
+            return Check("protocol", scheme, BROKEN, text, advice)
+    return Check("protocol", scheme, GOOD, "a datagram went from this host to itself")
+
+
 async def protocols(schemes: Iterable[str], context: Context) -> list[Check]:
     """All of them, beside each other."""
-    return list(await asyncio.gather(*(protocol(each, context) for each in schemes)))
+    checks = [
+        asyncio.to_thread(datagrams, each) if each in LINKLESS else protocol(each, context)
+        for each in schemes
+    ]
+    return list(await asyncio.gather(*checks))

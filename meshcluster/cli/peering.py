@@ -8,7 +8,7 @@ import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .checks import BROKEN, GOOD, NOTE, SKIPPED, Check, Links, dial
+from .checks import BROKEN, GOOD, LINKLESS, NOTE, SKIPPED, Check, Links, dial
 from .hearing import Heard, Question, understood
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ async def _dialling(
 
     subject, port = f"{name} {endpoint.scheme}", endpoint.props.get("port")
     where = f"{endpoint.scheme} at {address}" + (f" port {port}" if port else "")
+    if endpoint.scheme in LINKLESS:
+        return Check("peer", subject, GOOD, "on its datagram port, which has been heard")
     links = Links()
     handler = None
     try:

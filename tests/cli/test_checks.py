@@ -147,6 +147,14 @@ async def test_every_protocol_listens_and_dials_here(runtime_dir):
     assert [(each.subject, each.state) for each in checks] == [(name, GOOD) for name in names]
 
 
+async def test_a_protocol_without_links_is_tried_with_a_datagram(runtime_dir):
+    context = Context(
+        cluster="default", member_id=bytes(16), host_only=True, runtime_dir=runtime_dir
+    )
+    (udp,) = await protocols(["udp"], context)
+    assert (udp.subject, udp.state) == ("udp", GOOD)
+
+
 @posix
 async def test_a_protocol_that_does_not_work_says_why(runtime_dir):
     context = Context(

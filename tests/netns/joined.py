@@ -28,8 +28,8 @@ class Member:
         self.cluster.hook("service.lost")(self._lost)
         self.cluster.hook("event")(lambda e: self.events.put([e.data, e.protocol]))
         self.cluster.hook("query")(lambda question: [name, question.protocol])
+        self.joining_at = time.time()
         self.cluster.join([name], name=name, **options)
-        self.joined_at = time.time()
 
         self.others = []
         self.options = options

@@ -38,9 +38,16 @@ def test_a_host_whose_loopback_has_no_multicast_meets_the_others_and_its_own(net
     assert_all_know_all([*members, companion])
 
 
+def test_three_hosts_meet_where_there_is_ipv6_alone(network):
+    members = joined(network.lan(3, ipv4=False))
+    assert_all_know_all(members)
+    assert members[0].ask("answers()") == [["m1", "tcp"], ["m2", "tcp"]]
+    assert all(address.startswith("fe80::") for _, address, _ in members[0].ask("rows()"))
+
+
 def test_thirty_hosts_know_all_within_two_seconds_at_the_median(network):
     members = joined(network.lan(30))
-    last = max(member.ask("joined_at") for member in members)
+    last = max(member.ask("joining_at") for member in members)
     for member in members:
         member.begin("complete(29)")
     took = [member.reply() - last for member in members]

@@ -1,0 +1,154 @@
+"""The networks themselves: each fault does what it says, and nothing is left of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .ground import LIMITS, PREFIX, sweep
+
+POST = """
+import json, socket, struct, sys, threading, time
+came = []
+box = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+box.bind(("", 5000))
+group = struct.pack("4s4s", socket.inet_aton("239.1.2.3"), socket.inet_aton(sys.argv[1]))
+box.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+box.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+def take():
+    while True:
+        came.append(int(box.recvfrom(2000)[0]))
+threading.Thread(target=take, daemon=True).start()
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    match line.split():
+        case [address, count]:
+            for number in range(int(count)):
+                box.sendto(str(number).encode(), (address, 5000))
+        case [count]:
+            end = time.monotonic() + 0.5
+            while len(came) < int(count) and time.monotonic() < end:
+                time.sleep(0.005)
+    print(json.dumps(came), flush=True)
+    if len(line.split()) == 1:
+        came.clear()
+"""
+
+
+@pytest.fixture
+def pair(network):
+    """Two hosts on a LAN, and a post office on each: (lan, here, there)."""
+    lan = network.lan(2)
+    return (lan, *(host.script(POST, host.address) for host in lan))
+
+
+def arrived(source, target, address, count=20):
+    """How many of so many datagrams get from one to the other."""
+    source.ask(f"{address} {count}")
+    return len(target.ask(str(count)))
+
+
+def test_a_cut_is_one_way_and_a_partition_is_not(pair):
+    lan, here, there = pair
+    one, two = lan.hosts
+    arrived(here, there, two.address)  # addresses are resolved before anything is cut
+    lan.cut([one], [two])
+    assert arrived(here, there, two.address) == 0
+    assert arrived(there, here, one.address) == 20
+    lan.partition([one], [two])
+    assert arrived(there, here, one.address) == 0
+    lan.heal()
+    assert arrived(here, there, two.address) == arrived(there, here, one.address) == 20
+
+
+def test_multicast_is_filtered_and_unicast_is_not(pair):
+    lan, here, there = pair
+    assert arrived(here, there, "239.1.2.3") == 20
+    lan.drop_multicast()
+    assert arrived(here, there, "239.1.2.3") == 0
+    assert arrived(here, there, lan.hosts[1].address) == 20
+    lan.heal()
+    lan.deafen(lan.hosts[1])
+    assert arrived(here, there, "239.1.2.3") == 0
+    assert arrived(there, here, "239.1.2.3") == 20
+
+
+def test_isolated_clients_do_not_see_each_other(pair):
+    lan, here, there = pair
+    lan.isolate()
+    assert arrived(here, there, "239.1.2.3") == 0
+
+
+def test_a_part_is_lost(pair):
+    lan, here, there = pair
+    lan.hosts[1].lose(30)
+    assert 100 < arrived(here, there, lan.hosts[1].address, 200) < 180
+
+
+def test_a_slow_link_is_slow(pair):
+    lan, here, there = pair
+    lan.hosts[0].slow("256kbit")
+    assert arrived(here, there, lan.hosts[1].address, 1000) < 1000
+
+
+def test_a_host_gets_another_address_and_a_second_network(network):
+    lan, other = network.lan(2), network.lan(1)
+    one, two = lan.hosts
+    one.readdress(lan, 99)
+    other.connect(one)
+    assert one.address == "10.77.0.99"
+    posts = [host.script(POST, host.address) for host in (one, two, *other.hosts[:1])]
+    assert arrived(posts[1], posts[0], "10.77.0.99") > 0
+    assert arrived(posts[2], posts[0], other.address_of(one)) > 0
+
+
+def test_a_tap_network_duplicates_delays_and_reorders(network):
+    lan = network.tap_lan(2)
+    here, there = (host.script(POST, host.address) for host in lan.hosts)
+    assert arrived(here, there, lan.hosts[1].address) == 20
+    lan.delay_seconds, lan.duplicates = (0.0, 0.03), 0.5
+    here.ask(f"{lan.hosts[1].address} 100")
+    came = there.ask("200")
+    assert sorted(set(came)) == list(range(100))
+    assert len(came) > 110
+    assert came != sorted(came)
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(ground):
+    if not ground.is_root:
+        pytest.skip("goes with its user namespace by itself")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = f"{PREFIX}{ended.pid}n1"
+    mine = ground.name()
+    for name in (left, mine):
+        ground.run("ip", "netns", "add", name)
+    with subprocess.Popen(
+        ["ip", "netns", "exec", left, sys.executable, "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        running.stdout.readline()
+        sweep()
+        assert running.wait(10) != 0
+    listed = ground.run("ip", "netns")
+    ground.run("ip", "netns", "del", mine)
+    assert left not in listed
+    assert mine in listed
+
+
+def test_the_neighbour_tables_have_room(ground):
+    if not ground.is_root or not os.access(LIMITS[0][0], os.W_OK):
+        pytest.skip("needs root: smaller meshes work all the same")
+    assert all(int(path.read_text()) >= wanted for path, wanted in LIMITS)
+
+
+def test_a_network_leaves_nothing(network, ground):
+    lan = network.lan(2)
+    names = {lan.switch.name, *(host.name for host in lan)}
+    process = lan.hosts[0].join("one")
+    network.close()
+    listed = {line.split()[0] for line in ground.run("ip", "netns").splitlines()}
+    assert not names & listed
+    assert not Path(f"/proc/{process.popen.pid}").exists()
