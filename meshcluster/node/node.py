@@ -123,13 +123,16 @@ class Node:
             alive=self._admission.alive, gone=self._admission.lose,
         )  # fmt: skip
         self._admission.connect(self._views, self._discovery)
-        self.hints = Hints(
-            identity, config, peers=self.peers, views=self._views, discovery=self._discovery,
-            counters=self.counters,
-        )  # fmt: skip
+        self.hints = self._make_hints()
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
+
+    def _make_hints(self) -> Hints:
+        return Hints(
+            self.identity, self.config, peers=self.peers, views=self._views,
+            discovery=self._discovery, counters=self.counters,
+        )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:
         """What is done when a timer of each kind is due: takes whose it is, and the time."""
