@@ -151,7 +151,8 @@ async def test_who_left_may_join_again_as_a_new_run(join, beacon_port):
         ({"protocol_options": {"tcp": 4000}}, ConfigError, "protocol_options=.*a dict of dicts"),
         ({"protocol_options": ["tcp"]}, ConfigError, "protocol_options=.*a dict of dicts"),
         ({"tags": ["x" * 60 + str(n) for n in range(1100)]}, MessageTooLarge, "tags, props"),
-        ({"interfaces": ["lo"]}, ConfigError, "interfaces"),
+        ({"interfaces": "eth0"}, ConfigError, r"interfaces=\['eth0'\]"),
+        ({"interfaces": ["10.0.0.0/99"]}, ConfigError, "no network"),
     ],
 )  # fmt: skip
 async def test_a_join_that_fails_says_why_and_leaves_nothing_behind(

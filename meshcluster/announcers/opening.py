@@ -32,10 +32,10 @@ async def open_announcers(
     Raises:
         ConfigError: a setting that cannot work, or nobody could ever be met.
     """
-    meeting = await _open_rendezvous(config, member_id, runtime_dir, made)
     multicast = MulticastAnnouncer(
         config.address, config.port, config.ttl, chosen=config.interfaces
     )
+    meeting = await _open_rendezvous(config, member_id, runtime_dir, made)
     made(multicast)
     try:
         await multicast.open()

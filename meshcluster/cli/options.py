@@ -14,10 +14,10 @@ import click
 from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
-"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT`` and ``_TIMEOUT`` are read."""
+"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE`` and ``_TIMEOUT`` are read."""
 
 TIMEOUT_SECONDS = 10.0
-OF_ALL = ("cluster", "ttl", "port", "json", "timeout")
+OF_ALL = ("cluster", "ttl", "port", "interface", "json", "timeout")
 
 
 def colored() -> bool:
@@ -33,12 +33,14 @@ class Settings(NamedTuple):
     port: int | None = None
     json: bool = False
     timeout: float = TIMEOUT_SECONDS
+    interface: tuple[str, ...] = ()
 
     @property
     def joining(self) -> dict[str, Any]:
         """The arguments of ``join`` among them."""
         port = {} if self.port is None else {"port": self.port}
-        return {"cluster": self.cluster, "ttl": self.ttl, **port}
+        chosen = {"interfaces": self.interface} if self.interface else {}
+        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen}
 
     @property
     def reach(self) -> str:
@@ -49,7 +51,10 @@ class Settings(NamedTuple):
     def changed(self, given: Mapping[str, Any]) -> Settings:
         """These, with what was given instead of what was not."""
         values = {name: given.get(name) for name in OF_ALL}
-        new = {k: v for k, v in values.items() if v is not None and v is not False}  # 0 is a ttl
+        unset: tuple[object, ...] = (None, (), False)
+        new: dict[str, Any] = {
+            k: v for k, v in values.items() if not any(v is each for each in unset)
+        }
         return self._replace(**new)
 
 
@@ -146,6 +151,9 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
                help="How far to look: 0 this host, 1 this LAN, more: routed [0]."),
         option("--port", callback=number(1, 65535), metavar="N",
                help="UDP port of the beacons, the same for all members [27677]."),
+        option("--interface", multiple=True, callback=chosen, metavar="WORD",
+               help="Only this interface (name, pattern, network), or not this one (!WORD) "
+               "[all that work]."),
         option("--json", is_flag=True, help="JSON: one document, or one object a line."),
         option("--timeout", callback=number(0.001, 1e6), metavar="SECONDS",
                help=f"How long to wait for others [{TIMEOUT_SECONDS:g}]."),
@@ -162,6 +170,19 @@ def label(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         try:
             for each in labels:
                 check_label(param.name or "", each)
+        except ConfigError as error:
+            raise refused(str(error), ctx, param) from None
+    return value
+
+
+def chosen(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuses, as a wrong usage, what can mean no interface."""
+    if value:
+        from ..errors import ConfigError
+        from ..interfaces import split_choice
+
+        try:
+            split_choice(value)
         except ConfigError as error:
             raise refused(str(error), ctx, param) from None
     return value

@@ -89,6 +89,7 @@ class Discovery:
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None],
+        moved: Callable[[Peer, str, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -106,6 +107,7 @@ class Discovery:
         self._by_link = by_link
         self._alive = alive
         self._gone = gone
+        self._moved = moved
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -387,7 +389,10 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = peer.reached_at = now
+        before = peer.address
         peer.answered_from(source, local=self.scope.is_own(source[0]), asked=probing is not None)
+        if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
+            self._moved(peer, before[0], now)  # it is heard there no more
         if reply.challenge:
             self._acknowledge(reply.challenge, source)
         if reply.details is not None:

@@ -390,6 +390,12 @@ class Links:
                 self.redial_later(session, now)
             session.failures += 1
 
+    def moved(self, peer: Peer, address: str, now: float) -> None:
+        """A member has left an address: a link to there may stay silent for minutes."""
+        for session in peer.sessions.values():
+            if session.link is not None and session.link.remote == address:
+                self.lost(session.link, "its member has moved", now)
+
     def drop(self, session: Session) -> None:
         """Ends what a session has: its member is gone."""
         self._schedule.cancel(("redial", session))

@@ -121,6 +121,7 @@ class Node:
             scope=self.scope, details=lambda: self.details, views=self._views,
             snapshots=self._snapshots, proved=self._admission.proved, by_link=self._needs_link,
             alive=self._admission.alive, gone=self._admission.lose,
+            moved=self._links.moved,
         )  # fmt: skip
         self._admission.connect(self._views, self._discovery)
         self.hints = self._make_hints()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Iterable
 from typing import TypeGuard
@@ -91,11 +92,10 @@ class TcpHandler:
         if ":" not in address:
             await loop.create_connection(lambda: StreamLink(accept), address, port)
             return
-        # An address with its interface would be looked up as a name is, in a thread.
+        # asyncio looks an address with its interface up as a name, in a thread; uvloop loses it.
         connected = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         try:
-            connected.setblocking(False)
-            await loop.sock_connect(connected, written(address, port))
+            await _connect(loop, connected, written(address, port))
         except BaseException:
             connected.close()
             raise
@@ -110,6 +110,24 @@ class TcpHandler:
         for server in self._servers:
             await close_server(server)
         self._servers.clear()
+
+
+async def _connect(
+    loop: asyncio.AbstractEventLoop, connected: socket.socket, target: tuple[str | int, ...]
+) -> None:
+    """Connects a socket to an address that is nobody's to resolve."""
+    connected.setblocking(False)
+    number = connected.connect_ex(target)
+    if number in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)):
+        writable = asyncio.Event()
+        loop.add_writer(connected, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(connected)
+        number = connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number))  # which makes the right subclass
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """Beacons on the group, unicast beside it, and nothing beyond this host at ttl=0."""
 
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from meshcluster import ConfigError
-from meshcluster.announcers import MulticastAnnouncer
+from meshcluster.announcers import MulticastAnnouncer, multicast
+from meshcluster.announcers.groups import LOOPBACK_WAY, Way, aim
 from meshcluster.config import DEFAULT_ADDRESS
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
@@ -153,3 +155,51 @@ async def test_closing_is_idempotent_and_ends_all(announce):
     one.announce(b"into the void")
     one.send(b"into the void", ("127.0.0.1", 9))
     assert receiver.datagrams.empty()
+
+
+async def test_beyond_this_host_loopback_hears_us_too(announce):
+    (neighbour, hears_neighbour), (member, hears_member) = await announce(0), await announce(1)
+    member.announce(b"beacon")
+    assert await soon(hears_neighbour.datagrams.get()) == (b"beacon", ("127.0.0.1", member.port))
+    neighbour.announce(b"beacon of the neighbour")
+    while True:
+        data, source = await soon(hears_member.datagrams.get())
+        if data == b"beacon of the neighbour":
+            break
+    assert source == ("127.0.0.1", neighbour.port)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENETUNREACH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EPERM,
+     errno.ENOBUFS, errno.EHOSTUNREACH],
+)  # fmt: skip
+async def test_a_way_that_fails_stops_no_other_and_is_tried_again(announce, number, monkeypatch):
+    member, receiver = await announce(1)
+    gone = Way("gone", 2**20, "192.0.2.77", True)
+    member._ways = (gone, *member._ways)
+
+    def aim_there(own, way):
+        if way is gone:
+            raise OSError(number, "as the system says")
+        aim(own, way)
+
+    monkeypatch.setattr(multicast, "aim", aim_there)
+    for data in (b"one", b"two"):
+        member.announce(data)
+        while (await soon(receiver.datagrams.get()))[0] != data:
+            pass
+    monkeypatch.undo()
+    changes = []
+    member.changed = lambda: changes.append(True)
+    member._interfaces_changed()
+    assert changes == [True]
+
+
+async def test_interfaces_that_were_denied_get_no_beacon(beacon_port):
+    member = MulticastAnnouncer(DEFAULT_ADDRESS, beacon_port, 1, chosen=["!*"])
+    await member.open()
+    assert all(each.is_loopback for each in member.used)
+    assert all(each.reason for each in member.skipped)
+    assert list(member._ways) == [LOOPBACK_WAY]
+    member.close()

@@ -7,7 +7,12 @@ import sys
 import pytest
 
 from meshcluster import ConfigError
-from meshcluster.announcers import MulticastAnnouncer, RendezvousAnnouncer, open_announcers
+from meshcluster.announcers import (
+    MulticastAnnouncer,
+    RendezvousAnnouncer,
+    multicast,
+    open_announcers,
+)
 from meshcluster.config import ClusterConfig
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
@@ -33,10 +38,10 @@ def broken(monkeypatch):
     """Makes the own UDP socket fail as the system would."""
 
     def broken(number):
-        def fail(self):
+        def fail(ttl):
             raise OSError(number, "as the system says")
 
-        monkeypatch.setattr(MulticastAnnouncer, "_open_own", fail)
+        monkeypatch.setattr(multicast, "open_own", fail)
 
     return broken
 

@@ -47,6 +47,15 @@ def test_what_stands_after_wins_then_before_then_the_environment(monkeypatch) ->
     assert settings == Settings("before", 0, 4000, False, 3.0)
 
 
+def test_interfaces_may_be_chosen_many_times(monkeypatch) -> None:
+    given = parsed("show", "x", "--interface", "eth0", "--interface", "!docker*")
+    assert given.joining["interfaces"] == ("eth0", "!docker*")
+    monkeypatch.setenv("MESHCLUSTER_INTERFACE", "eth0 wlan0")
+    assert parsed("show", "x").interface == ("eth0", "wlan0")
+    with pytest.raises(click.BadParameter, match="no network"):
+        parsed("show", "x", "--interface", "10.0.0.0/99")
+
+
 def test_zero_is_a_value_like_others() -> None:
     assert parsed("--ttl", "2", "show", "x", "--ttl", "0").ttl == 0
 

@@ -10,7 +10,7 @@ from meshcluster.model import is_unix, unix_address
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, carry, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeAck, ProbeReply, Solicit
+from meshcluster.wire.frames import Beacon, Event, Leave, Probe, ProbeAck, ProbeReply, Solicit
 
 
 def test_a_newcomer_announces_itself_at_once_and_twice_more() -> None:
@@ -487,7 +487,7 @@ def test_however_often_we_change_there_are_fifty_milliseconds_between_beacons() 
     [("10.0.0.77", True), ("10.0.1.1", False), ("127.0.0.1", True), ("fe80::1", False)],
 )
 def test_an_address_in_a_network_of_ours_is_on_our_lan(address: str, lan: bool) -> None:
-    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
+    one, other = Bench(1, own_networks=["10.0.0.1/24"], ttl=2), Bench(2)
     other.address = (address, 5)
     introduce(one, other)
     (peer,) = list(one.node.peers)
@@ -512,3 +512,82 @@ def test_what_a_neighbour_claims_of_a_strangers_place_is_forgotten_when_it_speak
     one.hear(other, reply, 0.0)
     (peer,) = list(one.node.peers)
     assert not peer.service.local
+
+
+# --- several ways to one member ------------------------------------------------------------------
+
+
+def heard_from(one: Bench, other: Bench, address: tuple[str, int], now: float) -> None:
+    """The other's next beacon comes from there."""
+    home, other.address = other.address, address
+    one.hear(other, beacon(other, now), now)
+    other.address = home
+
+
+def test_a_member_that_is_heard_on_another_network_too_stays_where_it_is() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.take()
+    heard_from(one, other, ("10.1.0.2", 1002), 0.5)
+    assert one.datagrams() == []
+    (peer,) = list(one.node.peers)
+    assert peer.address == other.address
+    assert peer.others == ("10.1.0.2",)
+
+
+def test_a_dial_is_told_where_else_a_member_was_heard() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    heard_from(one, other, ("10.1.0.2", 1002), 0.5)
+    (peer,) = list(one.node.peers)
+    one.take()
+    session = peer.session("", one.node.config.limits)
+    session.put(Event(0, 0, b""))
+    one.node.wake(session, 0.6)
+    (dial,) = one.take(fx.DialEndpoint)
+    assert (dial.address, dial.others) == ("10.0.0.2", ("10.1.0.2",))
+
+
+def test_a_member_that_is_heard_elsewhere_only_is_probed_there_and_moves() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.take()
+    other.address = ("10.0.0.99", 1002)
+    one.hear(other, beacon(other, 5.0), 5.0)
+    (probe,) = one.datagrams()
+    other.hear(one, probe, 5.0)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, 5.0)
+    (peer,) = list(one.node.peers)
+    assert peer.address == other.address
+    assert one.node.peers.member(peer.key) is peer
+
+
+def test_an_address_that_reaches_further_is_preferred_at_once() -> None:
+    one, other = Bench(1), Bench(2)
+    lan, other.address = other.address, ("127.0.0.1", 1002)
+    introduce(one, other)
+    one.take()
+    other.address = lan
+    one.hear(other, beacon(other, 0.5), 0.5)
+    assert [type(d) for d in one.datagrams()] == [Probe]
+
+
+def test_when_our_networks_change_we_announce_ourselves_at_once() -> None:
+    one = Bench(1, own_networks=["10.0.0.1/24"])
+    one.node.start(0.0)
+    one.take()
+    one.node.networks_changed(["10.0.0.1/24", "10.1.0.1/24"], 10.0)
+    one.node.advance(10.01)
+    assert Beacon in [type(d) for d in one.datagrams()]
+    assert one.node.details.endpoints[0].props["hosts"] == "10.0.0.1,10.1.0.1"
+    assert one.node.scope.covers("10.1.0.9")
+
+
+def test_what_comes_from_no_network_of_ours_is_refused_and_counted() -> None:
+    one, other = Bench(1, own_networks=["10.0.0.1/24"]), Bench(2)
+    heard_from(one, other, ("10.9.0.1", 5), 0.0)
+    assert one.datagrams() == []
+    assert one.dropped == {"datagrams: from outside our networks": 1}
+    assert one.node.link_opened("tcp", "10.9.0.1", 0.0, local=False) is None
+    assert one.dropped["links from outside the scope"] == 1

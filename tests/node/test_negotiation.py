@@ -3,6 +3,7 @@
 import pytest
 
 from meshcluster.model import Endpoint
+from meshcluster.node import negotiation
 from meshcluster.node.negotiation import order
 
 UNIX, TCP, ZEROMQ = (Endpoint(scheme, {}) for scheme in ("unix", "tcp", "zeromq"))
@@ -45,3 +46,27 @@ def test_several_endpoints_of_one_scheme_are_all_tried():
 def test_nothing_in_common_is_an_empty_list():
     assert schemes([ZEROMQ], local=True) == []
     assert schemes([], local=True) == []
+
+
+def test_with_several_addresses_they_are_told_where_others_may_dial() -> None:
+    told = negotiation.advertised(
+        [Endpoint("unix", {}), Endpoint("tcp", {"port": 4})],
+        hosts=("10.0.0.1", "10.1.0.1"), spoken={"unix": True, "tcp": False},
+    )  # fmt: skip
+    assert told == (
+        Endpoint("unix", {}),
+        Endpoint("tcp", {"port": 4, "hosts": "10.0.0.1,10.1.0.1"}),
+    )
+
+
+def test_one_address_is_told_by_the_beacon_that_comes_from_it() -> None:
+    had = [Endpoint("tcp", {"port": 4, "hosts": "10.0.0.1,10.1.0.1"})]
+    told = negotiation.advertised(had, hosts=("10.0.0.1",), spoken={"tcp": False})
+    assert told == (Endpoint("tcp", {"port": 4}),)
+
+
+def test_what_is_told_of_addresses_is_read_with_care() -> None:
+    told = "10.0.0.1,127.0.0.1,224.0.0.1,x,10.0.0.2"
+    assert negotiation.hosts(Endpoint("tcp", {"hosts": told})) == ["10.0.0.1"]
+    assert negotiation.hosts(Endpoint("tcp", {"hosts": 5})) == []
+    assert negotiation.hosts(Endpoint("tcp", {})) == []

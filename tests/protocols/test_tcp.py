@@ -56,7 +56,7 @@ async def test_at_ttl_0_it_binds_loopback_whatever_host_says(listen):
 
 async def test_beyond_this_host_it_binds_every_address(listen):
     _, props = await listen(host_only=False)
-    assert bound_addresses(props["port"]) == {"0.0.0.0"}
+    assert bound_addresses(props["port"]) == {"0.0.0.0", "::"}
 
 
 async def test_host_chooses_the_address_to_bind(listen):
@@ -117,3 +117,23 @@ async def test_closing_twice_is_no_error(listen):
     handler, _ = await listen()
     await handler.close()
     await handler.close()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+async def test_one_port_is_dialled_by_ipv4_and_ipv6(listen):
+    accepted = asyncio.Queue()
+
+    def accept(link):
+        accepted.put_nowait(link.remote)
+
+    handler, props = await listen(host_only=False)
+    for address in ("127.0.0.1", "::1"):
+        await handler.dial(address, Endpoint("tcp", dict(props)), accept)
+        assert await asyncio.wait_for(accepted.get(), 5) == address
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+async def test_by_ipv6_a_refusal_is_one_as_well(listen):
+    handler, props = await listen(host_only=True)  # which is on 127.0.0.1 alone
+    with pytest.raises(ConnectionRefusedError):
+        await handler.dial("::1", Endpoint("tcp", dict(props)), lambda link: None)

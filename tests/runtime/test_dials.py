@@ -117,3 +117,39 @@ async def test_closing_gives_all_up(dials, handler):
     await asyncio.sleep(0)
     await dials.close()
     assert sorted(handler.cancelled) == ["address-1", "address-2", "address-3"]
+
+
+async def by_address(dials, seen, ends):
+    """Dials a member that has these addresses; each one's dial ends so."""
+    first, *others = ends
+
+    class Handler:
+        async def dial(self, address, endpoint, accept):
+            await ends[address](accept)
+
+    dials._handlers["y"] = Handler()
+    dials.begin(DialEndpoint(1, first, Endpoint("y", {}), tuple(others)))
+
+
+async def test_an_address_that_does_not_answer_is_joined_by_the_next_and_the_first_wins(
+    dials, seen
+):
+    opened = asyncio.Event()
+
+    async def end(accept):
+        accept("link")
+        opened.set()
+
+    await by_address(dials, seen, {"dead": for_ever, "alive": end, "too late": raising(OSError())})
+    async with asyncio.timeout(5):
+        await opened.wait()
+    assert seen.accepted == [("y", 1, "link")]
+    assert seen.failed.empty()
+
+
+async def test_only_when_all_refuse_it_is_a_refusal(dials, seen):
+    refuse = raising(ConnectionRefusedError())
+    await by_address(dials, seen, {"one": refuse, "other": refuse})
+    assert await seen.failed.get() == (1, REFUSED)
+    await by_address(dials, seen, {"one": refuse, "other": raising(OSError("no route"))})
+    assert await seen.failed.get() == (1, "no route")

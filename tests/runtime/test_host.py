@@ -98,10 +98,6 @@ def test_a_member_without_a_name_is_called_after_its_program(monkeypatch, progra
     check_label("name", name)
 
 
-def test_own_networks_hold_loopback():
-    assert "127.0.0.1/8" in host.own_networks()
-
-
 def test_the_default_port_can_be_moved_and_no_other(monkeypatch):
     monkeypatch.setenv(PORT_VARIABLE, "4000")
     assert host.beacon_port(DEFAULT_PORT) == 4000
