@@ -102,3 +102,17 @@ async def test_a_member_that_can_be_found_in_no_way_is_told_why(opened, broken, 
     deep.mkdir()
     with pytest.raises(ConfigError, match="the loopback interface is down"):
         await opened(runtime_dir=deep)
+
+
+async def test_mdns_comes_last_where_it_is_wanted(opened):
+    assert (await opened(mdns=True))[2:] == [MdnsAnnouncer]
+    assert await opened(mdns=False, ttl=1) == [MulticastAnnouncer, RendezvousAnnouncer]
+
+
+async def test_an_own_zeroconf_that_cannot_be_used_leaves_nothing_open(opened, runtime_dir):
+    class Own:
+        async_register_service = None
+
+    with pytest.raises(ConfigError, match="with ttl=0 use mdns=True"):
+        await opened(mdns=Own())
+    assert list(runtime_dir.glob("*/*.sock")) == []
