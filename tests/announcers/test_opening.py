@@ -13,6 +13,7 @@ from meshcluster.announcers import (
     multicast,
     open_announcers,
 )
+from meshcluster.announcers.mdns import MdnsAnnouncer
 from meshcluster.config import ClusterConfig
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
