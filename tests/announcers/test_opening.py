@@ -8,12 +8,12 @@ import pytest
 
 from meshcluster import ConfigError
 from meshcluster.announcers import (
+    MdnsAnnouncer,
     MulticastAnnouncer,
     RendezvousAnnouncer,
     multicast,
     open_announcers,
 )
-from meshcluster.announcers.mdns import MdnsAnnouncer
 from meshcluster.config import ClusterConfig
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
@@ -105,9 +105,13 @@ async def test_a_member_that_can_be_found_in_no_way_is_told_why(opened, broken, 
         await opened(runtime_dir=deep)
 
 
-async def test_mdns_comes_last_where_it_is_wanted(opened):
-    assert (await opened(mdns=True))[2:] == [MdnsAnnouncer]
-    assert await opened(mdns=False, ttl=1) == [MulticastAnnouncer, RendezvousAnnouncer]
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [({"mdns": True}, True), ({}, False), ({"ttl": 1}, True), ({"ttl": 1, "mdns": False}, False)],
+)
+async def test_mdns_comes_last_where_it_is_wanted(opened, settings, used):
+    rest = [MdnsAnnouncer] if used else []
+    assert await opened(**settings) == [MulticastAnnouncer, RendezvousAnnouncer, *rest]
 
 
 async def test_an_own_zeroconf_that_cannot_be_used_leaves_nothing_open(opened, runtime_dir):
