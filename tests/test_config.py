@@ -152,3 +152,17 @@ def test_a_timeout_is_a_duration_of_ten_years_at_most(timeout, seconds):
 def test_what_is_no_duration_is_refused(timeout):
     with pytest.raises(ConfigError, match="timeout="):
         check_timeout(timeout)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "mdns", "used"),
+    [(0, None, False), (1, None, True), (0, True, True), (1, False, False)],
+)
+def test_mdns_is_used_beyond_this_host_unless_told_otherwise(ttl, mdns, used):
+    assert ClusterConfig(ttl=ttl, mdns=mdns).uses_mdns == used
+
+
+@pytest.mark.parametrize("mdns", [1, "yes", object()])
+def test_mdns_is_a_truth_or_a_zeroconf(mdns):
+    with pytest.raises(ConfigError, match="mdns="):
+        ClusterConfig(mdns=mdns)

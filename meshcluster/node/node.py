@@ -133,10 +133,7 @@ class Node:
         )  # fmt: skip
         self._seeds = self._make_seeds(random, interval)
         self._admission.connect(self._views, self._discovery, self._seeds)
-        self.hints = Hints(
-            identity, config, peers=self.peers, views=self._views, discovery=self._discovery,
-            counters=self.counters,
-        )  # fmt: skip
+        self.hints = self._make_hints()
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
@@ -152,6 +149,12 @@ class Node:
             self.config, peers=self.peers, random=random, schedule=self._schedule,
             effects=self._effects, counters=self.counters, interval=interval,
             in_scope=self.scope.covers, knock=self._discovery.knock,
+        )  # fmt: skip
+
+    def _make_hints(self) -> Hints:
+        return Hints(
+            self.identity, self.config, peers=self.peers, views=self._views,
+            discovery=self._discovery, counters=self.counters,
         )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:

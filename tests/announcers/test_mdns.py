@@ -290,6 +290,17 @@ async def test_at_ttl_0_its_sockets_hear_loopback_alone(pair):
         assert device.rstrip(b"\0") == b"lo"
 
 
+async def test_a_forked_child_is_to_let_go_of_its_sockets_and_say_nothing(pair):
+    one, other = pair
+    readers = one.announcer._zeroconf.zeroconf.engine.readers
+    assert one.announcer.descriptors() == sorted({each.sock.fileno() for each in readers})
+    assert one.announcer.descriptors() != []
+    one.announcer.forked()
+    one.announce(Leave("default", one.id, one.boot))
+    assert one.announcer._receiver is None
+    assert other.receiver.gone.empty()
+
+
 async def test_a_closing_before_it_has_begun_leaves_nothing(member):
     one = await member(1)
     one.announce(one.beacon())

@@ -9,6 +9,7 @@ import pytest
 from meshcluster import ConfigError
 from meshcluster.announcers import (
     DoorAnnouncer,
+    MdnsAnnouncer,
     MulticastAnnouncer,
     RendezvousAnnouncer,
     multicast,
@@ -107,3 +108,21 @@ async def test_a_member_that_can_be_found_in_no_way_is_told_why(opened, broken, 
     deep.mkdir()
     with pytest.raises(ConfigError, match="the loopback interface is down"):
         await opened(runtime_dir=deep)
+
+
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [({"mdns": True}, True), ({}, False), ({"ttl": 1}, True), ({"ttl": 1, "mdns": False}, False)],
+)
+async def test_mdns_comes_last_where_it_is_wanted(opened, settings, used):
+    rest = [MdnsAnnouncer] if used else []
+    assert await opened(**settings) == [MulticastAnnouncer, RendezvousAnnouncer, *rest]
+
+
+async def test_an_own_zeroconf_that_cannot_be_used_leaves_nothing_open(opened, runtime_dir):
+    class Own:
+        async_register_service = None
+
+    with pytest.raises(ConfigError, match="with ttl=0 use mdns=True"):
+        await opened(mdns=Own())
+    assert list(runtime_dir.glob("*/*.sock")) == []
