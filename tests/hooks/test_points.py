@@ -9,7 +9,7 @@ OBSERVERS = {"service.discovered", "service.changed", "service.lost", "event"}
 
 
 def test_these_are_the_points():
-    assert set(POINTS) == INTERCEPTORS | OBSERVERS | {"query"}
+    assert set(POINTS) == INTERCEPTORS | OBSERVERS | {"query", "guest"}
 
 
 def test_every_point_is_listed_under_its_own_name():

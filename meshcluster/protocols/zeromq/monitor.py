@@ -29,6 +29,7 @@ class Monitor:
         self._watched = watched
         self._events = watched.get_monitor_socket(_WATCHED)
         self.fd = cast(int, self._events.getsockopt(zmq.FD))
+        self.read()  # libzmq signals only those who have found nothing before
 
     def read(self) -> list[tuple[int, int]]:
         """What happened since: the event, and its value (a descriptor, or why it failed)."""
