@@ -93,12 +93,7 @@ class Node:
         self._left = False
         self._prober = Prober(self._schedule, random)
         self.details = _first_details(identity, config, endpoints, port, offers or {})
-        self._links = Links(
-            identity, config.cluster, config.limits, spoken=spoken or {}, random=random,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
-            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
-            forgotten=self._forgotten,
-        )  # fmt: skip
+        self._links = self._make_links(random, spoken or {})
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
@@ -134,6 +129,14 @@ class Node:
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
+
+    def _make_links(self, random: Random, spoken: Mapping[str, bool]) -> Links:
+        return Links(
+            self.identity, self.config.cluster, self.config.limits, spoken=spoken, random=random,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+            forgotten=self._forgotten,
+        )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
         return Parcels(
