@@ -372,7 +372,7 @@ class Node:
             self._admission.lose(peer, "its process is gone", now)
             return
         route = self._links.route(peer, tuple(session.schemes))
-        self.parcels.send_at_last(session, route, now)
+        self.parcels.send_at_last(session, route, attempts, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if self.counters.count("members that could not be reached"):
