@@ -183,8 +183,8 @@ def parse_seed(seed: str, port: int) -> tuple[str, int]:
     """
     host, number = seed, ""
     if seed.startswith("["):
-        host, _, number = seed[1:].partition("]")
-        good = is_ip(host) and ":" in host and (not number or number.startswith(":"))
+        host, end, number = seed[1:].partition("]")
+        good = bool(end) and is_ip(host) and ":" in host and (not number or number.startswith(":"))
         number = number[1:] or ("" if not number else "?")
     elif seed.count(":") > 1:
         good = is_ip(seed)

@@ -17,6 +17,7 @@ from meshcluster.config import (
     check_label,
     check_tags,
     check_timeout,
+    parse_seed,
 )
 from meshcluster.errors import ConfigError
 
@@ -166,3 +167,45 @@ def test_mdns_is_used_beyond_this_host_unless_told_otherwise(ttl, mdns, used):
 def test_mdns_is_a_truth_or_a_zeroconf(mdns):
     with pytest.raises(ConfigError, match="mdns="):
         ClusterConfig(mdns=mdns)
+
+
+@pytest.mark.parametrize(
+    ("seed", "place"),
+    [
+        ("10.0.0.5", ("10.0.0.5", 27677)),
+        ("10.0.0.5:4000", ("10.0.0.5", 4000)),
+        ("fe80::1%eth0", ("fe80::1%eth0", 27677)),
+        ("[fe80::1%eth0]", ("fe80::1%eth0", 27677)),
+        ("[::1]:4000", ("::1", 4000)),
+        ("mesh.default.svc.cluster.local", ("mesh.default.svc.cluster.local", 27677)),
+        ("mesh:4000", ("mesh", 4000)),
+    ],
+)
+def test_a_seed_is_an_address_or_a_name_with_a_port_if_need_be(seed, place):
+    assert parse_seed(seed, 27677) == place
+    assert ClusterConfig(ttl=1, seeds=(seed,)).seed_addresses == (place,)
+
+
+@pytest.mark.parametrize(
+    "seed",
+    ["", ":4000", "host:", "host:0", "host:65536", "host:x", "[::1", "[::1]x", "[::1]:", "[host]",
+     "a b", "fe80::zz", "x" * 300],
+)  # fmt: skip
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ConfigError, match="seeds="):
+        parse_seed(seed, 27677)
+
+
+def test_a_bare_string_for_seeds_is_explained():
+    with pytest.raises(ConfigError, match=r"seeds=\['10.0.0.5'\]"):
+        ClusterConfig(seeds="10.0.0.5")
+
+
+@pytest.mark.parametrize("seed", ["10.0.0.5", "[fe80::1%eth0]", "10.0.0.5:4000"])
+def test_at_ttl_0_a_seed_outside_this_host_is_refused(seed):
+    with pytest.raises(ConfigError, match="not on this host"):
+        ClusterConfig(ttl=0, seeds=(seed,))
+
+
+def test_at_ttl_0_this_host_and_names_may_be_seeds():
+    assert ClusterConfig(seeds=("127.0.0.1", "localhost", "::1")).seed_addresses

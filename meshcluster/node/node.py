@@ -96,12 +96,7 @@ class Node:
         self._spoken = spoken or {}
         endpoints = negotiation.advertised(endpoints, hosts=self.scope.hosts, spoken=self._spoken)
         self.details = _first_details(identity, config, endpoints, port, offers or {})
-        self._links = Links(
-            identity, config.cluster, config.limits, spoken=self._spoken, random=random,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
-            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
-            forgotten=self._forgotten, covers=self.scope.covers,
-        )  # fmt: skip
+        self._links = self._make_links(random)
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
@@ -137,6 +132,15 @@ class Node:
         self._check_details(self.details)
         self._views.toggle(self._own_fingerprint())
         self._timers = self._timer_handlers()
+
+    def _make_links(self, random: Random) -> Links:
+        return Links(
+            self.identity, self.config.cluster, self.config.limits, spoken=self._spoken,
+            random=random,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+            forgotten=self._forgotten, covers=self.scope.covers,
+        )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
         return Parcels(
@@ -383,7 +387,7 @@ class Node:
             self._admission.lose(peer, "its process is gone", now)
             return
         route = self._links.route(peer, tuple(session.schemes))
-        self.parcels.send_at_last(session, route, now)
+        self.parcels.send_at_last(session, route, attempts, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if self.counters.count("members that could not be reached"):

@@ -17,6 +17,7 @@ from ..wire.frames import Answer, AnyMessage, Event, Parcel, ParcelMessage, Ques
 from .counters import Counters
 from .delivery import Delivery
 from .effects import Effect, Report, SendDatagram
+from .links import REFUSALS
 from .membership import Peer
 from .session import Session
 
@@ -76,12 +77,15 @@ class Parcels:
         me = self._identity
         return Parcel(self._cluster, me.id, me.boot, to, number, message)
 
-    def send(self, session: Session, now: float) -> int:
-        """Sends all that waits and fits; an answer that does not takes the common session."""
+    def send(self, session: Session, now: float, *, questions: bool = True) -> int:
+        """Sends all that waits and fits (without ``questions``: events alone); an answer that does
+        not fit takes the common session.
+        """
+        kinds = ParcelMessage if questions else Event
         sent, kept = 0, []
         while session.waiting:
             message = session.waiting.popleft()
-            if isinstance(message, ParcelMessage) and len(message.body) <= self.room:
+            if isinstance(message, kinds) and len(message.body) <= self.room:
                 peer = session.peer
                 data = codec.encode_datagram(self._parcel(peer.key, next(self._numbers), message))
                 self._effects.append(SendDatagram(data, peer.address))
@@ -105,15 +109,21 @@ class Parcels:
                 common.put(answer)
             self._wake(common, now)
 
-    def send_at_last(self, session: Session, endpoints: Sequence[Endpoint], now: float) -> None:
-        """No link could be opened: what fits goes by parcel, if the member takes them and is heard
-        right now. A session that had a link keeps its messages for the next, and their order.
+    def send_at_last(
+        self, session: Session, endpoints: Sequence[Endpoint],
+        attempts: Sequence[tuple[str, str]], now: float,
+    ) -> None:  # fmt: skip
+        """No link could be opened: events that fit go by parcel, if the member takes them and is
+        heard right now. Questions do where it offers nothing else: elsewhere it is better to say at
+        once that there is no way. A session that had a link keeps its messages for the next, and
+        their order; a member that refuses us has its links in order.
         """
         peer = session.peer
         takes = any(endpoint.scheme == UDP for endpoint in endpoints)
+        takes = takes and not any(reason in REFUSALS.values() for _, reason in attempts)
         if not takes or session.links or now - peer.heard_at > self._limits.dial_seconds:
             return
-        sent = self.send(session, now)
+        sent = self.send(session, now, questions=not attempts)
         if sent and self._counters.count("messages sent by udp as a last resort", sent):
             name = peer.service.name if peer.service is not None else peer.address[0]
             text = f"no link to {name}: messages go by udp, which may lose them"

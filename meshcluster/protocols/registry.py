@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import socket
-import sys
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from typing import cast
 
 from ..errors import PluginError
@@ -22,15 +20,7 @@ BUILT_IN = {
     "memory": "meshcluster.protocols.memory:MemoryHandler",
 }
 
-
-def _default() -> tuple[str, ...]:
-    """ZeroMQ where it is installed; Windows' usual event loop cannot watch its descriptors."""
-    unix = ("unix",) if hasattr(socket, "AF_UNIX") else ()
-    zeromq = ("zeromq",) if sys.platform != "win32" and find_spec("zmq") is not None else ()
-    return (*unix, "tcp", *zeromq, "udp")
-
-
-DEFAULT = _default()
+DEFAULT = ("unix", "tcp", "udp") if hasattr(socket, "AF_UNIX") else ("tcp", "udp")
 """What a member offers, best first, when ``protocols=`` is not given."""
 
 

@@ -68,3 +68,17 @@ def test_they_say_how_to_join() -> None:
 def test_the_help_tells_the_true_default_port() -> None:
     (port,) = (option for option in options_of_all() if option.name == "port")
     assert f"[{DEFAULT_PORT}]" in port.help
+
+
+def test_seeds_may_be_many_and_after_the_command_they_stand_for_those_before(monkeypatch) -> None:
+    assert parsed("--seed", "10.0.0.5", "--seed", "mesh.test:4000", "show", "x").seed == (
+        "10.0.0.5", "mesh.test:4000",
+    )  # fmt: skip
+    assert parsed("--seed", "10.0.0.5", "show", "x", "--seed", "::1").seed == ("::1",)
+    monkeypatch.setenv("MESHCLUSTER_SEED", "one.test two.test")
+    assert parsed("show", "x").joining["seeds"] == ("one.test", "two.test")
+
+
+def test_what_is_no_seed_is_a_wrong_usage() -> None:
+    with pytest.raises(click.BadParameter, match="an IP address or a name"):
+        parsed("show", "x", "--seed", "10.0.0.5:port")

@@ -5,10 +5,11 @@ import pytest
 from meshcluster.config import Limits
 from meshcluster.model import Endpoint
 from meshcluster.node import effects as fx
+from meshcluster.node.links import REFUSALS
 from meshcluster.node.parcels import WINDOW, Received
 from meshcluster.testing.bench import Bench, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Event, Note, Parcel, Question
+from meshcluster.wire.frames import REJECTED, Event, Note, Parcel, Question
 
 HELLO = Event(0, 1, b"hello")
 OFFER = {
@@ -140,6 +141,32 @@ def test_the_last_resort_is_for_who_is_heard_right_now(heard_at, sent):
     refuse_links(one, 10.0)
     assert len(parcels(one)) == sent
     assert session(one, "").backlog == 1 - sent
+
+
+def test_questions_fail_at_once_rather_than_to_be_lost():
+    one, _ = pair()
+    session(one, "").put(Question(1, 0, 1, b"?"))
+    one.node.wake(session(one, ""), 0.0)
+    refuse_links(one, 0.0)
+    assert parcels(one) == []
+    assert session(one, "").idle
+
+
+def test_to_a_member_that_offers_nothing_else_questions_go_too():
+    one, other = Bench(1, **OFFER), Bench(2, **{**OFFER, "endpoints": [Endpoint("udp", {})]})
+    introduce(one, other)
+    one.node.take_effects()
+    (parcel,) = send(one, Question(1, 0, 1, b"?"), lane="")
+    assert parcel.message.body == b"?"
+
+
+def test_a_member_that_refuses_us_gets_nothing_by_udp_either():
+    one, _ = pair()
+    session(one, "").put(HELLO)
+    one.node.wake(session(one, ""), 0.0)
+    for dial in one.take(fx.DialEndpoint):
+        one.node.dial_failed(dial.number, REFUSALS[REJECTED], 0.0)
+    assert parcels(one) == []
 
 
 def test_what_does_not_fit_waits_for_a_link():

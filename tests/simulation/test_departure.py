@@ -80,7 +80,7 @@ def test_two_living_members_of_one_name_are_both_kept() -> None:
 def test_a_goodbye_from_another_address_is_not_believed() -> None:
     sim = settled(6)
     victim, other, forger = sim.members
-    victim.node._discovery.say_goodbye()  # the very datagram, from somebody else's address
+    victim.node._discovery.say_goodbye(sim.now)  # the very datagram, from somebody else's address
     (effect,) = victim.node.take_effects()
     sim.send(forger, effect.data, other.address)
     sim.run(seconds=0.5)
