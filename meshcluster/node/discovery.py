@@ -89,6 +89,7 @@ class Discovery:
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None],
+        stirred: Callable[..., None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -107,6 +108,7 @@ class Discovery:
         self._by_link = by_link
         self._alive = alive
         self._gone = gone
+        self._stirred = stirred
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -308,7 +310,10 @@ class Discovery:
         if peer is None:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
+        heard_at = peer.heard_at
         self._heard[kind](peer, datagram, source, now)
+        if peer.sessions and peer.service is not None and peer.heard_at == now:
+            self._stirred(peer, now, silent=now - heard_at > self._patience(peer)[1])
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)

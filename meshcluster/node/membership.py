@@ -11,6 +11,7 @@ from math import inf
 from ..config import Limits
 from ..model import Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
+from .negotiation import Experience
 from .session import Session
 
 
@@ -36,6 +37,8 @@ class Peer:
         "details",
         "digest",
         "endpoints",
+        "experience",
+        "gone",
         "heard_at",
         "id",
         "key",
@@ -76,9 +79,13 @@ class Peer:
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
+        self.experience: Experience = Experience()
+        """Which of them failed lately."""
         self.details: Details | None = None
         self.digest = b""
         self.service: Service | None = None
+        self.gone: Service | None = None
+        """What it was when it was lost."""
         self.probing: Probing | None = None
         self.challenge = 0
         self.challenged_at = 0.0
@@ -104,6 +111,7 @@ class Peer:
         self.details = details
         self.digest = digest
         self.endpoints = details.endpoints
+        self.experience.keep(details.endpoints)
 
     @property
     def observer(self) -> bool:
