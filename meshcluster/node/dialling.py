@@ -84,6 +84,7 @@ class Dialling:
 
     def want(self, session: Session, now: float) -> None:
         """Sees to it that a session has a link."""
+        self._hurry(session, now)
         if session.link is not None or session.dial is not None:
             return
         self._schedule.cancel(("redial", session))
@@ -91,6 +92,14 @@ class Dialling:
             only = session.schemes
             reasons = negotiation.unused(session.peer.endpoints, spoken=self._spoken, only=only)
             self._unreachable(session, reasons, now)
+
+    def _hurry(self, session: Session, now: float) -> None:
+        """A link broke while a better one was sought: whatever opens will do now."""
+        dial = session.dial
+        if dial is not None and dial.instead and session.link is None and dial.link is None:
+            peer = session.peer
+            peer.experience.failed(dial.endpoint, ip_of(peer.address), now)
+            self.cancel(session)
 
     def _candidates(self, session: Session, now: float) -> Sequence[Endpoint]:
         """The endpoints to dial, in the peer's order, but what failed lately last."""

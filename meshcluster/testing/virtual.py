@@ -74,7 +74,8 @@ class VirtualMember:
         identity = Identity(random.randbytes(16), boot, config.name, "simulated")
         self.node = Node(
             identity, config, self.hooks, random,
-            endpoints=[Endpoint(scheme, {}) for scheme in schemes], port=PORT, spoken=dict.fromkeys(schemes, False), snapshots=simulation.snapshots,
+            endpoints=[Endpoint(scheme, {}) for scheme in schemes], port=PORT,
+            spoken=dict.fromkeys(schemes, False), snapshots=simulation.snapshots,
         )  # fmt: skip
 
     def __repr__(self) -> str:
