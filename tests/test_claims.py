@@ -132,3 +132,23 @@ async def test_a_path_too_long_for_a_socket_is_named(tmp_path):
     deep = tmp_path / ("d" * 100)
     with pytest.raises(ConfigError, match=r"MESHCLUSTER_RUNTIME_DIR.*103 bytes.*shorter"):
         await Claim(deep / NAME).bind(socket.SOCK_DGRAM)
+
+
+async def test_a_claim_that_failed_can_be_tried_again(bind, runtime_dir):
+    path = runtime_dir / "folder" / NAME
+    path.mkdir(parents=True)
+    claim = Claim(path)
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            await claim.bind(socket.SOCK_DGRAM)
+    path.rmdir()
+    bound = await claim.bind(socket.SOCK_DGRAM)
+    bound.close()
+    claim.release()
+
+
+def test_the_lock_of_what_cannot_be_removed_is_let_go(runtime_dir):
+    path = runtime_dir / NAME
+    path.mkdir()
+    path.with_suffix(".lock").touch(mode=0o600)
+    assert not claims.remove_if_dead(path)
