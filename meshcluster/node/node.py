@@ -41,7 +41,6 @@ from ..wire.frames import (
 from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
-from .dialling import REASON_CHARACTERS
 from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
 from .effects import (
     CheckEndpoint,
@@ -264,7 +263,7 @@ class Node:
         elif isinstance(frame, View):
             self._views.answered(frame, session, now)
         elif isinstance(frame, Unopened):
-            self._unopened(frame, session, now)
+            self._unopened(frame, now)
         else:
             raise DecodeError("hello on an open link")
 
@@ -373,14 +372,12 @@ class Node:
         messages, session.lost = session.lost, []
         self._admission.given_up(session.peer.service, reason, messages)
 
-    def _unopened(self, told: Unopened, session: Session, now: float) -> None:
+    def _unopened(self, told: Unopened, now: float) -> None:
         """A member came by another way, since this endpoint of ours could not be opened."""
         if told.endpoint not in self.details.endpoints:
             return  # it was renewed meanwhile
-        service, scheme = session.peer.service, told.endpoint.scheme
-        if self.counters.count(f"reports that {scheme} could not be opened") and service:
-            text = f"{service.name} could not open {scheme}: {told.reason[:REASON_CHARACTERS]!r}"
-            self._effects.append(Report(f"{text} (further reports are only counted)"))
+        scheme = told.endpoint.scheme
+        self.counters.count(f"reports that {scheme} could not be opened")
         if now >= self._checked.get(scheme, -inf) + CHECK_SECONDS:
             self._checked[scheme] = now
             self._effects.append(CheckEndpoint(told.endpoint))
