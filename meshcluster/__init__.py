@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .sync.mailbox import Mailbox
     from .sync.query import Query
     from .tags import Tags
-    from .wire.message import Message
+    from .wire.message import Lost, Message
 else:  # see lazy.py, which has the same names
     from .lazy import attribute as __getattr__  # noqa: F401
     from .lazy import listing as __dir__  # noqa: F401
@@ -73,6 +73,7 @@ __all__ = (
     "LATER",
     "Letter",
     "LinkError",
+    "Lost",
     "Mailbox",
     "Message",
     "MessageTooLarge",

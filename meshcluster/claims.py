@@ -45,8 +45,16 @@ class Claim:
             )
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         self._lock = await self._take_lock()
-        remove_dead(self.path.parent)
-        self.path.unlink(missing_ok=True)  # ours by the lock, whoever left it
+        try:
+            remove_dead(self.path.parent)
+            self.path.unlink(missing_ok=True)  # ours by the lock, whoever left it
+            return self._bind(kind)
+        except BaseException:  # a later try takes it again
+            handle, self._lock = self._lock, -1
+            os.close(handle)
+            raise
+
+    def _bind(self, kind: socket.SocketKind) -> socket.socket:
         bound = self._bound = socket.socket(socket.AF_UNIX, kind)
         try:
             bound.bind(os.fspath(self.path))
@@ -103,9 +111,11 @@ def lock(path: Path) -> int:
 
 def unlock(path: Path, handle: int) -> None:
     """Removes a socket and its lock file, then lets go of the lock."""
-    path.unlink(missing_ok=True)
-    path.with_suffix(".lock").unlink(missing_ok=True)
-    os.close(handle)
+    try:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".lock").unlink(missing_ok=True)
+    finally:
+        os.close(handle)
 
 
 def remove_dead(directory: Path) -> None:
@@ -117,10 +127,9 @@ def remove_dead(directory: Path) -> None:
 def remove_if_dead(path: Path) -> bool:
     """Removes a socket if nobody holds its lock; says whether nobody does."""
     try:
-        handle = lock(path)
+        unlock(path, lock(path))
     except (ConfigError, OSError):
         return False
-    unlock(path, handle)
     return True
 
 

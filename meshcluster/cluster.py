@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from random import SystemRandom
+from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
@@ -119,6 +119,7 @@ class AsyncCluster(ClusterView):
         self.door: Door = self
         """What services act through; the blocking face puts itself here."""
         self._id = os.urandom(16)
+        self._random: Random = SystemRandom()
         self._boot = 0
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
@@ -202,6 +203,11 @@ class AsyncCluster(ClusterView):
         finally:
             self._joining = False
 
+    async def _open_announcers(self, config: ClusterConfig) -> list[Announcer]:
+        return await open_announcers(
+            config, member_id=self._id, runtime_dir=host.runtime_dir(), made=forking.watch
+        )
+
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
         offered = config.protocols or DEFAULT
         for scheme in config.protocol_options:
@@ -213,13 +219,11 @@ class AsyncCluster(ClusterView):
         announcers: list[Announcer] = []
         handlers: dict[str, ProtocolHandler] = {}
         try:
-            announcers = await open_announcers(
-                config, member_id=self._id, runtime_dir=host.runtime_dir(), made=forking.watch
-            )
+            announcers = await self._open_announcers(config)
             port = announcers[0].port
             endpoints = await self._endpoints(config, handlers, networked=port != 0)
             node = Node(
-                identity, config, self._hooks, SystemRandom(), endpoints=endpoints,
+                identity, config, self._hooks, self._random, endpoints=endpoints,
                 port=port, lock=threading.Lock(),
                 own_networks=own_networks(announcers),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},

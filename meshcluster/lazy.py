@@ -48,7 +48,7 @@ HOMES = {
     "sync.mailbox": ("Mailbox",),
     "sync.query": ("Query",),
     "tags": ("Tags",),
-    "wire.message": ("Message",),
+    "wire.message": ("Lost", "Message"),
 }
 """Each module and the public names that live there, as ``meshcluster/__init__.py`` has them."""
 

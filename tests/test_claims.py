@@ -141,3 +141,23 @@ async def test_whether_a_socket_is_dead_is_told_and_nothing_removed(bind, runtim
     assert not claims.is_dead(alive.path)
     assert not claims.is_dead(runtime_dir / "elsewhere" / "none.sock")
     assert (runtime_dir / "elsewhere" / "dead.sock").exists()
+
+
+async def test_a_claim_that_failed_can_be_tried_again(bind, runtime_dir):
+    path = runtime_dir / "folder" / NAME
+    path.mkdir(parents=True)
+    claim = Claim(path)
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory"):
+            await claim.bind(socket.SOCK_DGRAM)
+    path.rmdir()
+    bound = await claim.bind(socket.SOCK_DGRAM)
+    bound.close()
+    claim.release()
+
+
+def test_the_lock_of_what_cannot_be_removed_is_let_go(runtime_dir):
+    path = runtime_dir / NAME
+    path.mkdir()
+    path.with_suffix(".lock").touch(mode=0o600)
+    assert not claims.remove_if_dead(path)

@@ -8,13 +8,14 @@ from typing import Any, Literal, TypeVar, overload
 
 from ..errors import ConfigError
 from ..model import Service
-from ..wire.message import Message
+from ..wire.message import Lost, Message
 from .chain import name_of
 from .points import POINTS
 
 Interceptor = TypeVar("Interceptor", bound=Callable[[Message], Message | None])
 Validator = TypeVar("Validator", bound=Callable[[Service], bool | None])
 Observer = TypeVar("Observer", bound=Callable[[Service], Any])
+LossObserver = TypeVar("LossObserver", bound=Callable[[Lost], Any])
 Listener = TypeVar("Listener", bound=Callable[[Message], Any])
 
 ServicePoint = Literal["service.discovered", "service.changed", "service.lost"]
@@ -36,6 +37,10 @@ class HookPlacing:
     def hook(self, point: ServicePoint, *, order: int = 0) -> Callable[[Observer], Observer]: ...
     @overload
     def hook(
+        self, point: Literal["send.lost"], *, order: int = 0
+    ) -> Callable[[LossObserver], LossObserver]: ...
+    @overload
+    def hook(
         self, point: Literal["event", "query", "guest"], *, channel: int | None = None,
         protocol: str | None = None, order: int = 0,
     ) -> Callable[[Listener], Listener]: ...  # fmt: skip
@@ -48,6 +53,7 @@ class HookPlacing:
         Points: ``send``, ``receive`` (interceptors: return None to leave a message as it is, a
         ``Message`` to replace it, raise ``HookRejected`` to veto it); ``service.validate`` (return
         False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``;
+        ``send.lost`` (gets a ``Lost``: events that were given up);
         ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``);
         ``guest`` (the same for programs that are no members; see docs/zeromq.md).
 

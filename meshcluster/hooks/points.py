@@ -43,6 +43,7 @@ POINTS: dict[str, Point] = {
         Point("service.discovered", "Service", "nothing", False, False),
         Point("service.changed", "Service", "nothing", False, False),
         Point("service.lost", "Service", "nothing", False, False),
+        Point("send.lost", "Lost", "nothing", False, False),
         Point("event", "Message", "nothing", False, True),
         Point("query", "Message", "the answer, or PASS", False, True),
         Point("guest", "Message", "bytes or text to answer, or PASS", False, True),

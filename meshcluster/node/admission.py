@@ -10,9 +10,9 @@ from ..errors import HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
 from ..model import Service, ip_of
-from ..wire.frames import Details
+from ..wire.frames import AnyMessage, Details
 from .counters import Counters
-from .effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
+from .effects import Effect, MessagesLost, ServiceChanged, ServiceDiscovered, ServiceGone
 from .links import Links
 from .membership import Membership, Peer
 from .proof import Prober
@@ -83,7 +83,10 @@ class Admission:
             elif other:
                 self._peers.rename(peer, details)
         fingerprint = peer.fingerprint if service is not None else 0
+        endpoints = peer.endpoints
         peer.describe(details, digest)
+        if service is not None and endpoints != details.endpoints:
+            self._links.dialling.readvertised(peer, now)
         peer.told = told
         made = self._snapshots.service(peer, lan=self._discovery.scope.on_lan(ip_of(peer.address)))
         if not self._accepts(made):
@@ -171,12 +174,11 @@ class Admission:
         self._schedule.cancel(("watch", peer.key))
         self._schedule.cancel(("forget", peer.key))
         self._peers.forget(peer)
+        lost: list[AnyMessage] = []
         for session in peer.sessions.values():
             self._links.drop(session)
-            lost = session.discard()
-            if lost:
-                self._counters.count("messages to a lost member", lost)
-        peer.service = None
+            lost += session.discard()
+        peer.service, peer.gone = None, service
         if service is not None and not peer.observer:
             self._views.left(peer, now)
             self.changes += 1
@@ -184,7 +186,15 @@ class Admission:
             self._queries.member_gone(service, reason)
             self._requests.member_gone(service, reason)
             self._seeds.lost(now)
+        self.given_up(service, reason, lost)
         self.alive(peer, now)
+
+    def given_up(self, service: Service | None, reason: str, messages: list[AnyMessage]) -> None:
+        """Messages to a member are not tried any more: counted and told, never lost silently."""
+        if messages:
+            self._counters.count("messages to a lost member", len(messages))
+            if service is not None:
+                self._effects.append(MessagesLost(service, reason, messages))
 
     def forget(self, key: bytes, now: float) -> None:
         """Forgets a candidate."""

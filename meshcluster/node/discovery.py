@@ -94,6 +94,7 @@ class Discovery:
         alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None],
         moved: Callable[[Peer, str, float], None],
+        stirred: Callable[..., None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -114,6 +115,7 @@ class Discovery:
         self._alive = alive
         self._gone = gone
         self._moved = moved
+        self._stirred = stirred
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -333,7 +335,10 @@ class Discovery:
         if peer is None:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
+        heard_at = peer.heard_at
         self._heard[kind](peer, datagram, source, now)
+        if peer.sessions and peer.service is not None and peer.heard_at == now:
+            self._stirred(peer, now, silent=now - heard_at > self._patience(peer)[1])
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from ..model import Address, Endpoint, Service
-from ..wire.frames import Event, Note, Question, Request
+from ..wire.frames import AnyMessage, Event, Note, Question, Request
 
 if TYPE_CHECKING:
     from .links import NodeLink
@@ -75,6 +75,20 @@ class ServiceGone(Struct, frozen=True):
 
     service: Service
     reason: str
+
+
+class MessagesLost(Struct, frozen=True):
+    """Messages to a member that were given up; some of them may have arrived."""
+
+    service: Service
+    reason: str
+    messages: list[AnyMessage]
+
+
+class CheckEndpoint(Struct, frozen=True):
+    """A member could not open this endpoint of ours: see whether it listens, and renew it."""
+
+    endpoint: Endpoint
 
 
 class EventsArrived(Struct, frozen=True):
@@ -145,6 +159,8 @@ Effect = (
     | ServiceDiscovered
     | ServiceChanged
     | ServiceGone
+    | MessagesLost
+    | CheckEndpoint
     | EventsArrived
     | QuestionArrived
     | NoteArrived

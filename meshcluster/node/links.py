@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from ..config import Limits
 from ..errors import DecodeError
-from ..model import UDP, Endpoint, Identity, ip_of
+from ..model import Endpoint, Identity
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -29,15 +28,12 @@ from ..wire.frames import (
     LinkFrame,
     Refuse,
 )  # fmt: skip
-from . import negotiation
 from .counters import Counters
-from .effects import CancelDial, CloseLink, DialEndpoint, Effect
+from .dialling import Dial, Dialling, Unreachable
+from .effects import CloseLink, Effect
 from .membership import Peer
 from .schedule import Schedule
 from .session import Session
-
-REDIAL_SECONDS = (0.05, 5.0)
-"""Between rounds of dialling a member that is there but cannot be reached: doubled each time."""
 
 YIELD_SECONDS = 0.2
 """After yielding to the other's dial: dial again when its link has not come by then."""
@@ -67,22 +63,6 @@ class State(enum.Enum):
     HELLO = enum.auto()
     OPEN = enum.auto()
     CLOSED = enum.auto()
-
-
-@dataclass(eq=False, slots=True)
-class Dial:
-    """One round of dialling for a session: its endpoints, where it stands, why each failed."""
-
-    session: Session
-    endpoints: Sequence[Endpoint]
-    number: int = 0
-    index: int = 0
-    link: NodeLink | None = None
-    attempts: list[tuple[str, str]] | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return self.endpoints[self.index]
 
 
 class NodeLink:
@@ -118,23 +98,26 @@ class Links:
         self, identity: Identity, cluster: str, limits: Limits, *, spoken: Mapping[str, bool],
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         details: Callable[[], Details], admit: Admit, covers: Callable[[str], bool],
-        unreachable: Callable[[Session, Sequence[tuple[str, str]], float], None],
+        unreachable: Unreachable,
         forgotten: Callable[[Session], None],
+        given_up: Callable[[Session, str], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._cluster = cluster
         self._limits = limits
-        self._spoken = spoken
         self._random = random
         self._schedule = schedule
         self._effects = effects
         self._counters = counters
         self._details = details
         self._admit = admit
-        self._covers = covers
         self._unreachable = unreachable
         self._forgotten = forgotten
-        self._dials: dict[int, Dial] = {}
+        self._given_up = given_up
+        self.dialling = Dialling(
+            limits, spoken=spoken, random=random, schedule=schedule, effects=effects, covers=covers,
+            unreachable=unreachable, end=lambda link: self._end(link, abort=True), post=self.post,
+        )  # fmt: skip
         self._pending: dict[int, NodeLink] = {}
         self._serial = 0
         self.ready: dict[NodeLink, None] = {}
@@ -144,83 +127,11 @@ class Links:
 
     def route(self, peer: Peer, only: Sequence[str] = ()) -> Sequence[Endpoint]:
         """The endpoints of a peer worth dialling, best first (any thread)."""
-        return negotiation.order(peer.endpoints, spoken=self._spoken, local=peer.local, only=only)
+        return self.dialling.route(peer, only)
 
     def want(self, session: Session, now: float) -> None:
         """Sees to it that a session has a link."""
-        if session.link is not None or session.dial is not None:
-            return
-        self._schedule.cancel(("redial", session))
-        route = self.route(session.peer, tuple(session.schemes))
-        dial = Dial(session, [each for each in route if each.scheme != UDP], attempts=[])
-        if not dial.endpoints:
-            self._unreachable(session, (), now)
-            return
-        session.dial = dial
-        self._try(dial, now)
-
-    def _try(self, dial: Dial, now: float) -> None:
-        self._serial += 1
-        dial.number = self._serial
-        self._dials[dial.number] = dial
-        self._schedule.set(("dial", dial.number), now + self._limits.dial_seconds)
-        address = ip_of(dial.session.peer.address)
-        others = self._others(dial, address)
-        self._effects.append(DialEndpoint(dial.number, address, dial.endpoint, others))
-
-    def _others(self, dial: Dial, address: str) -> tuple[str, ...]:
-        """Where else a member may be reached: where it was heard, and what it says itself."""
-        if self._spoken.get(dial.endpoint.scheme):  # which reaches this machine only
-            return ()
-        peer = dial.session.peer
-        found = (*peer.others, *negotiation.hosts(dial.endpoint))
-        wanted = dict.fromkeys(each for each in found if self._covers(each))
-        wanted.pop(address, None)
-        return tuple(wanted)[: negotiation.MAX_HOSTS]
-
-    def dial_failed(self, number: int, reason: str, now: float) -> None:
-        """An endpoint could not be opened, or what answered there was not the member."""
-        dial = self._dials.pop(number, None)
-        if dial is None:
-            return
-        self._schedule.cancel(("dial", number))
-        self._next_endpoint(dial, reason, now)
-
-    def dial_timed_out(self, number: int, now: float) -> None:
-        """An endpoint did not open in time."""
-        self._effects.append(CancelDial(number))
-        self.dial_failed(number, f"no answer in {self._limits.dial_seconds:g} s", now)
-
-    def _next_endpoint(self, dial: Dial, reason: str, now: float) -> None:
-        assert dial.attempts is not None
-        dial.attempts.append((dial.endpoint.scheme, reason))
-        dial.link = None
-        dial.index += 1
-        if dial.index < len(dial.endpoints):
-            self._try(dial, now)
-            return
-        session = dial.session
-        session.dial = None
-        session.failures += 1
-        self._unreachable(session, dial.attempts, now)
-
-    def redial_later(self, session: Session, now: float, wait: float | None = None) -> None:
-        """Dials again after a pause that grows with each failure."""
-        if wait is None:
-            low, high = REDIAL_SECONDS
-            wait = min(high, low * 2.0 ** min(session.failures, 10))
-        wait *= 0.75 + 0.5 * self._random.random()
-        self._schedule.set(("redial", session), now + wait)
-
-    def _cancel_dial(self, session: Session) -> None:
-        dial, session.dial = session.dial, None
-        if dial is None:
-            return
-        if self._dials.pop(dial.number, None) is not None:
-            self._schedule.cancel(("dial", dial.number))
-            self._effects.append(CancelDial(dial.number))
-        if dial.link is not None:
-            self._end(dial.link, abort=True)
+        self.dialling.want(session, now)
 
     # --- opening -----------------------------------------------------------------------------
 
@@ -230,8 +141,7 @@ class Links:
         """A link is open: dialled as ``number``, or accepted when None; None: it is not wanted."""
         dial = None
         if number is not None:
-            dial = self._dials.pop(number, None)
-            self._schedule.cancel(("dial", number))
+            dial = self.dialling.taken(number)
             if dial is None:
                 return None
         elif len(self._pending) >= self._limits.pending_links:
@@ -286,12 +196,13 @@ class Links:
             self._write(link, codec.preface(), codec.encode_frame(Refuse(session)))
             self._end(link, abort=False)
             return
-        self._cancel_dial(session)
+        self.dialling.cancel(session)
         self._replace(session)
         self._resume(session, hello)
         session.peer_links = hello.links
         session.links += 1
         self._write(link, codec.preface(), self._hello(session))
+        session.endpoint = None
         self._attach(session, link)
 
     def _session_for(self, link: NodeLink, hello: Hello, now: float) -> Session | int:
@@ -321,30 +232,36 @@ class Links:
         if isinstance(peer, int):
             self._end(link, abort=True)
             return
+        self._replace(session)
         self._resume(session, hello)
         session.peer_links = hello.links
         session.links += 1
+        session.endpoint = dial.endpoint
         self._attach(session, link)
+        self.dialling.tell_unopened(session, dial, now)
+        self.dialling.look_for_better(session, now)
 
     def _refused(self, link: NodeLink, dial: Dial, reason: int, now: float) -> None:
         text = REFUSALS.get(reason, f"refused for reason {reason}")
         self._end(link, abort=True)
         if reason == NOT_ME:
-            self._next_endpoint(dial, text, now)
+            self.dialling.next_endpoint(dial, text, now)
             return
-        dial.session.dial = None
-        if reason == YIELD:
-            self.redial_later(dial.session, now, YIELD_SECONDS)
+        session = dial.session
+        session.dial = None
+        if session.link is not None:
+            self.dialling.look_for_better(session, now + YIELD_SECONDS)
+        elif reason == YIELD:
+            self.dialling.redial_later(session, now, YIELD_SECONDS)
         else:
-            dial.session.failures += 1
-            self._unreachable(dial.session, [(link.scheme, text)], now)
+            session.failures += 1
+            self._unreachable(session, [(link.scheme, text)], now)
 
     def _resume(self, session: Session, hello: Hello) -> None:
         if not session.resume(hello.token, hello.peer_token, hello.received):
             self._forgotten(session)
-        if session.lost_messages:
-            self._counters.count("messages to a lost member", session.lost_messages)
-            session.lost_messages = 0
+        if session.lost:
+            self._given_up(session, "had lost us")
 
     def _attach(self, session: Session, link: NodeLink) -> None:
         """From here the link carries the session; what was not acknowledged goes first."""
@@ -380,15 +297,17 @@ class Links:
         session, dial = link.session, link.dial
         self._end(link, abort=True)
         if dial is not None and dial.session.dial is dial:
-            self._next_endpoint(dial, reason, now)
+            self.dialling.next_endpoint(dial, reason, now)
         elif session is not None:
             session.broken = True
+            if session.failures:
+                self.dialling.useless(session, now)
             # The lower id redials at once, the other waits, so that they seldom cross. A link that
             # broke before it was of any use is no reason to hurry.
             if self._identity.key < session.peer.key and session.failures == 0:
-                self.want(session, now)
+                self.dialling.want(session, now)
             else:
-                self.redial_later(session, now)
+                self.dialling.redial_later(session, now)
             session.failures += 1
 
     def moved(self, peer: Peer, address: str, now: float) -> None:
@@ -400,7 +319,7 @@ class Links:
     def drop(self, session: Session) -> None:
         """Ends what a session has: its member is gone."""
         self._schedule.cancel(("redial", session))
-        self._cancel_dial(session)
+        self.dialling.cancel(session)
         if session.link is not None:
             self._end(session.link, abort=True)
 
@@ -412,8 +331,7 @@ class Links:
 
     def close_pending(self) -> None:
         """Ends every link that has not come to its hello, and every dial."""
-        for dial in list(self._dials.values()):
-            self._cancel_dial(dial.session)
+        self.dialling.cancel_all()
         for link in list(self._pending.values()):
             self._end(link, abort=True)
 
@@ -422,6 +340,7 @@ class Links:
         link.state = State.CLOSED
         if link.session is not None and link.session.link is link:
             link.session.link = None
+            self._schedule.cancel(("better", link.session))
         if abort:
             self.ready.pop(link, None)
         self._effects.append(CloseLink(link, abort))
@@ -443,7 +362,7 @@ class Links:
                 self._write(session.link, codec.encode_frame(frame))
         elif len(session.posted) < POSTED_FRAMES:
             session.posted.append(codec.encode_frame(frame))
-            self.want(session, now)
+            self.dialling.want(session, now)
 
     def tell_details(self, session: Session) -> None:
         """Our details have changed: a link that is open tells so before anything else."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..config import Limits
 from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
+from .negotiation import Experience
 from .scope import rank
 from .session import Session
 
@@ -43,6 +44,8 @@ class Peer:
         "details",
         "digest",
         "endpoints",
+        "experience",
+        "gone",
         "grouped_at",
         "heard_at",
         "id",
@@ -93,9 +96,13 @@ class Peer:
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
+        self.experience: Experience = Experience()
+        """Which of them failed lately."""
         self.details: Details | None = None
         self.digest = b""
         self.service: Service | None = None
+        self.gone: Service | None = None
+        """What it was when it was lost."""
         self.probing: Probing | None = None
         self.challenge = 0
         self.challenged_at = 0.0
@@ -130,6 +137,7 @@ class Peer:
         self.details = details
         self.digest = digest
         self.endpoints = details.endpoints
+        self.experience.keep(details.endpoints)
 
     @property
     def observer(self) -> bool:

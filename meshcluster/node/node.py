@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from math import inf
 from random import Random
 from typing import Any
 
@@ -34,6 +35,7 @@ from ..wire.frames import (
     Events,
     Goodbye,
     Hello,
+    Unopened,
     View,
     ViewRequest,
 )  # fmt: skip
@@ -43,7 +45,7 @@ from .announcing import Announcing
 from .counters import Counters
 from .delivery import Delivery
 from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
-from .effects import Effect, Report
+from .effects import CheckEndpoint, Effect, Report
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
@@ -59,6 +61,14 @@ from .snapshots import Snapshots
 from .views import Views
 
 LOCALHOST = "localhost"
+
+CHECK_SECONDS = 2.0
+"""Between two looks at an endpoint of ours, however many say that they cannot open it."""
+
+RENEWED = "renewed"
+"""Added to what an endpoint says where it was opened anew at the same place, so that everybody
+sees the difference.
+"""
 
 LINK_PROOF_SECONDS = 5.0
 """How long a candidate whose details need a link has for it."""
@@ -91,6 +101,7 @@ class Node:
         self.requests = Requests(self._schedule, self._effects)
         self._joined_at = 0.0
         self._left = False
+        self._checked: dict[str, float] = {}
         self._prober = Prober(self._schedule, random)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
@@ -125,6 +136,7 @@ class Node:
             snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
             parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
             gone=self._admission.lose, moved=self._links.moved,
+            stirred=self._links.dialling.stirred,
         )  # fmt: skip
         self._seeds = self._make_seeds(random, interval)
         self._admission.connect(self._views, self._discovery, self._seeds)
@@ -139,7 +151,7 @@ class Node:
             random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
-            forgotten=self._forgotten, covers=self.scope.covers,
+            forgotten=self._forgotten, given_up=self._given_up, covers=self.scope.covers,
         )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
@@ -168,8 +180,9 @@ class Node:
             "probe": self._discovery.probe_again,
             "watch": self._discovery.watch,
             "forget": self._admission.forget,
-            "dial": self._links.dial_timed_out,
-            "redial": self._links.want,
+            "dial": self._links.dialling.timed_out,
+            "redial": self._links.dialling.want,
+            "better": self._links.dialling.improve,
             "hello": self._links.hello_timed_out,
             "describe": lambda _, now: self._tell_details(now),
             "vouch": lambda _, now: self._views.send_vouches(now),
@@ -252,7 +265,7 @@ class Node:
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:
         """An endpoint could not be opened."""
-        self._links.dial_failed(number, reason, now)
+        self._links.dialling.failed(number, reason, now)
 
     def link_lost(self, link: NodeLink, reason: str, now: float, *, fault: bool = False) -> None:
         """A link ended (``fault``: by what came over it). Its member is looked after at once."""
@@ -299,6 +312,8 @@ class Node:
             self._views.requested(frame, session, now)
         elif isinstance(frame, View):
             self._views.answered(frame, session, now)
+        elif isinstance(frame, Unopened):
+            self._unopened(frame, now)
         else:
             raise DecodeError("hello on an open link")
 
@@ -315,18 +330,19 @@ class Node:
 
     def route(self, peer: Peer, only: Sequence[str]) -> Sequence[Endpoint]:
         """The endpoints of a member worth dialling (any thread)."""
-        return self._links.route(peer, only)
+        return self._links.dialling.route(peer, only)
 
     def wake(self, session: Session, now: float) -> None:
         """Something was put into a session."""
         if session.link is not None:
             self._links.ready[session.link] = None
         elif session.peer.service is None or self._left:
-            self.counters.count("messages to a lost member", session.discard())
+            service = session.peer.service or session.peer.gone
+            self._admission.given_up(service, "is gone", session.discard())
         elif session.lane == UDP:
             self.parcels.send(session, now)
         else:
-            self._links.want(session, now)
+            self._links.dialling.want(session, now)
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -349,7 +365,7 @@ class Node:
             self._schedule.set(("forget", peer.key), now + LINK_PROOF_SECONDS)
         session = peer.session("", self.config.limits)
         if session is not None:
-            self._links.want(session, now)
+            self._links.dialling.want(session, now)
 
     def _greeted(self, hello: Hello, link: NodeLink, now: float) -> Peer | int:
         """A hello proves its sender. Gives the member, or why it cannot be one."""
@@ -400,11 +416,38 @@ class Node:
                 self.requests.unreachable(asked, session, NoRoute(text, attempts))
         self._discovery.probe(peer, now, want=False)
         if session.backlog or session.broken:
-            self._links.redial_later(session, now)
+            self._links.dialling.redial_later(session, now)
 
     def judge_again(self, now: float) -> None:
         """A ``service.validate`` hook was placed: it judges those who are known already."""
         self._admission.judge_again(now)
+
+    def _given_up(self, session: Session, reason: str) -> None:
+        messages, session.lost = session.lost, []
+        self._admission.given_up(session.peer.service, reason, messages)
+
+    def _unopened(self, told: Unopened, now: float) -> None:
+        """A member came by another way, since this endpoint of ours could not be opened."""
+        if told.endpoint not in self.details.endpoints:
+            return  # it was renewed meanwhile
+        scheme = told.endpoint.scheme
+        self.counters.count(f"reports that {scheme} could not be opened")
+        if now >= self._checked.get(scheme, -inf) + CHECK_SECONDS:
+            self._checked[scheme] = now
+            self._effects.append(CheckEndpoint(told.endpoint))
+
+    def renewed(self, before: Endpoint, endpoint: Endpoint, now: float) -> None:
+        """An endpoint of ours was opened anew: everybody hears of it, and tries it at once."""
+        hosts = self.scope.hosts
+        (endpoint,) = negotiation.advertised([endpoint], hosts=hosts, spoken=self._spoken)
+        if endpoint == before:
+            count = endpoint.props.get(RENEWED, 0)
+            props = {**endpoint.props, RENEWED: count + 1 if isinstance(count, int) else 1}
+            endpoint = Endpoint(endpoint.scheme, props)
+        endpoints = [
+            endpoint if each.scheme == before.scheme else each for each in self.details.endpoints
+        ]
+        self.describe(now, endpoints=tuple(endpoints))
 
     def _forgotten(self, session: Session) -> None:
         """The other end of a session had lost us, and with us what we asked of it."""
@@ -500,6 +543,8 @@ class Node:
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.say_goodbye(session)
+                reason = "had not acknowledged when we left"
+                self._admission.given_up(peer.service, reason, session.discard())
         self._links.close_pending()
         self._schedule.clear()
 

@@ -120,10 +120,11 @@ class Parcels:
         """
         peer = session.peer
         takes = any(endpoint.scheme == UDP for endpoint in endpoints)
+        dialled = any(endpoint.scheme != UDP for endpoint in endpoints)
         takes = takes and not any(reason in REFUSALS.values() for _, reason in attempts)
         if not takes or session.links or now - peer.heard_at > self._limits.dial_seconds:
             return
-        sent = self.send(session, now, questions=not attempts)
+        sent = self.send(session, now, questions=not dialled)
         if sent and self._counters.count("messages sent by udp as a last resort", sent):
             name = peer.service.name if peer.service is not None else peer.address[0]
             text = f"no link to {name}: messages go by udp, which may lose them"

@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..wire.codec import encode_frame
+from ..model import Endpoint
+from ..wire.codec import decode_frame, encode_frame
 from ..wire.frames import Ack, AnyMessage, Batch, Event, Events, Note, Question, Request
 
 if TYPE_CHECKING:
-    from .links import Dial, NodeLink
+    from .dialling import Dial
+    from .links import NodeLink
     from .membership import Peer
 
 BATCH_MESSAGES = 256
@@ -56,17 +59,20 @@ class Session:
         "broken",
         "described",
         "dial",
+        "dialled_at",
+        "endpoint",
         "failures",
         "lane",
         "large",
         "link",
         "links",
-        "lost_messages",
+        "lost",
         "peer",
         "peer_links",
         "peer_token",
         "posted",
         "received",
+        "redial_at",
         "stalled",
         "taken",
         "token",
@@ -87,6 +93,11 @@ class Session:
         """
         self.link: NodeLink | None = None
         self.dial: Dial | None = None
+        self.endpoint: Endpoint | None = None
+        """The one that the link was dialled at; None when the other end dialled."""
+        self.dialled_at = -inf
+        """When the last round of dialling began, and when the next is to."""
+        self.redial_at = inf
         self.links = 0
         self.peer_links = 0
         self.failures = 0
@@ -98,12 +109,13 @@ class Session:
         """The version of our details that the other end was told last."""
         self.posted: list[bytes] = []
         """Frames beside the batches that wait for a link."""
-        self.lost_messages = 0
+        self.lost: list[AnyMessage] = []
+        """What ``resume`` gave up."""
         self._begin()
 
     def _begin(self) -> None:
         self._number = 0
-        self._unacked: deque[tuple[int, bytes, int]] = deque()
+        self._unacked: deque[tuple[int, bytes]] = deque()
         self._unacked_bytes = 0
         self._acked = 0
         self._event_bytes = 0
@@ -149,7 +161,7 @@ class Session:
         kind = Events if events_only else Batch
         batch = kind(self._number, self.received, self.taken, messages)  # type: ignore[arg-type]
         frame = encode_frame(batch)
-        self._unacked.append((self._number, frame, len(messages)))
+        self._unacked.append((self._number, frame))
         self._unacked_bytes += len(frame)
         self._event_bytes += len(frame)
         self._owed_batches = self._owed_bytes = 0
@@ -184,7 +196,7 @@ class Session:
 
     def unacked_frames(self) -> list[bytes]:
         """What was sent and not acknowledged, to be sent again on a new link."""
-        return [frame for _, frame, _ in self._unacked]
+        return [frame for _, frame in self._unacked]
 
     def rest(self) -> bool:
         """Called when ``next_frame`` gave None; False when something was put meanwhile."""
@@ -209,15 +221,24 @@ class Session:
         self.rest()
         return ids
 
-    def discard(self) -> int:
-        """Gives up all that is not acknowledged; returns how many messages that were."""
-        count = self.backlog + sum(count for _, _, count in self._unacked)
-        self.waiting.clear()
+    def discard(self) -> list[AnyMessage]:
+        """Gives up all that is not acknowledged; returns it, in the order of sending."""
+        given_up = [*self._unacked_messages(), *self.stalled]
+        while self.waiting:  # one by one: any thread may append meanwhile
+            given_up.append(self.waiting.popleft())
         self.stalled.clear()
         self.posted.clear()
         self.awake = False
         self._begin()
-        return count
+        return given_up
+
+    def _unacked_messages(self) -> list[AnyMessage]:
+        messages: list[AnyMessage] = []
+        for _, data in self._unacked:
+            frame = decode_frame(data)
+            assert isinstance(frame, Events | Batch)
+            messages += frame.messages
+        return messages
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -240,7 +261,7 @@ class Session:
             self.failures = 0  # the way there works
             unacked = self._unacked
             while unacked and unacked[0][0] <= acked:
-                _, frame, _ = unacked.popleft()
+                _, frame = unacked.popleft()
                 self._unacked_bytes -= len(frame)
         return progress
 
@@ -278,7 +299,7 @@ class Session:
         """
         same = self.peer_token in (0, token)
         if not same:
-            self.lost_messages = sum(count for _, _, count in self._unacked)
+            self.lost = self._unacked_messages()
             self._begin()
         self.peer_token = token
         self._taken_told = 0  # what we told may have been lost with the link

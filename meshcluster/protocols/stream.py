@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -16,6 +17,11 @@ WRITE_BUFFER_BYTES = 1024 * 1024
 """A link with more unwritten bytes pauses its sender."""
 
 LOCAL_BUFFER_BYTES = 1024 * 1024
+
+CUT_SECONDS = 5
+"""A TCP link on which nothing was acknowledged for so long ends, and is dialled anew: TCP itself
+would go on for a quarter of an hour, and notice the end of a cut as late as the cut was long.
+"""
 
 JOIN_BYTES = 64 * 1024
 """Longer frames are written by themselves: copying them into one write costs more than it saves."""
@@ -33,6 +39,27 @@ async def close_server(server: asyncio.AbstractServer) -> None:
     for _ in range(2):
         await asyncio.sleep(0)
     server.close()
+
+
+def notice_cuts(connected: socket.socket | None) -> None:
+    """Has the system end a TCP connection whose other end is silent; see ``CUT_SECONDS``.
+
+    Where it cannot watch what was sent (``TCP_USER_TIMEOUT`` is Linux's), it asks the other end
+    from time to time (keepalive). What no system does is nobody's loss: members are probed anyway.
+    """
+    if connected is None:
+        return
+    settings = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        settings = [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, CUT_SECONDS * 1000)]
+    else:
+        for name, value in (("TCP_KEEPIDLE", CUT_SECONDS), ("TCP_KEEPALIVE", CUT_SECONDS),
+                            ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", CUT_SECONDS)):  # fmt: skip
+            if hasattr(socket, name):
+                settings.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    with contextlib.suppress(OSError):
+        for setting in settings:
+            connected.setsockopt(*setting)
 
 
 class StreamLink(asyncio.BufferedProtocol):
@@ -65,6 +92,7 @@ class StreamLink(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if not self.local and isinstance(peer, tuple):
             self.remote = spoken(peer)
+            notice_cuts(transport.get_extra_info("socket"))
         self._receiver = self._accept(self)
         if self._receiver is None:
             self._transport.abort()

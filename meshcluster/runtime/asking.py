@@ -1,4 +1,6 @@
-"""Queries and requests of one member on their way: who is to hear what comes of each."""
+"""Queries and requests of one member on their way: who is to hear what comes of each, and what it
+answers to those of others.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import NotJoined
+from ..errors import EncodeError, HookError, NotJoined
 from ..model import Service
-from ..node.effects import QueryProgress, RequestDone
+from ..node.effects import QueryProgress, QuestionArrived, RequestArrived, RequestDone
 from ..node.queries import DONE, Asked, Gathering
 from ..node.requests import Finish, Waiter
-from ..wire.frames import Request
-from ..wire.message import REQUEST
+from ..wire.body import encode
+from ..wire.frames import RAISED, Answer, Request
+from ..wire.message import ANSWER, REQUEST
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -106,6 +109,26 @@ class Asking:
     def answered(self, effect: RequestDone) -> None:
         """Tells who made the request what came of it."""
         effect.waiter.finish(effect.value, effect.error)
+
+    # --- answers of ours ---------------------------------------------------------------------
+
+    def answer(
+        self, arrived: QuestionArrived | RequestArrived, outcome: int, value: object
+    ) -> None:
+        """Sends what came of a question (any thread)."""
+        driver, asked = self._driver, arrived.question
+        receivers = ((arrived.service, arrived.session),)
+        try:
+            form, body = driver.sender.encode(value, 0)
+            parts = driver.sender.prepare(ANSWER, form, body, asked.channel, receivers)
+        except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
+            kind = type(error).__name__
+            driver.node.counters.count(f"answers not sent: {kind}")
+            logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
+            form, body = encode([kind, "the answer could not be sent"])
+            parts, outcome = [(asked.channel, form, body, receivers)], RAISED
+        for channel, form, body, _ in parts:
+            driver.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
 
     # --- the end -----------------------------------------------------------------------------
 

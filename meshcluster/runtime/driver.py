@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from ..announcers import Announcer, close_announcers
 from ..channels import Channels
 from ..config import ClusterConfig, Limits
-from ..errors import EncodeError, ForkedClusterError, HookError, NotJoined
+from ..errors import ForkedClusterError, NotJoined
 from ..hooks import Hook, HookRegistry
-from ..model import Address, Service, Standing
+from ..model import Address, Endpoint, Service, Standing
 from ..node import effects as fx
 from ..node.links import NodeLink
 from ..node.node import Node
@@ -26,12 +26,12 @@ from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
 from ..resolver import Words
 from ..wire.body import BYTES, encode
-from ..wire.frames import RAISED, Answer, AnyMessage, Event
-from ..wire.message import ANSWER
+from ..wire.frames import AnyMessage, Event
 from . import forking
 from .asking import Asking
 from .dials import Dials
 from .links import LinkEnd
+from .listeners import Listeners
 from .lookups import Lookups
 from .mailboxes import Mailboxes
 from .observers import Observers
@@ -81,6 +81,7 @@ class Driver:
         self._outlets = Outlets(announcers, node.counters)
         self._lookups = Lookups(self._seeds_found, node.seed_failed, self.call_soon)
         self.asking = Asking(self)
+        self._listeners = Listeners(handlers, self.accept, self._renewed)
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
         self._woken: deque[Session] = deque()
@@ -90,7 +91,7 @@ class Driver:
         self._idle: asyncio.Event | None = None
         self._closed = asyncio.Event()
         self.joined = True
-        calls = HookCalls(hooks, channels, node.counters, self.answer)
+        calls = HookCalls(hooks, channels, node.counters, self.asking.answer)
         self.runner = make_runner(calls, self.took, config.limits)
         self._observers = Observers(
             hooks, self.runner, calls.answer, limit=config.limits.held_questions,
@@ -112,6 +113,8 @@ class Driver:
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
             fx.ServiceGone: self._gone,
+            fx.MessagesLost: self._observers.given_up,
+            fx.CheckEndpoint: self._listeners.check,
             fx.EventsArrived: self._observers.events,
             fx.QuestionArrived: self._observers.question,
             fx.NoteArrived: self._letter,
@@ -349,30 +352,12 @@ class Driver:
             self.node.wake(woken.popleft(), now)
         self.step()
 
-    def answer(
-        self, arrived: fx.QuestionArrived | fx.RequestArrived, outcome: int, value: object
-    ) -> None:
-        """Sends what came of a question (any thread)."""
-        asked = arrived.question
-        receivers = ((arrived.service, arrived.session),)
-        try:
-            form, body = self.sender.encode(value, 0)
-            parts = self.sender.prepare(ANSWER, form, body, asked.channel, receivers)
-        except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
-            kind = type(error).__name__
-            self.node.counters.count(f"answers not sent: {kind}")
-            logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
-            form, body = encode([kind, "the answer could not be sent"])
-            parts, outcome = [(asked.channel, form, body, receivers)], RAISED
-        for channel, form, body, _ in parts:
-            self.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
-
     def standing(self, service: Service) -> Standing:
         """How a member stands now (any thread)."""
         return self.sender.standing(service, self._loop.time())
 
     def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
-        self._mailboxes.deliver(effect, self.answer, self.node.counters)
+        self._mailboxes.deliver(effect, self.asking.answer, self.node.counters)
 
     # --- effects -----------------------------------------------------------------------------
 
@@ -381,6 +366,10 @@ class Driver:
 
     def _dial_failed(self, number: int, reason: str) -> None:
         self.node.dial_failed(number, reason, self._loop.time())
+        self.step()
+
+    def _renewed(self, before: Endpoint, endpoint: Endpoint) -> None:
+        self.node.renewed(before, endpoint, self._loop.time())
         self.step()
 
     def _close_link(self, effect: fx.CloseLink) -> None:
@@ -462,6 +451,7 @@ class Driver:
         await close_announcers(self._announcers)
         self._lookups.close()
         await self._dials.close()
+        await self._listeners.close()
         for handler in self._handlers.values():
             await handler.close()
         await self._links_closed()

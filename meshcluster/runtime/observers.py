@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 from ..hooks import Hook, HookRegistry
 from ..model import Service
-from ..node.effects import EventsArrived, QuestionArrived
-from ..wire.frames import NO_RESPONDER
+from ..node.effects import EventsArrived, MessagesLost, QuestionArrived
+from ..wire.frames import NO_RESPONDER, Event
+from ..wire.message import Lost, Message
 from .runners import Answer, Runner
 
 
@@ -36,6 +37,17 @@ class Observers:
         """Something happened to a member."""
         for hook in self._hooks.hooks(point):
             self._runner.observe(hook, service)
+
+    def given_up(self, effect: MessagesLost) -> None:
+        """Messages were lost. Only events are told of: who asked hears it from the question."""
+        hooks = self._hooks.hooks("send.lost")
+        events = [each for each in effect.messages if isinstance(each, Event)]
+        if hooks and events:
+            to = (effect.service,)
+            messages = [Message(None, e.channel, e.form, e.body, receivers=to) for e in events]
+            lost = Lost(effect.service, effect.reason, tuple(messages))
+            for hook in hooks:
+                self._runner.observe(hook, lost)
 
     def events(self, arrived: EventsArrived) -> None:
         """A batch of events came."""

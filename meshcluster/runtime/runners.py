@@ -25,7 +25,7 @@ from ..node.counters import Counters
 from ..node.effects import EventsArrived, QuestionArrived
 from ..node.session import Session
 from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, RAISED, Event
-from ..wire.message import QUESTION, Message
+from ..wire.message import QUESTION, Lost, Message
 from .guests import GuestAsked
 from .mailboxes import text_of
 from .workers import Workers
@@ -46,7 +46,7 @@ Took = Callable[[Session, int], None]
 class Runner(Protocol):
     """What the driver needs of either."""
 
-    def observe(self, hook: Hook, service: Service) -> None:
+    def observe(self, hook: Hook, subject: Service | Lost) -> None:
         """Calls one observer."""
 
     def events(self, arrived: EventsArrived) -> None:
@@ -189,8 +189,8 @@ class ThreadRunner:
         self._answered = 0
         self._lock = threading.Lock()
 
-    def observe(self, hook: Hook, service: Service) -> None:
-        self.observers.put(self._calls.call, hook.function, service)
+    def observe(self, hook: Hook, subject: Service | Lost) -> None:
+        self.observers.put(self._calls.call, hook.function, subject)
 
     def events(self, arrived: EventsArrived) -> None:
         self.observers.put(self._run_events, arrived)
@@ -239,11 +239,11 @@ class LoopRunner:
         self._questions = 0
         self._closed = False
 
-    def observe(self, hook: Hook, service: Service) -> None:
+    def observe(self, hook: Hook, subject: Service | Lost) -> None:
         if hook.is_async:
-            self._enqueue(hook.function, lambda: self._await(hook.function, service))
+            self._enqueue(hook.function, lambda: self._await(hook.function, subject))
         else:
-            self._calls.call(hook.function, service)
+            self._calls.call(hook.function, subject)
 
     def events(self, arrived: EventsArrived) -> None:
         hooks = self._calls.hooks.hooks("event")

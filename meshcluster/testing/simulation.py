@@ -25,7 +25,7 @@ from ..config import ClusterConfig
 from ..model import Address
 from .network import Network
 from .sharing import SharedSnapshots
-from .virtual import LogEntry, VirtualLink, VirtualMember
+from .virtual import SCHEME, LogEntry, VirtualLink, VirtualMember
 
 LOOK_SECONDS = 0.01
 """How often ``run_until`` looks."""
@@ -47,7 +47,8 @@ class Simulation:
 
     def __init__(
         self, seed: int, members: int = 0, *, loss: float = 0.0, duplication: float = 0.0,
-        latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True, **config: Any,
+        latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True,
+        schemes: Sequence[str] = (SCHEME,), **config: Any,
     ) -> None:  # fmt: skip
         self.seed = seed
         self.now = 0.0
@@ -56,6 +57,9 @@ class Simulation:
             self.random, loss=loss, duplication=duplication, latency=latency, multicast=multicast
         )
         self.members: list[VirtualMember] = []
+        self.schemes = tuple(schemes)
+        """The protocols of every member, best first."""
+        self._blocked: set[str] = set()
         self._config: dict[str, Any] = {"ttl": 1, **config}
         self._at: dict[str, VirtualMember] = {}
         self._heap: list[Entry] = []
@@ -103,6 +107,23 @@ class Simulation:
             for link in member.links:
                 for _ in link.on_the_way:
                     self.after(self.network.delay(), self._deliver, link)
+
+    def block(self, scheme: str, member: VirtualMember | None = None) -> None:
+        """Nobody gets through by a protocol any more, and what is open breaks: its listener at one
+        ``member`` is dead until that member opens it anew; without one the network swallows it.
+        """
+        if member is None:
+            self._blocked.add(scheme)
+        else:
+            member.broken.add(scheme)
+        for each in [member] if member is not None else self.members:
+            for link in each.links:
+                if link.node_link.scheme == scheme and link.open:
+                    self._reset(link)
+
+    def unblock(self, scheme: str) -> None:
+        """The network lets a protocol through again."""
+        self._blocked.discard(scheme)
 
     def abort_links(self, chance: float) -> int:
         """Ends each open link with this chance, as a reset does; returns how many."""
@@ -256,18 +277,18 @@ class Simulation:
             sender.node.datagram_refused((target.address, 1), self.now)
             sender.step()
 
-    def dial(self, member: VirtualMember, number: int, address: str) -> None:
+    def dial(self, member: VirtualMember, number: int, address: str, scheme: str) -> None:
         """A member opens a link. Over a partition nothing comes back."""
-        if self.network.connected(member.address, address):
-            self.after(self.network.delay(), self._dialled, member, number, address)
+        if self.network.connected(member.address, address) and scheme not in self._blocked:
+            self.after(self.network.delay(), self._dialled, member, number, address, scheme)
 
-    def _dialled(self, member: VirtualMember, number: int, address: str) -> None:
+    def _dialled(self, member: VirtualMember, number: int, address: str, scheme: str) -> None:
         target = self._at.get(address)
-        if target is None or not target.alive:
+        if target is None or not target.alive or scheme in target.broken:
             self.after(self.network.delay(), member.dial_failed, number)
             return
-        far = target.open_link(member.address, None)
-        near = member.open_link(address, number) if member.alive else None
+        far = target.open_link(member.address, None, scheme)
+        near = member.open_link(address, number, scheme) if member.alive else None
         if near is None or far is None:
             for end in (near, far):
                 if end is not None:

@@ -66,10 +66,16 @@ class VirtualMember:
         self._links: dict[NodeLink, VirtualLink] = {}
         self._queries = 0
         self.armed: float | None = None
+        self.broken: set[str] = set()
+        """Its protocols that refuse every link now; see ``Simulation.block``."""
+        self.lost: list[tuple[str, Any]] = []
+        """What a ``send.lost`` hook would have been told: the receiver's name, the data."""
+        schemes = simulation.schemes
         identity = Identity(random.randbytes(16), boot, config.name, "simulated")
         self.node = Node(
-            identity, config, self.hooks, random, endpoints=[Endpoint(SCHEME, {})], port=PORT,
-            spoken={SCHEME: False}, snapshots=simulation.snapshots,
+            identity, config, self.hooks, random,
+            endpoints=[Endpoint(scheme, {}) for scheme in schemes], port=PORT,
+            spoken=dict.fromkeys(schemes, False), snapshots=simulation.snapshots,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -161,8 +167,8 @@ class VirtualMember:
                 self._simulation.announce(self, data)
             case fx.LookUp(seeds):
                 self._simulation.look_up(self, seeds)
-            case fx.DialEndpoint(number, address, _):
-                self._simulation.dial(self, number, address)
+            case fx.DialEndpoint(number, address, endpoint):
+                self._simulation.dial(self, number, address, endpoint.scheme)
             case fx.CloseLink(link, abort):
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
@@ -174,6 +180,14 @@ class VirtualMember:
                 self.node.took(session, size)
             case fx.QuestionArrived():
                 self._answer(effect)
+            case fx.MessagesLost(service, _, messages):
+                events = [each for each in messages if isinstance(each, Event)]
+                self.lost += [(service.name, bodies.decode(e.form, e.body)) for e in events]
+            case fx.CheckEndpoint(endpoint):
+                self._note("checked", endpoint.scheme)
+                if endpoint.scheme in self.broken:
+                    self.broken.remove(endpoint.scheme)
+                    self.node.renewed(endpoint, endpoint, self._simulation.now)
             case _:
                 pass
 
@@ -202,10 +216,10 @@ class VirtualMember:
 
     # --- links -------------------------------------------------------------------------------
 
-    def open_link(self, remote: str, number: int | None) -> VirtualLink | None:
+    def open_link(self, remote: str, number: int | None, scheme: str) -> VirtualLink | None:
         """A link opens at this end."""
         node_link = self.node.link_opened(
-            SCHEME, remote, self._simulation.now, local=False, number=number
+            scheme, remote, self._simulation.now, local=False, number=number
         )
         if node_link is None:
             return None

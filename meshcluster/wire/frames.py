@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 9, link frames 1 to 9, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 9, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -318,4 +318,15 @@ class View(msgspec.Struct, frozen=True, array_like=True, tag=9):
     unknown: bytes
 
 
-LinkFrame = Hello | Refuse | Events | Batch | Ack | Goodbye | Describe | ViewRequest | View
+class Unopened(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """This endpoint of yours could not be opened, for this reason; I came by another one. The
+    receiver may see whether it still listens there.
+    """
+
+    endpoint: Endpoint
+    reason: str
+
+
+LinkFrame = (
+    Hello | Refuse | Events | Batch | Ack | Goodbye | Describe | ViewRequest | View | Unopened
+)

@@ -87,3 +87,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             isinstance(service, Service) for service in self.receivers
         ):
             raise TypeError(f"receivers={self.receivers!r:.80}: a tuple of services")
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Events to one member that were given up: what a ``send.lost`` hook gets.
+
+    Attributes: ``service``, the receiver; ``reason``, such as "its process is gone"; ``messages``,
+    tuple of what was sent, in order. Each was handled at most once: the first ones may have
+    arrived, only nobody could tell any more.
+    """
+
+    service: Service
+    reason: str
+    messages: tuple[Message, ...]

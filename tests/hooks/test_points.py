@@ -5,7 +5,7 @@ import pytest
 from meshcluster.hooks import PASS, POINTS
 
 INTERCEPTORS = {"send", "receive", "service.validate"}
-OBSERVERS = {"service.discovered", "service.changed", "service.lost", "event"}
+OBSERVERS = {"service.discovered", "service.changed", "service.lost", "send.lost", "event"}
 
 
 def test_these_are_the_points():

@@ -4,7 +4,7 @@ import pytest
 
 from meshcluster.model import Endpoint
 from meshcluster.node import negotiation
-from meshcluster.node.negotiation import order
+from meshcluster.node.negotiation import Experience, order
 
 UNIX, TCP, ZEROMQ = (Endpoint(scheme, {}) for scheme in ("unix", "tcp", "zeromq"))
 SPOKEN = {"tcp": False, "unix": True, "memory": True}
@@ -70,3 +70,22 @@ def test_what_is_told_of_addresses_is_read_with_care() -> None:
     assert negotiation.hosts(Endpoint("tcp", {"hosts": told})) == ["10.0.0.1"]
     assert negotiation.hosts(Endpoint("tcp", {"hosts": 5})) == []
     assert negotiation.hosts(Endpoint("tcp", {})) == []
+
+
+def test_what_failed_comes_last_until_its_time_and_longer_each_time() -> None:
+    known, route = Experience(), [UNIX, TCP]
+    for now, pause in [(0.0, 1.0), (10.0, 2.0), (20.0, 4.0), (30.0, 8.0)]:
+        known.failed(UNIX, "10.0.0.1", now)
+        assert known.sort(route, "10.0.0.1", now + pause - 0.01) == [TCP, UNIX]
+        assert known.sort(route, "10.0.0.1", now + pause) == route
+    known.worked(UNIX)
+    known.failed(UNIX, "10.0.0.1", 40.0)
+    assert known.until(UNIX, "10.0.0.1") == 41.0
+
+
+def test_at_another_address_or_advertised_anew_it_did_not_fail() -> None:
+    known = Experience()
+    known.failed(TCP, "10.0.0.1", 0.0)
+    assert known.sort([TCP, UNIX], "10.0.0.2", 0.5) == [TCP, UNIX]
+    known.keep([Endpoint("tcp", {"port": 2}), UNIX])
+    assert known.sort([TCP, UNIX], "10.0.0.1", 0.5) == [TCP, UNIX]

@@ -353,7 +353,7 @@ def test_a_lost_link_loses_nothing_and_doubles_nothing():
     meet(ada, bob)
     exchange(ada, bob)
     assert bob.heard == events(3 * BATCH_MESSAGES)
-    assert ada.session.lost_messages == 0
+    assert ada.session.lost == []
 
 
 @pytest.mark.parametrize("arrived", [0, 1, 2, 3])
@@ -377,7 +377,7 @@ def test_a_hello_that_never_arrived_does_no_harm():
     meet(ada, bob)
     exchange(ada, bob)
     assert ada.heard == [event(b"1")]
-    assert bob.session.lost_messages == 0
+    assert bob.session.lost == []
 
 
 def test_what_a_peer_that_lost_its_memory_had_not_acknowledged_counts_as_lost():
@@ -389,7 +389,7 @@ def test_what_a_peer_that_lost_its_memory_had_not_acknowledged_counts_as_lost():
     bob.forget()
     bob.heard.clear()
     meet(ada, bob)
-    assert ada.session.lost_messages == BATCH_MESSAGES + 1
+    assert ada.session.lost == events(BATCH_MESSAGES + 1)
     exchange(ada, bob)
     assert bob.heard == [event(b"not sent yet")]
     assert ada.session.idle
@@ -560,6 +560,6 @@ def test_what_is_given_up_is_counted():
     ada.send()
     ada.put(event(b"waiting"))
     assert ada.session.backlog == 2
-    assert ada.session.discard() == 3
+    assert len(ada.session.discard()) == 3
     assert ada.session.idle
-    assert ada.session.discard() == 0
+    assert ada.session.discard() == []

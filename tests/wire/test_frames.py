@@ -35,6 +35,7 @@ from meshcluster.wire.frames import (
     Refuse,
     Request,
     Solicit,
+    Unopened,
     View,
     ViewRequest,
     Vouch,
@@ -51,6 +52,7 @@ LINK_FRAMES = {
     Describe: 7,
     ViewRequest: 8,
     View: 9,
+    Unopened: 10,
 }
 MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5}
 ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint, Entry]
@@ -80,6 +82,7 @@ VERSION_1 = {
     Describe: "details",
     ViewRequest: "keys",
     View: "members unknown",
+    Unopened: "endpoint reason",
 }
 
 numbers = some.integers(0, 2**64 - 1)
@@ -101,6 +104,7 @@ VALUES = {
     "float": some.floats(0.01, 3600),
     "str": some.text(max_size=20),
     "tuple[str, ...]": some.lists(labels, max_size=3).map(tuple),
+    "Endpoint": endpoints,
     "tuple[Endpoint, ...]": some.lists(endpoints, max_size=3).map(tuple),
     "dict[str, object]": props,
     "Details": some.deferred(lambda: any_of(Details)),

@@ -1,0 +1,197 @@
+"""Protocols that fail and heal under traffic: the next takes over, the preferred one returns, and
+every message is handled once and in order, or reported.
+"""
+
+from itertools import count
+
+import pytest
+
+from meshcluster.testing import Simulation
+
+BEST, GOOD, LAST = "best", "good", "last"
+SCHEMES = (BEST, GOOD, LAST)
+
+
+def settled(seed: int, members: int, **config: object) -> Simulation:
+    sim = Simulation(seed, members, schemes=SCHEMES, **config)  # type: ignore[arg-type]
+    sim.run_until(sim.converged, limit=10)
+    return sim
+
+
+def schemes(sim: Simulation) -> set[str]:
+    return {link.node_link.scheme for member in sim.members for link in member.links}
+
+
+def over(sim: Simulation, scheme: str):
+    """Whether every link is one of this protocol, and everybody has one to everybody."""
+
+    def every_link_is_one_of_it() -> bool:
+        others = len(sim.members) - 1
+        return schemes(sim) == {scheme} and all(len(m.links) == others for m in sim.members)
+
+    return every_link_is_one_of_it
+
+
+def talk(sim: Simulation, numbers, times: int) -> None:
+    for _ in range(times):
+        number = next(numbers)
+        for member in sim.members:
+            member.send(number)
+        sim.run(seconds=sim.random.uniform(0, 0.05))
+
+
+def assert_once_in_order_or_reported(sim: Simulation, sent: int) -> None:
+    for member in sim.members:
+        for other in sim.members:
+            if other is member:
+                continue
+            got = [data for name, data in member.received if name == other.name]
+            reported = {data for name, data in other.lost if name == member.name}
+            assert got == sorted(set(got)), f"seed={sim.seed}: {other} to {member}"
+            missing = set(range(sent)) - set(got) - reported
+            assert not missing, f"seed={sim.seed}: {other} to {member} lost {missing} silently"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_protocol_blocked_in_turn_loses_doubles_and_reorders_nothing(seed: int) -> None:
+    sim, numbers = settled(seed, 4), count()
+    talk(sim, numbers, 10)
+    assert schemes(sim) == {BEST}
+    for blocked in SCHEMES:
+        sim.block(blocked)
+        talk(sim, numbers, 20)
+        sim.run(seconds=8)
+        assert over(sim, GOOD if blocked == BEST else BEST)()
+        sim.unblock(blocked)
+        talk(sim, numbers, 20)
+        sim.run_until(over(sim, BEST), limit=31)
+    sim.run(seconds=5)
+    sent = next(numbers)
+    for member in sim.members:
+        assert member.lost == []
+        assert len(member.received) == 3 * sent
+    assert_once_in_order_or_reported(sim, sent)
+
+
+def test_a_failed_protocol_is_not_tried_first_by_every_dial() -> None:
+    sim = settled(1, 2)
+    one, two = sim.members
+    dials: list[str] = []
+    dial = sim.dial
+    sim.dial = lambda member, number, address, scheme: (  # type: ignore[method-assign]
+        dials.append(scheme), dial(member, number, address, scheme),
+    )  # fmt: skip
+    sim.block(BEST)
+    one.send(0)
+    sim.run(seconds=3)
+    assert dials[:2] == [BEST, GOOD]
+    assert two.received == [(one.name, 0)]
+    dials.clear()
+    for number in range(1, 6):
+        sim.abort_links(1.0)
+        one.send(number)
+        sim.run(seconds=0.15)
+    assert set(dials) <= {GOOD, BEST}
+    assert dials.count(GOOD) >= 5
+    assert dials.count(BEST) <= 2, "tried again beside the link, after a while"
+    sim.run(seconds=5)
+    assert [data for _, data in two.received] == list(range(6))
+
+
+def test_a_member_hears_which_of_its_protocols_failed_and_opens_it_anew() -> None:
+    sim = settled(2, 2)
+    one, two = sim.members
+    one.send(0)
+    sim.run(seconds=0.1)
+    for member in sim.members:
+        sim.block(BEST, member)
+    sim.run_until(over(sim, GOOD), limit=1)
+    sim.run_until(over(sim, BEST), limit=1)
+    looked = [m for m in sim.members if "checked" in [what for _, what, _ in m.log]]
+    assert len(looked) == 1, "the one that was dialled"
+    assert not looked[0].broken
+    one.send(1)
+    sim.run(seconds=0.1)
+    assert [data for _, data in two.received] == [0, 1]
+
+
+def test_what_is_blocked_in_the_network_is_not_asked_for_again_and_again() -> None:
+    sim = settled(3, 2)
+    one, two = sim.members
+    sim.block(BEST)
+    one.send(0)
+    sim.run(seconds=120)
+    checks = [what for member in sim.members for _, what, _ in member.log].count("checked")
+    assert 2 <= checks <= 9, "with pauses that grow"
+    assert [data for _, data in two.received] == [0]
+
+
+@pytest.mark.parametrize("cut", [2.0, 5.0, 20.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_healed_partition_is_used_within_two_seconds_of_the_first_sign_of_life(
+    seed: int, cut: float
+) -> None:
+    sim = settled(seed, 2, expire_seconds=300.0)
+    one, two = sim.members
+    one.send(0)
+    sim.run(seconds=0.1)
+    sim.partition([one], [two])
+    one.send(1)
+    sim.run(seconds=cut)
+    known = one.known
+    sim.abort_links(1.0)  # as the system does that gives them up
+    sim.run(seconds=0.1)
+    sim.repair()
+    if not known:  # given up, told so, and met anew
+        sim.run_until(sim.converged, limit=5)
+        assert one.lost == [(two.name, 1)]
+        one.send(1)
+    heard = [data for _, data in two.received]
+    assert heard == [0]
+    took = sim.run_until(lambda: len(two.received) == 2, limit=5)
+    assert took <= 3.3, "a beacon comes within 1.2 s"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_chaos_of_protocols_cuts_and_restarts_loses_nothing_silently(seed: int) -> None:
+    sim, numbers = settled(seed, 4), count()
+    for _ in range(15):
+        talk(sim, numbers, 5)
+        deed = sim.random.choice(("block", "break", "abort", "cut"))
+        if deed == "block":
+            scheme = sim.random.choice(SCHEMES)
+            sim.block(scheme)
+            talk(sim, numbers, 5)
+            sim.run(seconds=sim.random.uniform(0, 5))
+            sim.unblock(scheme)
+        elif deed == "break":
+            sim.block(sim.random.choice(SCHEMES), sim.random.choice(sim.members))
+        elif deed == "abort":
+            sim.abort_links(0.5)
+        else:
+            one, *others = sim.members
+            sim.partition([one], others)
+            sim.run(seconds=sim.random.uniform(0, 1.5))
+            sim.repair()
+    sim.run(seconds=40)
+    assert_once_in_order_or_reported(sim, next(numbers))
+    assert schemes(sim) == {BEST}
+
+
+def test_what_a_killed_member_had_not_acknowledged_is_reported() -> None:
+    sim = settled(7, 2)
+    one, two = sim.members
+    one.send(0)
+    sim.run(seconds=0.1)
+    sim.partition([one], [two])
+    one.send(1)
+    one.send(2)
+    sim.run(seconds=0.1)
+    sim.repair()
+    new = sim.restart(two)
+    sim.run(seconds=5)
+    assert [data for name, data in one.lost] == [1, 2]
+    assert one.node.counters.as_dict()["messages to a lost member"] == 2
+    one.send(3)
+    sim.run(seconds=1)
+    assert [data for _, data in new.received] == [3]
