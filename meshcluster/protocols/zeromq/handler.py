@@ -65,7 +65,8 @@ class ZeromqHandler:
         self._name = context.member_id[:8].hex()
         self._claim = Claim(self._path(self._name)) if HAS_UNIX else None
         self._sockets = Sockets(context.frame_bytes)
-        self._router: Router | None = None
+        self._routers: list[Router] = []
+        """The last one accepts; one before it was closed and has links still."""
         self._guests: Guests | None = None
 
     async def listen(self, accept: Accept) -> Props:
@@ -78,7 +79,7 @@ class ZeromqHandler:
                 bound.append(await self._claim_path(self._claim))
                 props["name"] = self._name
             listening = [(dealer.url_of(_where(each)), each) for each in bound]
-            self._router = Router(self._sockets, listening, accept)
+            self._routers.append(Router(self._sockets, listening, accept))
         except BaseException:
             for each in bound:
                 each.close()
@@ -134,7 +135,7 @@ class ZeromqHandler:
 
     def descriptors(self) -> Iterable[int]:
         """What a forked child must let go of."""
-        held = self._router.descriptors() if self._router is not None else []
+        held = [each for router in self._routers for each in router.descriptors()]
         if self._guests is not None:
             held.extend(self._guests.descriptors())
         if self._claim is not None:
@@ -143,7 +144,7 @@ class ZeromqHandler:
 
     def forked(self) -> None:
         """The files are the parent's to remove."""
-        self._router = self._guests = None
+        self._routers, self._guests = [], None
         if self._claim is not None:
             self._claim.forked()
 
@@ -151,8 +152,10 @@ class ZeromqHandler:
         """Accepts no more, and removes the UNIX socket, then its lock."""
         if self._guests is not None:
             self._guests.close()
-        if self._router is not None:
-            self._router.close()
+            self._guests = None
+        for router in self._routers:
+            router.close()
+        self._routers = [router for router in self._routers if router.is_open]
         if self._claim is not None:
             self._claim.release()
 

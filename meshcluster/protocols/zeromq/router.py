@@ -71,7 +71,8 @@ class Router:
         self._later: asyncio.TimerHandle | None = None
         self._looking = False
         self._why = ""
-        self._open = True
+        self.is_open = True
+        """Whether it has a socket still: for its last links, when it was closed."""
         self._socket = sockets.open(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.IPV6, 1)
@@ -92,7 +93,7 @@ class Router:
 
     def descriptors(self) -> list[int]:
         """The listeners, for a forked child to let go of."""
-        if not self._open:
+        if not self.is_open:
             return []
         return [each.descriptor for each in self.listeners]
 
@@ -106,8 +107,8 @@ class Router:
 
     def ended(self) -> None:
         """A link is over; after the last one of a closed router the socket is closed."""
-        if self._accept is None and self._open and all(e.ended for e in self._links.values()):
-            self._open = False
+        if self._accept is None and self.is_open and all(e.ended for e in self._links.values()):
+            self.is_open = False
             if self._later is not None:
                 self._later.cancel()
             for descriptor in (self._fd, self._monitor.fd):
@@ -155,18 +156,18 @@ class Router:
 
     def _look(self) -> None:
         self._looking = False
-        if not self._open:
+        if not self.is_open:
             return
         happened = self._monitor.read()
         for event, value in happened:
             self._happened(event, value)
-            if not self._open:
+            if not self.is_open:
                 return
         first, self._first = self._first, []
         for routing_id, number, parts in first:
             self._recognise(routing_id, number, parts)
         more = self._receive(READS_A_TURN)
-        if not self._open:
+        if not self.is_open:
             return
         if more or self._first or happened or self._events & zmq.POLLIN:
             self._look_soon()
@@ -180,7 +181,7 @@ class Router:
     def _receive(self, most: int) -> bool:
         """Takes messages; True when there may be more."""
         for _ in range(most):
-            if not self._open:
+            if not self.is_open:
                 return False
             try:
                 first: Any = self._socket.recv(zmq.NOBLOCK, copy=False)
