@@ -27,7 +27,7 @@ def test_only_messages_have_a_channel_and_a_protocol_to_filter_by():
 
 @pytest.mark.parametrize("name", POINTS)
 def test_every_point_says_what_its_functions_take_and_give(name):
-    assert POINTS[name].takes in {"Message", "Service"}
+    assert POINTS[name].takes in {"Message", "Service", "Lost"}
     assert POINTS[name].gives
 
 

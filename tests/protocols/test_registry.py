@@ -41,7 +41,7 @@ def test_known_schemes_are_ours_first(install):
 
 def test_an_unknown_scheme_lists_the_known_ones(context, install):
     install("whisper_package", "whisper")
-    with pytest.raises(PluginError, match=r"'smoke'.*unix, tcp, zeromq, memory.*whisper"):
+    with pytest.raises(PluginError, match=r"'smoke'.*unix, tcp, udp, zeromq, memory.*whisper"):
         load("smoke", context)
 
 

@@ -20,6 +20,7 @@ from meshcluster.wire.frames import (
     Datagram,
     Describe,
     Details,
+    DirectBeacon,
     Entry,
     Event,
     Events,
@@ -28,6 +29,7 @@ from meshcluster.wire.frames import (
     Leave,
     LinkFrame,
     Note,
+    Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
@@ -41,7 +43,17 @@ from meshcluster.wire.frames import (
     Vouch,
 )
 
-DATAGRAMS = {Beacon: 1, Probe: 2, ProbeReply: 3, ProbeAck: 4, Leave: 5, Vouch: 6, Solicit: 7}
+DATAGRAMS = {
+    Beacon: 1,
+    Probe: 2,
+    ProbeReply: 3,
+    ProbeAck: 4,
+    Leave: 5,
+    Vouch: 6,
+    Solicit: 7,
+    DirectBeacon: 8,
+    Parcel: 9,
+}
 LINK_FRAMES = {
     Hello: 1,
     Refuse: 2,
@@ -68,6 +80,8 @@ VERSION_1 = {
     Leave: "cluster id boot",
     Vouch: "cluster id boot members",
     Solicit: "cluster id boot nonce details_version digest observer",
+    DirectBeacon: "cluster id boot details_version digest endpoints known view",
+    Parcel: "cluster id boot to number message",
     Event: "channel form body",
     Question: "id channel form body",
     Answer: "id outcome channel form body",
@@ -111,6 +125,9 @@ VALUES = {
     "Details | None": some.none() | some.deferred(lambda: any_of(Details)),
     "list[Entry]": some.lists(some.deferred(lambda: any_of(Entry)), max_size=2),
     "list[Event]": some.lists(some.deferred(lambda: any_of(Event)), max_size=3),
+    "ParcelMessage": some.one_of(
+        *(some.deferred(lambda kind=kind: any_of(kind)) for kind in (Event, Question, Answer))
+    ),
     "list[AnyMessage]": some.lists(
         some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
         max_size=3,
@@ -132,10 +149,16 @@ def any_of(kind):
     """Any value of a struct, its fields by their annotations: a new kind is covered by itself."""
     hints = typing.get_type_hints(kind)
     fields = {}
-    for name, text in kind.__annotations__.items():
+    for name in kind.__struct_fields__:
+        text = annotation(kind, name)
         usual = VALUES[text] if text in VALUES else some.from_type(hints[name])
         fields[name] = SPECIAL.get((kind, name), usual)
     return some.builds(kind, **fields)
+
+
+def annotation(kind, name):
+    """As it is written, in the struct or in the one that it extends."""
+    return next(k.__annotations__[name] for k in kind.__mro__ if name in k.__annotations__)
 
 
 def spoilt(data, cuts):

@@ -159,7 +159,10 @@ async def test_too_many_at_once_are_told_to_come_again(make, guest):
 
 
 def test_without_asking_for_it_there_are_no_guests(beacon_port):
-    with meshcluster.join(["host"], port=beacon_port), meshcluster.join(port=beacon_port) as other:
+    with (
+        meshcluster.join(["host"], port=beacon_port, protocols=["zeromq"]),
+        meshcluster.join(port=beacon_port) as other,
+    ):
         (host,) = other.wait_for_services(resolve="host")
         (props,) = [each.props for each in host.endpoints if each.scheme == "zeromq"]
     assert "plain" not in props
