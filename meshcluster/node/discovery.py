@@ -71,9 +71,6 @@ BEACON_GAP_SECONDS = 0.05
 """Between two beacons, however often we change what we say of ourselves."""
 
 BEACON_KEY = ("beacon", None)
-DESCRIBE_KEY = ("describe", None)
-DESCRIBE_SECONDS = 0.001
-"""Changes of what we say of ourselves that come so close are told together."""
 
 
 _ASKING = (Probe, Solicit)

@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from math import inf
 from random import Random
 from typing import Any
-
-import msgspec
 
 from ..config import ClusterConfig
 from ..errors import (
     DecodeError,
-    MessageTooLarge,
     NoRoute,
     NotJoined,
 )
@@ -39,16 +35,16 @@ from ..wire.frames import (
     View,
     ViewRequest,
 )  # fmt: skip
-from . import negotiation
 from .admission import Admission
 from .announcing import Announcing
 from .counters import Counters
 from .delivery import Delivery
-from .discovery import DESCRIBE_KEY, DESCRIBE_SECONDS, Discovery
-from .effects import CheckEndpoint, Effect, Report
+from .discovery import Discovery
+from .effects import Effect, Report
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
+from .ourselves import Ourselves
 from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
@@ -59,16 +55,6 @@ from .seeds import Seeds
 from .session import Session
 from .snapshots import Snapshots
 from .views import Views
-
-LOCALHOST = "localhost"
-
-CHECK_SECONDS = 2.0
-"""Between two looks at an endpoint of ours, however many say that they cannot open it."""
-
-RENEWED = "renewed"
-"""Added to what an endpoint says where it was opened anew at the same place, so that everybody
-sees the difference.
-"""
 
 LINK_PROOF_SECONDS = 5.0
 """How long a candidate whose details need a link has for it."""
@@ -101,12 +87,10 @@ class Node:
         self.requests = Requests(self._schedule, self._effects)
         self._joined_at = 0.0
         self._left = False
-        self._checked: dict[str, float] = {}
         self._prober = Prober(self._schedule, random)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
-        endpoints = negotiation.advertised(endpoints, hosts=self.scope.hosts, spoken=self._spoken)
-        self.details = _first_details(identity, config, endpoints, port, offers or {})
+        self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
         self._delivery = Delivery(
             hooks, links=self._links, queries=self._queries, requests=self.requests,
@@ -141,9 +125,17 @@ class Node:
         self._seeds = self._make_seeds(random, interval)
         self._admission.connect(self._views, self._discovery, self._seeds)
         self.hints = self._make_hints()
-        self._check_details(self.details)
-        self._views.toggle(self._own_fingerprint())
+        self._ourselves.connect(self._views, self._discovery)
         self._timers = self._timer_handlers()
+
+    def _make_ourselves(
+        self, endpoints: Iterable[Endpoint], port: int, offers: Mapping[str, object]
+    ) -> Ourselves:
+        return Ourselves(
+            self.identity, self.config, endpoints, port=port, offers=offers, spoken=self._spoken,
+            scope=self.scope, schedule=self._schedule, effects=self._effects,
+            counters=self.counters,
+        )  # fmt: skip
 
     def _make_links(self, random: Random) -> Links:
         return Links(
@@ -313,7 +305,7 @@ class Node:
         elif isinstance(frame, View):
             self._views.answered(frame, session, now)
         elif isinstance(frame, Unopened):
-            self._unopened(frame, now)
+            self._ourselves.unopened(frame, now)
         else:
             raise DecodeError("hello on an open link")
 
@@ -426,29 +418,6 @@ class Node:
         messages, session.lost = session.lost, []
         self._admission.given_up(session.peer.service, reason, messages)
 
-    def _unopened(self, told: Unopened, now: float) -> None:
-        """A member came by another way, since this endpoint of ours could not be opened."""
-        if told.endpoint not in self.details.endpoints:
-            return  # it was renewed meanwhile
-        scheme = told.endpoint.scheme
-        self.counters.count(f"reports that {scheme} could not be opened")
-        if now >= self._checked.get(scheme, -inf) + CHECK_SECONDS:
-            self._checked[scheme] = now
-            self._effects.append(CheckEndpoint(told.endpoint))
-
-    def renewed(self, before: Endpoint, endpoint: Endpoint, now: float) -> None:
-        """An endpoint of ours was opened anew: everybody hears of it, and tries it at once."""
-        hosts = self.scope.hosts
-        (endpoint,) = negotiation.advertised([endpoint], hosts=hosts, spoken=self._spoken)
-        if endpoint == before:
-            count = endpoint.props.get(RENEWED, 0)
-            props = {**endpoint.props, RENEWED: count + 1 if isinstance(count, int) else 1}
-            endpoint = Endpoint(endpoint.scheme, props)
-        endpoints = [
-            endpoint if each.scheme == before.scheme else each for each in self.details.endpoints
-        ]
-        self.describe(now, endpoints=tuple(endpoints))
-
     def _forgotten(self, session: Session) -> None:
         """The other end of a session had lost us, and with us what we asked of it."""
         service = session.peer.service
@@ -460,12 +429,14 @@ class Node:
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""
         self._discovery.networks_changed(networks, now)
-        endpoints = negotiation.advertised(
-            self.details.endpoints, hosts=self.scope.hosts, spoken=self._spoken
-        )
-        self.describe(now, endpoints=endpoints)
+        self._ourselves.moved(now)
 
     # --- ourselves ---------------------------------------------------------------------------
+
+    @property
+    def details(self) -> Details:
+        """What we say of ourselves (any thread)."""
+        return self._ourselves.details
 
     def describe(self, now: float, **changes: Any) -> None:
         """Changes what we say of ourselves (``tags``, ``props``, ``offers``), if it is something
@@ -474,15 +445,11 @@ class Node:
         Raises:
             MessageTooLarge: the details would not fit a hello; nothing was changed.
         """
-        same = msgspec.structs.replace(self.details, **changes)
-        if codec.encode_details(same) == codec.encode_details(self.details):
-            return
-        details = codec.copied(msgspec.structs.replace(same, version=same.version + 1))
-        self._check_details(details)
-        before, self.details = self._own_fingerprint(), details
-        self._views.toggle(before ^ self._own_fingerprint())
-        if DESCRIBE_KEY not in self._schedule:
-            self._schedule.set(DESCRIBE_KEY, now + DESCRIBE_SECONDS)
+        self._ourselves.describe(now, **changes)
+
+    def renewed(self, before: Endpoint, endpoint: Endpoint, now: float) -> None:
+        """An endpoint of ours was opened anew: everybody hears of it, and tries it at once."""
+        self._ourselves.renewed(before, endpoint, now)
 
     def _tell_details(self, now: float) -> None:
         for peer in self.peers.linkable():
@@ -490,20 +457,10 @@ class Node:
                 self._links.tell_details(session)
         self._discovery.beacon_soon(now)
 
-    def _own_fingerprint(self) -> int:
-        """Our part in our view; an observer has none in anybody's."""
-        if self.config.observer:
-            return 0
-        me = Peer(self.identity.id, self.identity.boot, ("", 0), 0.0)
-        me.digest = codec.digest(self.details)
-        return me.fingerprint
-
     @property
     def own_words(self) -> frozenset[str]:
         """What others would resolve us by (any thread)."""
-        me, details = self.identity, self.details
-        addresses = self.scope.own_addresses
-        return frozenset({*details.tags, me.name, me.id.hex(), me.host, LOCALHOST, *addresses})
+        return self._ourselves.words
 
     def heartbeat(self, now: float) -> None:
         """Announces us now instead of at the next time."""
@@ -515,15 +472,6 @@ class Node:
         if asks:
             self._seeds.ask(now)
         return asks
-
-    def _check_details(self, details: Details) -> None:
-        size = len(codec.encode_details(details))
-        room = self.config.limits.hello_bytes - 1024
-        if size > room:
-            raise MessageTooLarge(f"tags, props and endpoints take {size} bytes, over {room}")
-        size, room = self._discovery.beacon_size(details), self.config.limits.datagram_bytes
-        if size > room:
-            raise MessageTooLarge(f"a beacon with these endpoints has {size} bytes, over {room}")
 
     def close_queries(self) -> None:
         """Ends all queries and requests: we leave."""
@@ -547,15 +495,3 @@ class Node:
                 self._admission.given_up(peer.service, reason, session.discard())
         self._links.close_pending()
         self._schedule.clear()
-
-
-def _first_details(
-    identity: Identity, config: ClusterConfig, endpoints: Iterable[Endpoint], port: int,
-    offers: Mapping[str, object],
-) -> Details:  # fmt: skip
-    """What we say of ourselves when we join."""
-    said = Details(
-        1, identity.name, identity.host, config.tags, tuple(endpoints), dict(config.props),
-        port, config.heartbeat_seconds, dict(offers), config.observer,
-    )  # fmt: skip
-    return codec.copied(said)

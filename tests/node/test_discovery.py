@@ -358,7 +358,7 @@ def test_a_local_links_hello_without_a_udp_port_is_of_a_member_met_by_unix_socke
     introduce(one, other)
     (peer,) = list(one.node.peers)
     one.node._admission.lose(peer, "does not answer", 0.0)
-    other.node.details = structs.replace(other.node.details, port=port)
+    other.node._ourselves.details = structs.replace(other.node.details, port=port)
     greet(one, other)
     (peer,) = list(one.node.peers)
     assert is_unix(peer.address) == (port == 0)

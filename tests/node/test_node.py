@@ -280,7 +280,7 @@ class Besieged:
             self.node.take_frames(link)
         assert self.node.deadline() is not None, "it beacons as long as it lives"
         prints = [peer.fingerprint for peer in self.node.peers]
-        assert reduce(xor, prints, self.node._own_fingerprint()) == self.node._views.fingerprint
+        assert reduce(xor, prints, self.node._ourselves.fingerprint) == self.node._views.fingerprint
 
     def datagram(self, number: int, datagram: Any) -> None:
         try:

@@ -246,7 +246,7 @@ def answer_dial(one: Bench, other: Bench) -> None:
 def test_who_says_itself_that_it_is_an_observer_is_no_member() -> None:
     (one, other), third = pair(), Bench(3)
     vouch(one, other, entry_of(third))
-    third.node.details = structs.replace(third.node.details, observer=True)
+    third.node._ourselves.details = structs.replace(third.node.details, observer=True)
     prove(one, third, 2.0)
     assert one.known == ["n2"]
 
@@ -415,7 +415,7 @@ def test_a_proven_change_is_vouched_for_too_and_a_word_is_not_passed_on() -> Non
     vouch(one, other, entry_of(third, version=2, tags=("told",)), entry_of(Bench(4)))
     one.node.advance(2.0)
     assert vouched(one) == []
-    third.node.details = structs.replace(third.node.details, version=3, tags=("new",))
+    third.node._ourselves.details = structs.replace(third.node.details, version=3, tags=("new",))
     prove(one, third, 2.0)
     one.node.advance(2.4)
     assert vouched(one) == [["n3"]]
@@ -488,7 +488,7 @@ def test_a_view_changes_with_what_a_member_says_of_itself() -> None:
     before = one.node._views.fingerprint
     one.node.describe(1.0, tags=("new",))
     between = one.node._views.fingerprint
-    other.node.details = structs.replace(other.node.details, version=2, tags=("new",))
+    other.node._ourselves.details = structs.replace(other.node.details, version=2, tags=("new",))
     prove(one, other, 1.0)
     assert len({before, between, one.node._views.fingerprint}) == 3
 
