@@ -50,7 +50,8 @@ async def no_listener(cluster, scheme):
     if scheme == "unix":
         handler._claim.path.unlink()
     else:
-        handler._server.close()
+        for server in handler._servers:
+            server.close()
         await asyncio.sleep(0)
 
 
