@@ -114,8 +114,8 @@ async def test_a_member_that_can_be_found_in_no_way_is_told_why(opened, broken, 
     ("settings", "used"),
     [({"mdns": True}, True), ({}, False), ({"ttl": 1}, True), ({"ttl": 1, "mdns": False}, False)],
 )
-async def test_mdns_comes_last_where_it_is_wanted(opened, settings, used):
-    rest = [MdnsAnnouncer] if used else []
+async def test_mdns_is_opened_where_it_is_wanted(opened, settings, used):
+    rest = [MdnsAnnouncer, DoorAnnouncer] if used else [DoorAnnouncer]
     assert await opened(**settings) == [MulticastAnnouncer, RendezvousAnnouncer, *rest]
 
 
