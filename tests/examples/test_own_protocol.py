@@ -44,6 +44,7 @@ def test_one_with_another_key_hears_and_says_nothing(shell, make_key):
     shells = [shell("examples/own_protocol.py", *key) for _ in range(2)]
     for each in shells:
         each.wait_for("own_protocol-... says hello by tls")
+    for each in shells:  # not before both have heard the other
         each.close()
         assert each.output.count("says") == 1
     stranger.close()
