@@ -195,14 +195,15 @@ def chosen(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 def seeds(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuses what is neither an address nor a name."""
-    from ..config import DEFAULT_PORT, parse_seed
-    from ..errors import ConfigError
+    if value:
+        from ..config import DEFAULT_PORT, parse_seed
+        from ..errors import ConfigError
 
-    try:
-        for each in value or ():
-            parse_seed(each, DEFAULT_PORT)
-    except ConfigError as error:
-        raise refused(str(error), ctx, param) from None
+        try:
+            for each in value:
+                parse_seed(each, DEFAULT_PORT)
+        except ConfigError as error:
+            raise refused(str(error), ctx, param) from None
     return value or ()
 
 
