@@ -155,8 +155,7 @@ class Admission:
         if not self._peers.admit(peer):
             self._counters.count("members beyond the limit")
             return
-        if not peer.told:  # who was only told of is admitted at once
-            self._schedule.cancel(("forget", peer.key))
+        self._schedule.cancel(("forget", peer.key))
         peer.service = service
         peer.refused = None
         peer.heard_at = now

@@ -326,7 +326,7 @@ class Discovery:
         if peer is None and isinstance(datagram, _TO_ALL):
             if not self._views.asks(getattr(datagram, "known", 0)):
                 # A stranger in a large mesh: others ask it, and vouch for it.
-                self._views.heard_stranger(key, datagram.digest, source)
+                self._views.heard_stranger(key, datagram.digest, source, now)
                 return
         peer = peer or self._peers.add(datagram.id, datagram.boot, source, now)
         if peer is None:

@@ -44,7 +44,7 @@ class Hints:
         peer = self._peers.get(key)
         if peer is None:
             if not self._views.asks(0):  # a large mesh: others ask it, and vouch for it
-                self._views.heard_stranger(key, hint.digest, address)
+                self._counters.count("hints: left to others of a large mesh")
                 return
             peer = self._peers.add(hint.id, hint.boot, address, now)
             if peer is None:

@@ -99,9 +99,10 @@ class Views:
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
         self._vouching: dict[bytes, Peer] = {}
         self._lost: OrderedDict[bytes, float] = OrderedDict()
-        self._heard: OrderedDict[bytes, tuple[bytes, str]] = OrderedDict()
-        """What strangers said whom we left to others to ask: the digest of their details, and
-        from where. Who then vouches for the same of them is not all the proof we have.
+        self._heard: OrderedDict[bytes, tuple[bytes, str, float]] = OrderedDict()
+        """What strangers said whom we left to others to ask: the digest of their details, from
+        where, and until when we count as having heard them: who vouches for the same of them by
+        then is not all the proof we have.
         """
         self._differing = 0
         """Beacons in a row that told of another view."""
@@ -150,6 +151,7 @@ class Views:
         """A member left or died: nobody's word brings this run of it back, for a while."""
         self.toggle(peer.fingerprint)
         self._vouching.pop(peer.key, None)
+        self._heard.pop(peer.key, None)
         if not self.large:
             return  # nobody's word is taken anyway
         lost = self._lost
@@ -163,9 +165,9 @@ class Views:
         size = max(known, len(self._peers) + self._peers.strangers + 1)
         return size <= DIRECT_PROOFS or self._random.random() < PROVERS / size
 
-    def heard_stranger(self, key: bytes, digest: bytes, source: Address) -> None:
+    def heard_stranger(self, key: bytes, digest: bytes, source: Address, now: float) -> None:
         """A stranger announced itself whom we do not ask."""
-        self._heard[key] = (digest, source[0])
+        self._heard[key] = (digest, source[0], now + LOST_SECONDS)
         if len(self._heard) > self._limits.candidates:
             self._heard.popitem(last=False)
 
@@ -211,10 +213,9 @@ class Views:
         for entry in vouch.members:
             key = member_key(entry.id, entry.boot)
             peer = self._peers.get(key)
-            if peer is not None:  # no need to say it again
-                peer.vouched = entry.details.version
-                if key in self._vouching and peer.details == entry.details:
-                    del self._vouching[key]
+            if peer is not None and not peer.told and peer.details == entry.details:
+                peer.vouched = entry.details.version  # no need to say it again
+                self._vouching.pop(key, None)
             self._take(entry, key, peer, by, now)
 
     # --- comparing ---------------------------------------------------------------------------
@@ -360,9 +361,10 @@ class Views:
             return False
         if self._lost.get(key, now) <= now and peer.refused != codec.digest(entry.details):
             peer.local = peer.local or (by.local and self._scope.is_own(entry.address))
+            digest, source, until = self._heard.pop(key, (b"", "", 0.0))
             self._vouched(peer, entry.details, now)
-            if self._heard.pop(key, None) == (peer.digest, entry.address):
-                peer.told = False
+            if now < until and (digest, source) == (peer.digest, entry.address):
+                peer.told = False  # we have heard it ourselves
         if peer.service is None and peer.probing is None:
             self._forget(peer, now)
         return peer.service is not None

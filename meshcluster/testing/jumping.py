@@ -111,7 +111,8 @@ class MemoryAnnouncer:
     def _fly(self, data: bytes, other: MemoryAnnouncer) -> None:
         network = self._mesh.network
         if network.connected(str(self.port), str(other.port)):
-            for delay in network.datagram_delays():
+            for _ in range(network.copies()):
+                delay = network.delay()
                 asyncio.get_running_loop().call_later(delay, other.arrived, data, self.source)
 
     def arrived(self, data: bytes, source: Address) -> None:

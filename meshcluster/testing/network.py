@@ -36,10 +36,6 @@ class Network:
         draw = self._random.random()
         return 0 if draw < self.loss else 2 if draw > 1 - self.duplication else 1
 
-    def datagram_delays(self) -> tuple[float, ...]:
-        """When the copies of a datagram arrive."""
-        return tuple([self.delay() for _ in range(self.copies())])
-
     def partition(self, *sides: Iterable[str]) -> None:
         """Cuts the named addresses apart; those on no side reach each other."""
         self._sides = {address: n for n, side in enumerate(sides, 1) for address in side}

@@ -292,6 +292,42 @@ def test_a_beacon_from_its_own_address_confirms_a_word() -> None:
     assert not peer_of(one, third).told
 
 
+UNASKED = 10**9
+"""Of so large a mesh practically nobody is asked."""
+
+
+@pytest.mark.usefixtures("large")
+def test_a_word_of_somebody_heard_just_before_is_confirmed_already() -> None:
+    (one, other), third = pair(), Bench(3)
+    one.hear(third, beacon_of(third, UNASKED), 0.9)
+    assert one.node.peers.get(third.node.identity.key) is None
+    vouch(one, other, entry_of(third), now=1.0)
+    assert not peer_of(one, third).told
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("entry", [{"tags": ("false",)}, {"address": "10.9.9.9"}])
+def test_a_word_of_something_else_than_was_heard_is_not(entry: dict[str, Any]) -> None:
+    (one, other), third = pair(), Bench(3)
+    one.hear(third, beacon_of(third, UNASKED), 0.9)
+    vouch(one, other, entry_of(third, **entry), now=1.0)
+    assert peer_of(one, third).told
+
+
+@pytest.mark.usefixtures("large")
+def test_who_was_heard_long_ago_or_lost_since_is_not_confirmed_by_that() -> None:
+    """Else those who heard a dead member once would tell on of it for ever."""
+    (one, other), third, fourth = pair(), Bench(3), Bench(4)
+    one.hear(third, beacon_of(third, UNASKED), 0.9)
+    vouch(one, other, entry_of(third), now=1.0 + views.LOST_SECONDS)
+    assert peer_of(one, third).told
+    one.hear(fourth, beacon_of(fourth, UNASKED), 2.0)
+    prove(one, fourth, 2.0)
+    one.node._admission.lose(peer_of(one, fourth), "left", 2.1)
+    vouch(one, other, entry_of(fourth), now=2.2 + views.LOST_SECONDS)
+    assert peer_of(one, fourth).told
+
+
 @pytest.mark.usefixtures("large")
 def test_a_member_found_at_another_address_than_told_is_shown_there() -> None:
     (one, other), third = pair(), Bench(3)
@@ -395,6 +431,16 @@ def test_it_does_where_a_stranger_said_it_or_a_member_something_else(who: str) -
     else:
         vouch(one, other, entry_of(third, tags=("false",)))
     one.node.advance(1.5)
+    assert vouched(one) == [["n3"]]
+
+
+@pytest.mark.usefixtures("large")
+def test_who_proves_a_word_false_says_what_is_true() -> None:
+    (one, other), third = pair(), Bench(3)
+    for _ in range(2):
+        vouch(one, other, entry_of(third, version=5, tags=("false",)))
+    prove(one, third, 1.1)
+    one.node.advance(2.0)
     assert vouched(one) == [["n3"]]
 
 
