@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .errors import ConfigError
+from .timing import HOST, LAN, Timing
 
 DEFAULT_ADDRESS = "239.255.77.67"
 """The beacon group: administratively scoped IPv4 multicast (RFC 2365, organisation-local)."""
@@ -98,6 +99,7 @@ class ClusterConfig:
     seeds: tuple[str, ...] = ()
     mdns: Any = None
     """None: with a ``ttl`` of 1 or more; True, False; or an ``AsyncZeroconf`` to be used."""
+    timing: Timing | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -143,6 +145,11 @@ class ClusterConfig:
             mdns is None or isinstance(mdns, bool) or hasattr(mdns, "async_register_service"),
             "mdns", mdns, "True, False or an AsyncZeroconf",
         )  # fmt: skip
+
+    @property
+    def pace(self) -> Timing:
+        """How quickly it judges: as told, or as fits the scope."""
+        return self.timing or (HOST if self.ttl == 0 else LAN)
 
     @property
     def uses_mdns(self) -> bool:

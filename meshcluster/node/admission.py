@@ -23,6 +23,7 @@ from .snapshots import Snapshots
 from .views import Views
 
 if TYPE_CHECKING:
+    from .detector import Detector
     from .discovery import Discovery
     from .seeds import Seeds
 
@@ -49,15 +50,17 @@ class Admission:
         self._counters = counters
         self._stopped = stopped
         self._views: Views
+        self._detector: Detector
         self._discovery: Discovery
         self._seeds: Seeds
         self._twins: dict[bytes, list[Peer]] = {}
         self.changes = 0
         """Grows with every change of the members known."""
 
-    def connect(self, views: Views, discovery: Discovery, seeds: Seeds) -> None:
+    def connect(self, views: Views, detector: Detector, discovery: Discovery, seeds: Seeds) -> None:
         """Sets those, which are made with this one's methods."""
-        self._views, self._discovery, self._seeds = views, discovery, seeds
+        self._views, self._detector, self._discovery = views, detector, discovery
+        self._seeds = seeds
 
     def vouched(self, peer: Peer, details: Details, now: float) -> None:
         """Another member says this of a peer."""
@@ -159,7 +162,7 @@ class Admission:
         peer.service = service
         peer.refused = None
         peer.heard_at = now
-        self._discovery.watch_from(peer, now)
+        self._detector.watch_from(peer, now)
         if peer.observer:
             return
         self.changes += 1
@@ -170,7 +173,7 @@ class Admission:
         """A peer left, died or expired."""
         service = peer.service
         self._prober.stop(peer)
-        self._schedule.cancel(("watch", peer.key))
+        self._detector.forget(peer)
         self._schedule.cancel(("forget", peer.key))
         self._peers.forget(peer)
         lost: list[AnyMessage] = []

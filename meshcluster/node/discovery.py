@@ -26,6 +26,7 @@ from ..wire import codec
 from ..wire.frames import (
     Beacon,
     Datagram,
+    Dead,
     Details,
     DirectBeacon,
     Leave,
@@ -33,11 +34,15 @@ from ..wire.frames import (
     Probe,
     ProbeAck,
     ProbeReply,
+    ProbeRequest,
+    Sighting,
     Solicit,
+    Suspect,
     Vouch,
 )  # fmt: skip
 from .announcing import Announcing
 from .counters import Counters
+from .detector import BEACON_GAP_SECONDS, Detector
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
 from .proof import Prober
@@ -52,14 +57,8 @@ JOIN_BURST_SECONDS = (0.0, 0.1, 0.4)
 BEACON_JITTER = 0.2
 """Each interval is drawn within 20 % of the heartbeat, so that members do not fall into step."""
 
-OVERDUE_INTERVALS = 1.5
-"""A member unheard for this many of its own intervals is probed."""
-
 MEET_SECONDS = 5.0
 """A member that beacons by UNIX socket as well is probed there this seldom: perhaps it is deaf."""
-
-EXPIRE_INTERVALS = 3.0
-"""A member is kept for as many of its intervals at least, however short ``expire_seconds`` is."""
 
 DISCOVER_SECONDS = 5.0
 """Between two ``discover``, so that nobody floods the mesh."""
@@ -67,12 +66,13 @@ DISCOVER_SECONDS = 5.0
 SOLICITED_SECONDS = 3.0
 """How long a solicitation may be answered: everybody heard its number."""
 
-BEACON_GAP_SECONDS = 0.05
-"""Between two beacons, however often we change what we say of ourselves."""
-
 BEACON_KEY = ("beacon", None)
 
 
+MOST_LAG = 30.0
+"""Seconds of lag that we believe a member."""
+
+Word = Vouch | Suspect | Dead | ProbeRequest | Sighting
 _ASKING = (Probe, Solicit)
 _TO_ALL = (Beacon, Solicit)
 
@@ -92,6 +92,7 @@ class Discovery:
         gone: Callable[[Peer, str, float], None],
         moved: Callable[[Peer, str, float], None],
         stirred: Callable[..., None],
+        detector: Detector,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -113,6 +114,7 @@ class Discovery:
         self._gone = gone
         self._moved = moved
         self._stirred = stirred
+        self._detector = detector
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -192,12 +194,14 @@ class Discovery:
         me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known, views.fingerprint,
+            views.known, views.fingerprint, self._beacons_sent + 1, round(self._detector.lag, 2),
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
         """The most bytes that a beacon with these details has."""
-        beacon = msgspec.structs.replace(self._beacon_of(details), known=2**32, view=2**64 - 1)
+        beacon = msgspec.structs.replace(
+            self._beacon_of(details), known=2**32, view=2**64 - 1, number=2**40
+        )
         return len(codec.encode_datagram(beacon))
 
     def say_goodbye(self, now: float) -> None:
@@ -220,36 +224,20 @@ class Discovery:
         since = peer.probing.since
         if self._prober.again(peer, now):
             self._send_probe(peer)
-        elif peer.service is None or peer.heard_at < since:
-            self._gone(peer, "does not answer", now)  # and nothing else was heard meanwhile
+            if peer.service is not None:
+                self._detector.waits(peer, now)
+        elif peer.service is None:
+            self._gone(peer, "does not answer", now)
+        elif peer.heard_at < since:  # nothing else was heard meanwhile
+            self._detector.unanswered(peer, now)
 
-    def watch(self, key: bytes, now: float) -> None:
-        """Looks whether a member (or observer) was heard lately; probes it when not."""
-        peer = self._peers.member(key)
-        if peer is None:
-            return
-        expire, overdue = self._patience(peer)
-        if now >= peer.heard_at + expire:
-            self._gone(peer, "was not heard any more", now)
-            return
-        due = peer.heard_at + overdue
-        if now >= due:  # the very sum that the timer was set to: a difference may round below it
-            self.probe(peer, now, want=False)
-            due = now + overdue
-        self._schedule.set(("watch", key), due)
+    def stop_probe(self, peer: Peer) -> None:
+        """Asks a peer no more."""
+        self._prober.stop(peer)
 
-    def watch_from(self, peer: Peer, now: float) -> None:
-        """Begins to look after a member (or observer) that was heard just now."""
-        self._schedule.set(("watch", peer.key), now + self._patience(peer)[1])
-
-    def _patience(self, peer: Peer) -> tuple[float, float]:
-        """Seconds of silence after which a member is given up, and after which it is probed."""
-        # Who is only told of must soon be heard, whatever was said of its heartbeat.
-        details = None if peer.told else peer.details
-        heartbeat = (details or self._config).heartbeat_seconds
-        interval = self._views.interval(max(heartbeat, 0.01))
-        expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
-        return expire, min(OVERDUE_INTERVALS * interval, expire / 2)
+    def send_probe(self, peer: Peer, nonce: int) -> None:
+        """Asks a member on behalf of another one; only once."""
+        self._send(self._probe_of(nonce, want=False), peer.address)
 
     def _send_probe(self, peer: Peer) -> None:
         probing = peer.probing
@@ -313,11 +301,11 @@ class Discovery:
                 peer.heard_at = now
                 self._parcel(datagram, peer, now)
             return
-        if isinstance(datagram, Vouch):
+        if isinstance(datagram, Word):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
                 self._counters.count("datagrams: words of strangers")
             else:
-                self._views.heard_vouch(datagram, peer, now)
+                self._word(datagram, peer, now)
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
@@ -334,11 +322,26 @@ class Discovery:
             return
         heard_at = peer.heard_at
         self._heard[kind](peer, datagram, source, now)
+        if peer.suspicion is not None and peer.heard_at == now:
+            self._detector.alive(peer, now)
         if peer.sessions and peer.service is not None and peer.heard_at == now:
-            self._stirred(peer, now, silent=now - heard_at > self._patience(peer)[1])
+            self._stirred(peer, now, silent=now - heard_at > self._detector.overdue(peer))
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
+
+    def _word(self, word: Word, by: Peer, now: float) -> None:
+        """A member speaks of another one."""
+        if isinstance(word, Vouch):
+            self._views.heard_vouch(word, by, now)
+        elif isinstance(word, Suspect):
+            self._detector.heard_suspect(word, by, now)
+        elif isinstance(word, Dead):
+            self._detector.heard_dead(word, by, now)
+        elif isinstance(word, ProbeRequest):
+            self._detector.asked(word, by, now)
+        else:
+            self._detector.sighted(word, now)
 
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         self._announcing.heard(peer, beacon, now)
@@ -351,7 +354,10 @@ class Discovery:
                 self.probe(peer, now, want=True)
         elif source != peer.address:
             self._heard_elsewhere(peer, beacon, source, now)
+        elif 0 < beacon.number <= peer.number:
+            self._counters.count("datagrams: repeated beacons")
         else:
+            peer.number, peer.lag = beacon.number, min(max(beacon.lag_seconds, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
             if beacon.digest == peer.digest:
                 peer.told = False
@@ -376,7 +382,7 @@ class Discovery:
 
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""
-        return now < peer.reached_at + self._patience(peer)[1]
+        return now < peer.reached_at + self._detector.overdue(peer)
 
     def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
         me = self._identity
@@ -409,7 +415,12 @@ class Discovery:
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
+        if self._detector.relayed(reply.nonce, peer):
+            peer.heard_at = now
+            return
         probing = self._prober.answered(peer, reply.nonce)
+        if probing is not None and peer.service is not None:
+            self._detector.answered()
         solicited = now < self._solicited_until and reply.nonce == self._solicited
         if probing is None and not solicited:
             self._counters.count("datagrams: replies nobody asked for")
@@ -465,7 +476,7 @@ class Discovery:
         for peer in self._peers.at(address):
             probed = peer.probing is not None and peer.probing.address == address
             if probed or is_unix(address):
-                self._gone(peer, "its process is gone", now)
+                self._detector.dead(peer, now, crashed=True)
 
     # --- scope ---------------------------------------------------------------------------------
 

@@ -70,6 +70,13 @@ class ServiceChanged(Struct, frozen=True):
     service: Service
 
 
+class ServiceSuspected(Struct, frozen=True):
+    """A known member is missed, or (``suspected`` False) was heard again."""
+
+    service: Service
+    suspected: bool
+
+
 class ServiceGone(Struct, frozen=True):
     """A known member left, died or expired."""
 
@@ -158,6 +165,7 @@ Effect = (
     | CloseLink
     | ServiceDiscovered
     | ServiceChanged
+    | ServiceSuspected
     | ServiceGone
     | MessagesLost
     | CheckEndpoint

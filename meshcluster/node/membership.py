@@ -18,6 +18,8 @@ from .session import Session
 
 if TYPE_CHECKING:
     from .parcels import Received
+    from .suspicion import Suspicion
+
 MAX_OTHERS = 4
 """Addresses kept of a member beside the one where it answers: the latest ones."""
 
@@ -51,8 +53,10 @@ class Peer:
         "id",
         "key",
         "knows",
+        "lag",
         "local",
         "met_at",
+        "number",
         "others",
         "parcels",
         "probing",
@@ -61,6 +65,9 @@ class Peer:
         "refused",
         "service",
         "sessions",
+        "sighted",
+        "sighted_at",
+        "suspicion",
         "told",
         "viewed_at",
         "vouched",
@@ -87,6 +94,15 @@ class Peer:
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
+        self.number = 0
+        """Of the last beacon that was heard of it."""
+        self.lag = 0.0
+        """Seconds that it said it is late with what it does."""
+        self.sighted = 0
+        """The highest beacon that others say they heard of it."""
+        self.sighted_at = -inf
+        """When another member last said that it is alive."""
+        self.suspicion: Suspicion | None = None
         self.reached_at = -inf
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
@@ -149,9 +165,14 @@ class Peer:
         """See ``model.Standing``."""
         if self.service is None:
             return "gone"
-        if self.probing is not None and not self.probing.want and self.probing.tries > 1:
+        if self.suspicion is not None:
             return "suspect"
         return "alive" if self.proven else "told"
+
+    @property
+    def latest(self) -> int:
+        """The highest number of its beacons that we or others heard."""
+        return max(self.number, self.sighted)
 
     @property
     def fingerprint(self) -> int:
@@ -244,6 +265,10 @@ class Membership:
         for peer in tuple(self._all.values()):
             if peer.address == address:
                 yield peer
+
+    def suspects(self) -> list[Peer]:
+        """Members that are missed."""
+        return [peer for peer in self._members.values() if peer.suspicion is not None]
 
     def linkable(self) -> Iterator[Peer]:
         """Members and observers: everybody who may have sessions with us."""

@@ -39,6 +39,7 @@ from .admission import Admission
 from .announcing import Announcing
 from .counters import Counters
 from .delivery import Delivery
+from .detector import Detector
 from .discovery import Discovery
 from .effects import Effect, Report
 from .hints import Hints
@@ -87,7 +88,7 @@ class Node:
         self.requests = Requests(self._schedule, self._effects)
         self._joined_at = 0.0
         self._left = False
-        self._prober = Prober(self._schedule, random)
+        self._prober = Prober(self._schedule, random, lambda: self._detector.answer_seconds)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
@@ -113,6 +114,11 @@ class Node:
         )  # fmt: skip
         interval = partial(self._views.interval, config.heartbeat_seconds)
         announcing = Announcing(self.peers, self._effects, interval)
+        self._detector = Detector(
+            identity, config, peers=self.peers, random=random, schedule=self._schedule,
+            effects=self._effects, counters=self.counters, views=self._views,
+            announce=announcing.announce, gone=self._admission.lose,
+        )  # fmt: skip
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
@@ -120,10 +126,11 @@ class Node:
             snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
             parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
             gone=self._admission.lose, moved=self._links.moved,
-            stirred=self._links.dialling.stirred,
+            stirred=self._links.dialling.stirred, detector=self._detector,
         )  # fmt: skip
         self._seeds = self._make_seeds(random, interval)
-        self._admission.connect(self._views, self._discovery, self._seeds)
+        self._detector.connect(self._discovery)
+        self._admission.connect(self._views, self._detector, self._discovery, self._seeds)
         self.hints = self._make_hints()
         self._ourselves.connect(self._views, self._discovery)
         self._timers = self._timer_handlers()
@@ -170,7 +177,10 @@ class Node:
         return {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
-            "watch": self._discovery.watch,
+            "watch": self._detector.watch,
+            "round": lambda _, now: self._detector.round(now),
+            "suspect": self._detector.suspected_long,
+            "refute": lambda _, now: self._detector.refute_again(now),
             "forget": self._admission.forget,
             "dial": self._links.dialling.timed_out,
             "redial": self._links.dialling.want,
@@ -196,6 +206,9 @@ class Node:
 
     def advance(self, now: float) -> None:
         """Does all that is due."""
+        deadline = self._schedule.next()
+        if deadline is not None:
+            self._detector.overslept(now - deadline, now)
         for kind, whose in self._schedule.pop_due(now):
             self._timers[kind](whose, now)
 
@@ -292,6 +305,8 @@ class Node:
         assert session is not None
         frame = codec.decode_frame(data)
         session.peer.heard_at = now
+        if session.peer.suspicion is not None:
+            self._detector.alive(session.peer, now)
         if isinstance(frame, Events | Batch | Ack):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
@@ -392,7 +407,7 @@ class Node:
             and attempts
             and all(reason == REFUSED for _, reason in attempts)
         ):
-            self._admission.lose(peer, "its process is gone", now)
+            self._detector.dead(peer, now, crashed=True)
             return
         route = self._links.route(peer, tuple(session.schemes))
         self.parcels.send_at_last(session, route, attempts, now)

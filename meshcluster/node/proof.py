@@ -6,6 +6,7 @@ silent member whether it lives, and fetches details that changed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from ..model import Address
@@ -16,8 +17,7 @@ CANDIDATE_RETRY_SECONDS = (0.1, 0.3, 0.9)
 """After each probe of a candidate, until it is forgotten; its next beacon starts again."""
 
 MEMBER_TRIES = 3
-MEMBER_RETRY_SECONDS = (0.25, 1.0)
-"""Between the probes of a silent member: its heartbeat interval, within these bounds."""
+"""Probes of a silent member until it is a suspect; then it is probed on and on."""
 
 PATIENCE_SECONDS = 0.05
 """A beacon this soon after a challenge is no reason to probe as well: the proof is on its way."""
@@ -27,11 +27,16 @@ CHALLENGE_SECONDS = 3.0
 
 
 class Prober:
-    """Keeps the probes under way. The node sends what this says is to be sent."""
+    """Keeps the probes under way. The node sends what this says is to be sent. A member's answer
+    may take ``answer_seconds()``.
+    """
 
-    def __init__(self, schedule: Schedule, random: Random) -> None:
+    def __init__(
+        self, schedule: Schedule, random: Random, answer_seconds: Callable[[], float]
+    ) -> None:
         self._schedule = schedule
         self._random = random
+        self._answer_seconds = answer_seconds
 
     def start(self, peer: Peer, address: Address, *, want: bool, now: float) -> bool:
         """Begins to probe; False when a probe is under way already."""
@@ -89,6 +94,8 @@ class Prober:
         return True
 
     def _tries(self, peer: Peer) -> int:
+        if peer.suspicion is not None and peer.suspicion.active:
+            return 1
         return MEMBER_TRIES if peer.service else len(CANDIDATE_RETRY_SECONDS)
 
     def _sent(self, peer: Peer, now: float) -> None:
@@ -97,7 +104,6 @@ class Prober:
         if peer.service is None or peer.details is None:
             wait = CANDIDATE_RETRY_SECONDS[min(probing.tries, len(CANDIDATE_RETRY_SECONDS) - 1)]
         else:
-            low, high = MEMBER_RETRY_SECONDS
-            wait = min(max(peer.details.heartbeat_seconds, low), high)
+            wait = self._answer_seconds() + peer.lag
         probing.tries += 1
         self._schedule.set(("probe", peer.key), now + wait)

@@ -66,6 +66,8 @@ class VirtualMember:
         self._links: dict[NodeLink, VirtualLink] = {}
         self._queries = 0
         self.armed: float | None = None
+        self.reasons: dict[str, str] = {}
+        """Why each member was lost last."""
         self.broken: set[str] = set()
         """Its protocols that refuse every link now; see ``Simulation.block``."""
         self.lost: list[tuple[str, Any]] = []
@@ -173,8 +175,9 @@ class VirtualMember:
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
                 self._note("changed", f"{service.name} {','.join(service.tags)}")
-            case fx.ServiceGone(service, _):
+            case fx.ServiceGone(service, reason):
                 self._note("lost", service.name)
+                self.reasons[service.name] = reason
             case fx.EventsArrived(session, service, _, events, size):
                 self.received += [(service.name, bodies.decode(e.form, e.body)) for e in events]
                 self.node.took(session, size)

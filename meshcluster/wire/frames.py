@@ -52,7 +52,9 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """I am here. Sent to the group; ``digest`` tells whether the details known are still true.
 
     ``known`` and ``view`` are how many members the sender knows, itself included, and a
-    fingerprint of them all: who has another one may compare (``node/views.py``).
+    fingerprint of them all: who has another one may compare (``node/views.py``). ``number`` grows
+    with each beacon of a run: a copy is known by it, and it dates what others say of the sender.
+    ``lag_seconds`` is how late the sender lately was with what it had to do.
     """
 
     cluster: str
@@ -63,6 +65,8 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
     endpoints: tuple[Endpoint, ...]
     known: int = 0
     view: int = 0
+    number: int = 0
+    lag_seconds: float = 0.0
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -143,6 +147,55 @@ class DirectBeacon(Beacon, frozen=True, array_like=True, tag=8):
     """A beacon to one member alone, whom the group does not seem to reach."""
 
 
+class Suspect(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """To the group: ``subject`` (a member's key) does not answer me, and I have heard nothing of it
+    after its beacon ``number``. Whoever has, says so, itself first of all.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    subject: bytes
+    number: int
+
+
+class Dead(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """To the group: I take ``subject`` for dead; as in ``Suspect``. ``crashed``: its host answers
+    that the process is gone.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    subject: bytes
+    number: int
+    crashed: bool
+
+
+class ProbeRequest(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """To one member: is ``subject`` there for you? I have heard nothing after ``number``."""
+
+    cluster: str
+    id: bytes
+    boot: int
+    subject: bytes
+    number: int
+    nonce: int
+
+
+class Sighting(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """To one member: ``subject`` is alive. I have heard its beacon ``number``; with a ``nonce``, it
+    has answered me since I was asked.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    subject: bytes
+    number: int
+    nonce: int
+
+
 # --- messages: what users exchange. ``form`` says how ``body`` was made (``body.py``). They hold no
 # --- containers, so the garbage collector need not track them (``gc=False``). ---
 
@@ -218,7 +271,10 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
     message: ParcelMessage
 
 
-Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | Parcel
+Datagram = (
+    Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | Parcel
+    | Suspect | Dead | ProbeRequest | Sighting
+)  # fmt: skip
 
 
 # --- link frames. The first frame each way is the preface (``codec.py``), then comes a hello. ---

@@ -1,0 +1,419 @@
+"""The failure detector: who is missed, who is suspected, who is taken for dead.
+
+Silence is only a reason to ask. Each member asks its next neighbours on a ring of all members, and
+one more in turn, if they were not heard lately; and it asks whose beacon is overdue or whose link
+broke. Who does not answer is asked by a few others as well. If none of them is answered it is a
+suspect: the group is told, and whoever has heard it since says so, itself first of all. A suspect
+is asked on and on, and taken for dead when nothing at all was heard of it for some time
+(``suspicion.py``). Only a host's answer that the process is gone ends a member at once.
+
+Up to ``DIRECT_PROOFS`` members each one looks for itself before it believes that another is dead;
+in a larger mesh the word of two does, or of one where the member was suspected for a while.
+
+Who was stopped or starved itself does not count that time against the others.
+
+Sources: Das, Gupta, Motivala: SWIM, DSN 2002 (asking in turn, asking through others, suspicion);
+Dadgar, Phillips, Currey: Lifeguard, arXiv 1707.00788 (own slowness, time that shrinks with
+confirmations). Beacons number themselves, so they are the incarnations of these papers: whoever
+has heard a later beacon knows that a suspicion is out of date.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from math import inf
+from random import Random
+from typing import TYPE_CHECKING
+
+from ..config import ClusterConfig
+from ..model import Address, Identity
+from ..wire import codec
+from ..wire.frames import Datagram, Dead, ProbeRequest, Sighting, Suspect
+from .counters import Counters
+from .effects import Effect, SendDatagram, ServiceSuspected
+from .membership import Membership, Peer
+from .ring import Ring
+from .schedule import Schedule
+from .suspicion import Suspicion
+from .views import DIRECT_PROOFS
+
+BEACON_GAP_SECONDS = 0.05
+"""Between two beacons of a member, however often it changes what it says of itself."""
+if TYPE_CHECKING:
+    from .discovery import Discovery
+    from .views import Views
+
+OVERDUE_INTERVALS = 1.5
+"""A member unheard for this many of its own intervals is asked."""
+
+EXPIRE_INTERVALS = 3.0
+"""A member is kept for as many of its intervals at least, however short ``expire_seconds`` is."""
+
+HEALTH_MOST = 8
+"""A detector that finds itself slow is at most so many times more patient (Lifeguard's bound)."""
+
+SIGHTINGS = 3
+"""Of those who know better than a suspicion about so many say so."""
+
+RELAYED = 256
+"""Questions on behalf of others kept at a time; older ones are forgotten."""
+
+REFUTE_SECONDS = 0.25
+"""Who is suspected beacons at once and again after this time, in case the first is lost."""
+
+BEACONS_AT_ONCE = 100
+"""Room for clocks and waits in counting how many beacons a member can have sent."""
+
+ROUND_KEY = ("round", None)
+REFUTE_KEY = ("refute", None)
+
+
+class Detector:
+    """Judges members. ``probe`` asks one, ``gone`` is told of the dead, ``announce`` tells all."""
+
+    def __init__(
+        self, identity: Identity, config: ClusterConfig, *, peers: Membership, random: Random,
+        schedule: Schedule, effects: list[Effect], counters: Counters, views: Views,
+        announce: Callable[[Datagram, float], None],
+        gone: Callable[[Peer, str, float], None],
+    ) -> None:  # fmt: skip
+        self._identity = identity
+        self._config = config
+        self._timing = config.pace
+        self._peers = peers
+        self._random = random
+        self._schedule = schedule
+        self._effects = effects
+        self._counters = counters
+        self._views = views
+        self._announce = announce
+        self._gone = gone
+        self._discovery: Discovery
+        self._ring = Ring(identity.key, random)
+        self._awake_at = -inf
+        """Silence before this does not count: we were not listening."""
+        self._health = 0
+        self.lag = 0.0
+        """Seconds that we were late at worst, lately."""
+        self._relayed: OrderedDict[int, tuple[Address, bytes, int]] = OrderedDict()
+        self._refuted_at = -inf
+
+    def connect(self, discovery: Discovery) -> None:
+        """Sets that, which is made with this."""
+        self._discovery = discovery
+
+    # --- our own state -----------------------------------------------------------------------
+
+    def overslept(self, late: float, now: float) -> None:
+        """We do something ``late``. If that is much: judgement begins anew."""
+        if late < self._timing.late_seconds:
+            return
+        self._counters.count("times we were late ourselves")
+        self.lag = max(self.lag, late)
+        self._awake_at = now
+        self._worse()
+        for peer in self._peers.suspects():
+            self._schedule.cancel(("suspect", peer.key))
+            peer.suspicion = self._suspicion(peer, now, active=True)
+
+    def _worse(self) -> None:
+        self._health = min(self._health + 1, HEALTH_MOST)
+
+    def answered(self) -> None:
+        """A question of ours was answered by who was asked: we hear well."""
+        if self._health:
+            self._health -= 1
+        self.lag *= 0.5
+
+    @property
+    def patience(self) -> float:
+        """How many times longer than usual we wait: we may be slow ourselves."""
+        return 1.0 + self._health
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long an answer of a member may take."""
+        return self._timing.answer_seconds * self.patience
+
+    def _silence(self, peer: Peer, now: float) -> float:
+        """Seconds in which we could have heard of a member, and did not."""
+        return now - max(peer.heard_at, peer.sighted_at, self._awake_at)
+
+    @property
+    def _each_looks(self) -> bool:
+        """Whether each member looks for itself before it takes another one for dead."""
+        return self._views.known <= DIRECT_PROOFS
+
+    # --- who is asked ------------------------------------------------------------------------
+
+    def watch_from(self, peer: Peer, now: float) -> None:
+        """Begins to look after a member (or observer) that was heard just now."""
+        self._schedule.set(("watch", peer.key), now + self._bounds(peer)[1])
+        if not peer.observer:
+            self._ring.add(peer.key)
+            if ROUND_KEY not in self._schedule:
+                self._set_round(now)
+
+    def forget(self, peer: Peer) -> None:
+        """A member is none any more."""
+        self._schedule.cancel(("watch", peer.key))
+        self._schedule.cancel(("suspect", peer.key))
+        peer.suspicion = None
+        self._ring.remove(peer.key)
+
+    def _bounds(self, peer: Peer) -> tuple[float, float]:
+        """Seconds of silence after which a member is given up, and after which it is asked."""
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        details = None if peer.told else peer.details
+        heartbeat = (details or self._config).heartbeat_seconds
+        interval = self._views.interval(max(heartbeat, 0.01))
+        expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
+        return expire, min(OVERDUE_INTERVALS * interval + peer.lag, expire / 2)
+
+    def overdue(self, peer: Peer) -> float:
+        """After how many seconds of silence a member is asked."""
+        return self._bounds(peer)[1]
+
+    def watch(self, key: bytes, now: float) -> None:
+        """Looks whether a member (or observer) was heard lately; asks it when not."""
+        peer = self._peers.member(key)
+        if peer is None:
+            return
+        expire, overdue = self._bounds(peer)
+        silence = self._silence(peer, now)
+        if silence >= expire:
+            self._gone(peer, "expired", now)
+            return
+        due = now + overdue - silence
+        if due <= now or now + (due - now) <= now:  # the sum may round down to now
+            if peer.observer or peer.told or self._views.asks(0):
+                self.ask(peer, now)
+            due = now + overdue
+        self._schedule.set(("watch", key), due)
+
+    def round(self, now: float) -> None:
+        """Asks whose turn it is, if it was not heard lately."""
+        self._set_round(now)
+        lately = self._timing.probe_seconds * 0.9
+        for key in (*self._ring.next(self._timing.watched), self._ring.turn()):
+            peer = self._peers.member(key) if key is not None else None
+            if peer is not None and peer.suspicion is None and self._silence(peer, now) > lately:
+                self.ask(peer, now)
+
+    def _set_round(self, now: float) -> None:
+        wait = self._timing.probe_seconds * self.patience
+        self._schedule.set(ROUND_KEY, now + wait * (0.9 + 0.2 * self._random.random()))
+
+    def ask(self, peer: Peer, now: float) -> None:
+        """Asks a member whether it is there."""
+        self._discovery.probe(peer, now, want=False)
+
+    # --- no answer ---------------------------------------------------------------------------
+
+    def waits(self, peer: Peer, now: float) -> None:
+        """A question to a member is repeated: others look as well."""
+        if peer.probing is None or self._views.known < 3:
+            return
+        request = ProbeRequest(
+            self._config.cluster, self._identity.id, self._identity.boot,
+            peer.key, peer.latest, peer.probing.nonce,
+        )  # fmt: skip
+        for key in self._ring.some(self._timing.relays, without=peer.key):
+            relay = self._peers.member(key)
+            if relay is not None and relay.suspicion is None:
+                self._send(request, relay.address)
+
+    def unanswered(self, peer: Peer, now: float) -> None:
+        """A member did not answer, however often it was asked, and nothing else was heard."""
+        if peer.observer:
+            self._gone(peer, "expired", now)
+            return
+        if peer.suspicion is None or not peer.suspicion.active:
+            self._begin(peer, now)
+        elif now - peer.suspicion.said_at >= self._timing.probe_seconds:
+            self._tell(peer, now)
+        self.ask(peer, now)
+        self.waits(peer, now)
+
+    def _begin(self, peer: Peer, now: float) -> None:
+        """Suspects a member by ourselves."""
+        others = peer.suspicion
+        peer.suspicion = self._suspicion(peer, now, active=True)
+        if others is None:
+            self._effects.append(ServiceSuspected(peer.service, True))  # type: ignore[arg-type]
+        else:
+            peer.suspicion.by |= others.by
+            peer.suspicion.dead |= others.dead
+            self._set_end(peer)
+        self._tell(peer, now)
+
+    def _suspicion(self, peer: Peer, now: float, *, active: bool) -> Suspicion:
+        peer.suspicion = Suspicion(now, active=active)
+        self._set_end(peer)
+        return peer.suspicion
+
+    def _set_end(self, peer: Peer) -> None:
+        """Sets when a suspicion ends."""
+        suspicion = peer.suspicion
+        assert suspicion is not None
+        wait = suspicion.seconds(self._views.known, self._timing.suspect_seconds)
+        self._schedule.set(("suspect", peer.key), suspicion.since + wait * self.patience)
+
+    def _tell(self, peer: Peer, now: float) -> None:
+        assert peer.suspicion is not None
+        peer.suspicion.said_at = now
+        me = self._identity
+        self._announce(Suspect(self._config.cluster, me.id, me.boot, peer.key, peer.latest), now)
+
+    def suspected_long(self, key: bytes, now: float) -> None:
+        """A suspicion has lasted as long as it may."""
+        peer = self._peers.member(key)
+        if peer is None or peer.suspicion is None:
+            return
+        if peer.suspicion.active:
+            self.dead(peer, now, crashed=False)
+        else:  # nobody drew the conclusion: see for ourselves
+            peer.suspicion.active = True
+            peer.suspicion.since = now
+            self._set_end(peer)
+            self.ask(peer, now)
+
+    def dead(self, peer: Peer, now: float, *, crashed: bool) -> None:
+        """A member is dead as far as we can see: tells the others."""
+        me = self._identity
+        heard = peer.suspicion is not None and bool(peer.suspicion.dead)
+        if peer.service is not None and not peer.observer and not (heard and self._each_looks):
+            self._announce(
+                Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed), now
+            )
+        self._gone(peer, "crashed" if crashed else "unreachable", now)
+
+    def alive(self, peer: Peer, now: float) -> None:
+        """A suspect was heard, or heard of."""
+        if peer.suspicion is None:
+            return
+        peer.suspicion = None
+        self._schedule.cancel(("suspect", peer.key))
+        if peer.probing is not None and not peer.probing.want:
+            self._discovery.stop_probe(peer)
+        if peer.service is not None:
+            self._effects.append(ServiceSuspected(peer.service, False))
+
+    # --- what others say ---------------------------------------------------------------------
+
+    def heard_suspect(self, suspect: Suspect, by: Peer, now: float) -> None:
+        """Another member misses one."""
+        if suspect.subject == self._identity.key:
+            self._refute(now)
+            return
+        peer = self._peers.member(suspect.subject)
+        if peer is None or peer.service is None:
+            return
+        if peer.latest > suspect.number:
+            self._know_better(peer, by)
+            return
+        if peer.suspicion is None:
+            self._suspicion(peer, now, active=self._each_looks)
+            self._effects.append(ServiceSuspected(peer.service, True))
+            if self._each_looks or self._random.random() < SIGHTINGS / self._views.known:
+                self.ask(peer, now)
+        assert peer.suspicion is not None
+        peer.suspicion.said_at = now
+        if by.key not in peer.suspicion.by:
+            peer.suspicion.by.add(by.key)
+            self._set_end(peer)
+
+    def heard_dead(self, dead: Dead, by: Peer, now: float) -> None:
+        """Another member takes one for dead."""
+        if dead.subject == self._identity.key:
+            self._refute(now)
+            return
+        peer = self._peers.member(dead.subject)
+        if peer is None or peer.service is None:
+            return
+        if peer.latest > dead.number:
+            self._know_better(peer, by)
+            return
+        known_since = now if peer.suspicion is None else peer.suspicion.since
+        if peer.suspicion is None:
+            self._suspicion(peer, now, active=self._each_looks)
+            self._effects.append(ServiceSuspected(peer.service, True))
+            self.ask(peer, now)
+        assert peer.suspicion is not None
+        peer.suspicion.dead.add(by.key)
+        if not self._each_looks and (
+            len(peer.suspicion.dead) > 1 or now - known_since >= self._timing.suspect_seconds
+        ):
+            self._gone(peer, "crashed" if dead.crashed else "unreachable", now)
+
+    def _know_better(self, peer: Peer, by: Peer) -> None:
+        """Somebody misses a member that we have heard since: a few of us say so."""
+        if self._random.random() < SIGHTINGS / max(self._views.known, 1):
+            me, number = self._identity, peer.latest
+            sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, number, 0)
+            self._send(sighting, by.address)
+
+    def _refute(self, now: float) -> None:
+        """We are missed: we beacon at once, and once more."""
+        if now < self._refuted_at + REFUTE_SECONDS:
+            return
+        self._refuted_at = now
+        self._worse()
+        self._discovery.beacon_soon(now)
+        self._schedule.set(REFUTE_KEY, now + REFUTE_SECONDS)
+
+    def refute_again(self, now: float) -> None:
+        """The first beacon may have been lost."""
+        self._discovery.beacon_soon(now)
+
+    # --- looking on behalf of others ---------------------------------------------------------
+
+    def asked(self, request: ProbeRequest, by: Peer, now: float) -> None:
+        """Another member wants us to look for one."""
+        peer = self._peers.member(request.subject)
+        me = self._identity
+        if peer is None or peer.service is None:
+            return
+        if peer.number > request.number:
+            self._send(
+                Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, 0),
+                by.address,
+            )
+            return
+        nonce = self._random.getrandbits(63) | 1
+        self._relayed[nonce] = (by.address, peer.key, request.nonce)
+        if len(self._relayed) > RELAYED:
+            self._relayed.popitem(last=False)
+        self._discovery.send_probe(peer, nonce)
+
+    def relayed(self, nonce: int, peer: Peer) -> bool:
+        """Whether an answer is to a question of another member, which is told."""
+        address, subject, theirs = self._relayed.pop(nonce, (("", 0), b"", 0))
+        if subject != peer.key:
+            return False
+        me = self._identity
+        sighting = Sighting(self._config.cluster, me.id, me.boot, subject, peer.number, theirs)
+        self._send(sighting, address)
+        return True
+
+    def sighted(self, sighting: Sighting, now: float) -> None:
+        """Another member says that one is alive."""
+        peer = self._peers.member(sighting.subject)
+        if peer is None or peer.service is None:
+            return
+        asked = peer.probing is not None and sighting.nonce == peer.probing.nonce
+        # So many beacons it may have sent since we heard it; more was never sent by anybody.
+        most = peer.number + BEACONS_AT_ONCE + (now - peer.heard_at) / BEACON_GAP_SECONDS
+        if not asked and not peer.latest < sighting.number <= most:
+            self._counters.count("datagrams: sightings out of date")
+            return
+        if peer.latest < sighting.number <= most:
+            peer.sighted = sighting.number
+        peer.sighted_at = now
+        if asked:
+            self._worse()  # it answers others, not us
+        self.alive(peer, now)
+
+    def _send(self, datagram: Datagram, address: Address) -> None:
+        self._effects.append(SendDatagram(codec.encode_datagram(datagram), address))
