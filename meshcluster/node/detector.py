@@ -21,8 +21,8 @@ has heard a later beacon knows that a suspicion is out of date.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from math import inf
+from collections.abc import Callable, Iterable
+from math import ceil, inf
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ from .effects import Effect, SendDatagram, ServiceSuspected
 from .membership import Membership, Peer
 from .ring import Ring
 from .schedule import Schedule
-from .suspicion import Suspicion
+from .suspicion import CONFIRMATIONS, Suspicion
 from .views import DIRECT_PROOFS
 
 BEACON_GAP_SECONDS = 0.05
@@ -149,16 +149,15 @@ class Detector:
 
     def watch_from(self, peer: Peer, now: float) -> None:
         """Begins to look after a member (or observer) that was heard just now."""
-        self._schedule.set(("watch", peer.key), now + self._bounds(peer)[1])
         if not peer.observer:
             self._ring.add(peer.key)
-            if ROUND_KEY not in self._schedule:
-                self._set_round(now)
+        if ROUND_KEY not in self._schedule:
+            self._set_round(now)
 
     def forget(self, peer: Peer) -> None:
         """A member is none any more."""
-        self._schedule.cancel(("watch", peer.key))
         self._schedule.cancel(("suspect", peer.key))
+        self._schedule.cancel(("ask", peer.key))
         peer.suspicion = None
         self._ring.remove(peer.key)
 
@@ -175,35 +174,46 @@ class Detector:
         """After how many seconds of silence a member is asked."""
         return self._bounds(peer)[1]
 
-    def watch(self, key: bytes, now: float) -> None:
-        """Looks whether a member (or observer) was heard lately; asks it when not."""
-        peer = self._peers.member(key)
+    def round(self, now: float) -> None:
+        """Looks after those whose turn it is."""
+        wait = self._set_round(now)
+        self._look_after(self._ring.next(self._timing.watched), now)
+        self._look_after(self._ring.turn(1), now)
+        interval = self._views.interval(self._config.heartbeat_seconds)
+        share = 1.0 if self._each_looks else min(1.0, wait / (OVERDUE_INTERVALS * interval))
+        for key in self._ring.turn(ceil(share * len(self._peers))):
+            self._sweep(self._peers.member(key), now)
+        for peer in self._peers.observers():
+            self._sweep(peer, now)
+
+    def _look_after(self, keys: Iterable[bytes], now: float) -> None:
+        """Asks those of these who were not heard lately."""
+        for key in keys:
+            peer = self._peers.member(key)
+            if peer is not None and self._silence(peer, now) > 0.9 * self._timing.probe_seconds:
+                self.ask(peer, now)
+
+    def _sweep(self, peer: Peer | None, now: float) -> None:
+        """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""
         if peer is None:
             return
         expire, overdue = self._bounds(peer)
         silence = self._silence(peer, now)
         if silence >= expire:
             self._gone(peer, "expired", now)
-            return
-        due = now + overdue - silence
-        if due <= now or now + (due - now) <= now:  # the sum may round down to now
-            if peer.observer or peer.told or self._views.asks(0):
-                self.ask(peer, now)
-            due = now + overdue
-        self._schedule.set(("watch", key), due)
+        elif silence >= overdue and (peer.observer or peer.told or self._views.asks(0)):
+            self.ask(peer, now)
 
-    def round(self, now: float) -> None:
-        """Asks whose turn it is, if it was not heard lately."""
-        self._set_round(now)
-        lately = self._timing.probe_seconds * 0.9
-        for key in (*self._ring.next(self._timing.watched), self._ring.turn()):
-            peer = self._peers.member(key) if key is not None else None
-            if peer is not None and peer.suspicion is None and self._silence(peer, now) > lately:
-                self.ask(peer, now)
+    def _set_round(self, now: float) -> float:
+        wait = self._timing.probe_seconds * self.patience * (0.9 + 0.2 * self._random.random())
+        self._schedule.set(ROUND_KEY, now + wait)
+        return wait
 
-    def _set_round(self, now: float) -> None:
-        wait = self._timing.probe_seconds * self.patience
-        self._schedule.set(ROUND_KEY, now + wait * (0.9 + 0.2 * self._random.random()))
+    def ask_at_last(self, key: bytes, now: float) -> None:
+        """Asks a member that another one suspects."""
+        peer = self._peers.member(key)
+        if peer is not None and peer.suspicion is not None:
+            self.ask(peer, now)
 
     def ask(self, peer: Peer, now: float) -> None:
         """Asks a member whether it is there."""
@@ -231,10 +241,16 @@ class Detector:
             return
         if peer.suspicion is None or not peer.suspicion.active:
             self._begin(peer, now)
-        elif now - peer.suspicion.said_at >= self._timing.probe_seconds:
+        elif self._worth_telling(peer.suspicion, now):
             self._tell(peer, now)
         self.ask(peer, now)
         self.waits(peer, now)
+
+    def _worth_telling(self, suspicion: Suspicion, now: float) -> bool:
+        """The first few who find out by themselves confirm it, then somebody says it each time."""
+        if not suspicion.told and len(suspicion.by) < CONFIRMATIONS:
+            return True
+        return now - suspicion.said_at >= self._timing.probe_seconds
 
     def _begin(self, peer: Peer, now: float) -> None:
         """Suspects a member by ourselves."""
@@ -245,6 +261,7 @@ class Detector:
         else:
             peer.suspicion.by |= others.by
             peer.suspicion.dead |= others.dead
+            peer.suspicion.doubted_at = others.doubted_at
             self._set_end(peer)
         self._tell(peer, now)
 
@@ -258,11 +275,13 @@ class Detector:
         suspicion = peer.suspicion
         assert suspicion is not None
         wait = suspicion.seconds(self._views.known, self._timing.suspect_seconds)
+        if not suspicion.active:  # those who ask it come to their conclusion first
+            wait *= 1.5
         self._schedule.set(("suspect", peer.key), suspicion.since + wait * self.patience)
 
     def _tell(self, peer: Peer, now: float) -> None:
         assert peer.suspicion is not None
-        peer.suspicion.said_at = now
+        peer.suspicion.said_at, peer.suspicion.told = now, True
         me = self._identity
         self._announce(Suspect(self._config.cluster, me.id, me.boot, peer.key, peer.latest), now)
 
@@ -317,9 +336,15 @@ class Detector:
             self._suspicion(peer, now, active=self._each_looks)
             self._effects.append(ServiceSuspected(peer.service, True))
             if self._each_looks or self._random.random() < SIGHTINGS / self._views.known:
-                self.ask(peer, now)
+                wait = self._timing.answer_seconds * self._random.random()  # not all at once
+                self._schedule.set(("ask", peer.key), now + wait)
         assert peer.suspicion is not None
         peer.suspicion.said_at = now
+        self._confirm(peer, by)
+
+    def _confirm(self, peer: Peer, by: Peer) -> None:
+        """Another member finds the same."""
+        assert peer.suspicion is not None
         if by.key not in peer.suspicion.by:
             peer.suspicion.by.add(by.key)
             self._set_end(peer)
@@ -335,15 +360,16 @@ class Detector:
         if peer.latest > dead.number:
             self._know_better(peer, by)
             return
-        known_since = now if peer.suspicion is None else peer.suspicion.since
         if peer.suspicion is None:
             self._suspicion(peer, now, active=self._each_looks)
             self._effects.append(ServiceSuspected(peer.service, True))
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
+        self._confirm(peer, by)
+        doubted = now - peer.suspicion.doubted_at
         if not self._each_looks and (
-            len(peer.suspicion.dead) > 1 or now - known_since >= self._timing.suspect_seconds
+            len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds
         ):
             self._gone(peer, "crashed" if dead.crashed else "unreachable", now)
 
@@ -411,8 +437,6 @@ class Detector:
         if peer.latest < sighting.number <= most:
             peer.sighted = sighting.number
         peer.sighted_at = now
-        if asked:
-            self._worse()  # it answers others, not us
         self.alive(peer, now)
 
     def _send(self, datagram: Datagram, address: Address) -> None:

@@ -270,6 +270,10 @@ class Membership:
         """Members that are missed."""
         return [peer for peer in self._members.values() if peer.suspicion is not None]
 
+    def observers(self) -> list[Peer]:
+        """Those who take no part."""
+        return list(self._observers.values())
+
     def linkable(self) -> Iterator[Peer]:
         """Members and observers: everybody who may have sessions with us."""
         return iter((*self._members.values(), *self._observers.values()))

@@ -177,8 +177,8 @@ class Node:
         return {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
-            "watch": self._detector.watch,
             "round": lambda _, now: self._detector.round(now),
+            "ask": self._detector.ask_at_last,
             "suspect": self._detector.suspected_long,
             "refute": lambda _, now: self._detector.refute_again(now),
             "forget": self._admission.forget,

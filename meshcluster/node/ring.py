@@ -37,11 +37,13 @@ class Ring:
         place = bisect_left(keys, self._own)
         return [keys[(place + n) % len(keys)] for n in range(min(count, len(keys)))]
 
-    def turn(self) -> bytes | None:
+    def turn(self, count: int) -> list[bytes]:
         """Whose turn it is: everybody in random order, then again in another."""
         if not self._turn:
             self._turn = self._random.sample(self._keys, len(self._keys))
-        return self._turn.pop() if self._turn else None
+        chosen = self._turn[-count:]
+        del self._turn[-count:]
+        return chosen
 
     def some(self, count: int, *, without: bytes) -> list[bytes]:
         """As many others at random."""

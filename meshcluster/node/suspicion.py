@@ -19,15 +19,19 @@ UNCONFIRMED = 3.0
 class Suspicion:
     """Of one member, by ourselves (``active``: we ask it again and again) or by others."""
 
-    __slots__ = ("active", "by", "dead", "said_at", "since")
+    __slots__ = ("active", "by", "dead", "doubted_at", "said_at", "since", "told")
 
     def __init__(self, now: float, *, active: bool) -> None:
         self.since = now
+        self.doubted_at = now
+        """When the first of all was said against it."""
         self.active = active
         self.by: set[bytes] = set()
         """Keys of those who said that they suspect it."""
         self.dead: set[bytes] = set()
         """Keys of those who said that it is dead."""
+        self.told = False
+        """We have told the group."""
         self.said_at = now
         """When anybody last told the group."""
 
