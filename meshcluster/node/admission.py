@@ -25,6 +25,7 @@ from .views import Views
 if TYPE_CHECKING:
     from .detector import Detector
     from .discovery import Discovery
+    from .monitors import Monitors
     from .seeds import Seeds
 
 
@@ -51,16 +52,20 @@ class Admission:
         self._stopped = stopped
         self._views: Views
         self._detector: Detector
+        self._monitors: Monitors
         self._discovery: Discovery
         self._seeds: Seeds
         self._twins: dict[bytes, list[Peer]] = {}
         self.changes = 0
         """Grows with every change of the members known."""
 
-    def connect(self, views: Views, detector: Detector, discovery: Discovery, seeds: Seeds) -> None:
+    def connect(
+        self, views: Views, detector: Detector, monitors: Monitors, discovery: Discovery,
+        seeds: Seeds,
+    ) -> None:  # fmt: skip
         """Sets those, which are made with this one's methods."""
         self._views, self._detector, self._discovery = views, detector, discovery
-        self._seeds = seeds
+        self._seeds, self._monitors = seeds, monitors
 
     def vouched(self, peer: Peer, details: Details, now: float) -> None:
         """Another member says this of a peer."""
@@ -167,7 +172,12 @@ class Admission:
             return
         self.changes += 1
         self._effects.append(ServiceDiscovered(service))
+        self._watch(now)
         self._views.entered(peer, now)
+
+    def _watch(self, now: float) -> None:
+        if not self._config.observer:
+            self._monitors.changed(now)
 
     def lose(self, peer: Peer, reason: str, now: float) -> None:
         """A peer left, died or expired."""
@@ -185,6 +195,7 @@ class Admission:
             self._views.left(peer, now)
             self.changes += 1
             self._effects.append(ServiceGone(service, reason))
+            self._watch(now)
             self._queries.member_gone(service, reason)
             self._requests.member_gone(service, reason)
             self._seeds.lost(now)

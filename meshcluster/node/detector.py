@@ -90,7 +90,7 @@ class Detector:
         self._announce = announce
         self._gone = gone
         self._discovery: Discovery
-        self._ring = Ring(identity.key, random)
+        self.ring = Ring(identity.key, random)
         self._awake_at = -inf
         """Silence before this does not count: we were not listening."""
         self._health = 0
@@ -150,7 +150,7 @@ class Detector:
     def watch_from(self, peer: Peer, now: float) -> None:
         """Begins to look after a member (or observer) that was heard just now."""
         if not peer.observer:
-            self._ring.add(peer.key)
+            self.ring.add(peer.key)
         if ROUND_KEY not in self._schedule:
             self._set_round(now)
 
@@ -159,7 +159,7 @@ class Detector:
         self._schedule.cancel(("suspect", peer.key))
         self._schedule.cancel(("ask", peer.key))
         peer.suspicion = None
-        self._ring.remove(peer.key)
+        self.ring.remove(peer.key)
 
     def _bounds(self, peer: Peer) -> tuple[float, float]:
         """Seconds of silence after which a member is given up, and after which it is asked."""
@@ -177,11 +177,11 @@ class Detector:
     def round(self, now: float) -> None:
         """Looks after those whose turn it is."""
         wait = self._set_round(now)
-        self._look_after(self._ring.next(self._timing.watched), now)
-        self._look_after(self._ring.turn(1), now)
+        self._look_after(self.ring.next(self._timing.watched), now)
+        self._look_after(self.ring.turn(1), now)
         interval = self._views.interval(self._config.heartbeat_seconds)
         share = 1.0 if self._each_looks else min(1.0, wait / (OVERDUE_INTERVALS * interval))
-        for key in self._ring.turn(ceil(share * len(self._peers))):
+        for key in self.ring.turn(ceil(share * len(self._peers))):
             self._sweep(self._peers.member(key), now)
         for peer in self._peers.observers():
             self._sweep(peer, now)
@@ -229,7 +229,7 @@ class Detector:
             self._config.cluster, self._identity.id, self._identity.boot,
             peer.key, peer.latest, peer.probing.nonce,
         )  # fmt: skip
-        for key in self._ring.some(self._timing.relays, without=peer.key):
+        for key in self.ring.some(self._timing.relays, without=peer.key):
             relay = self._peers.member(key)
             if relay is not None and relay.suspicion is None:
                 self._send(request, relay.address)

@@ -45,6 +45,7 @@ from .effects import Effect, Report
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
+from .monitors import Monitors
 from .ourselves import Ourselves
 from .parcels import Parcels
 from .proof import Prober
@@ -129,8 +130,14 @@ class Node:
             stirred=self._links.dialling.stirred, detector=self._detector,
         )  # fmt: skip
         self._seeds = self._make_seeds(random, interval)
+        self._monitors = Monitors(
+            identity.key, config.limits, peers=self.peers, ring=self._detector.ring,
+            links=self._links, schedule=self._schedule, random=random,
+        )  # fmt: skip
         self._detector.connect(self._discovery)
-        self._admission.connect(self._views, self._detector, self._discovery, self._seeds)
+        self._admission.connect(
+            self._views, self._detector, self._monitors, self._discovery, self._seeds
+        )
         self.hints = self._make_hints()
         self._ourselves.connect(self._views, self._discovery)
         self._timers = self._timer_handlers()
@@ -178,6 +185,7 @@ class Node:
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
             "round": lambda _, now: self._detector.round(now),
+            "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,
             "suspect": self._detector.suspected_long,
             "refute": lambda _, now: self._detector.refute_again(now),
