@@ -164,6 +164,7 @@ class ServiceLost(QueryError):
     """The member ``service`` left or died before it answered."""
 
     def __init__(self, service: Service, reason: str) -> None:
-        super().__init__(f"{service.name} {reason}")
+        verb = "is " if reason in ("unreachable", "refused") else ""
+        super().__init__(f"{service.name} {verb}{reason}")
         self.service = service
         self.reason = reason

@@ -98,6 +98,19 @@ class Standing(NamedTuple):
 
 GONE = Standing("gone", None, "")
 
+LEFT = "left"
+"""It said goodbye."""
+CRASHED = "crashed"
+"""Its host answers that the process is gone."""
+UNREACHABLE = "unreachable"
+"""It answered nobody any more: its host, its network or the process stopped."""
+EXPIRED = "expired"
+"""It was not heard for ``expire_seconds``, and nobody could be asked."""
+CONFLICT = "conflict"
+"""It is not whom others said it was."""
+REFUSED = "refused"
+"""A ``service.validate`` hook does not want it."""
+
 
 class Service:
     """A member as we see it: an immutable snapshot, and our handle on it.
@@ -110,7 +123,9 @@ class Service:
     order), ``address`` (IP address as text), ``local`` (bool: proven to be on this machine),
     ``lan`` (bool: its address is in a network of ours), ``endpoints`` (tuple of ``Endpoint``, best
     first), ``props`` (what else it says of itself), ``offers`` (what it says of each of its
-    mailboxes, by name), ``words`` (what ``resolve`` matches). ``sid``, ``hid`` and ``ip`` are other
+    mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a member; in what
+    ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired", "conflict" or
+    "refused"). ``sid``, ``hid`` and ``ip`` are other
     names of id, host and address. ``state``, ``last_seen``, ``protocol`` are not of the snapshot
     but of now.
     """
@@ -128,6 +143,7 @@ class Service:
     props: Mapping[str, Any]
     offers: Mapping[str, Any]
     words: frozenset[str]
+    reason: str
     _door: Door | None
 
     __slots__ = (
@@ -143,6 +159,7 @@ class Service:
         "name",
         "offers",
         "props",
+        "reason",
         "tags",
         "words",
     )
@@ -158,6 +175,7 @@ class Service:
         endpoints: Iterable[Endpoint] = (),
         props: Mapping[str, Any] | None = None,
         offers: Mapping[str, Any] | None = None,
+        reason: str = "",
         door: Door | None = None,
     ) -> None:
         member_id, tags = identity.id.hex(), tuple(tags)
@@ -170,7 +188,7 @@ class Service:
             "lan": lan or local, "endpoints": tuple(endpoints),
             "props": MappingProxyType(dict(props or {})),
             "offers": MappingProxyType(dict(offers or {})), "words": frozenset(words),
-            "_door": door,
+            "reason": reason, "_door": door,
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -220,6 +238,14 @@ class Service:
             ConfigError: no tests that can be understood.
         """
         return passes(self.words, self.tags, tests)
+
+    def lost(self, reason: str) -> Service:
+        """The same member, lost for this reason."""
+        gone: Service = object.__new__(Service)
+        for name in Service.__slots__:
+            object.__setattr__(gone, name, getattr(self, name))
+        object.__setattr__(gone, "reason", reason)
+        return gone
 
     # --- how it stands now -------------------------------------------------------------------
 

@@ -18,7 +18,13 @@ Observer = TypeVar("Observer", bound=Callable[[Service], Any])
 LossObserver = TypeVar("LossObserver", bound=Callable[[Lost], Any])
 Listener = TypeVar("Listener", bound=Callable[[Message], Any])
 
-ServicePoint = Literal["service.discovered", "service.changed", "service.lost"]
+ServicePoint = Literal[
+    "service.discovered",
+    "service.changed",
+    "service.suspect",
+    "service.recovered",
+    "service.lost",
+]
 
 
 class HookPlacing:
@@ -52,7 +58,9 @@ class HookPlacing:
 
         Points: ``send``, ``receive`` (interceptors: return None to leave a message as it is, a
         ``Message`` to replace it, raise ``HookRejected`` to veto it); ``service.validate`` (return
-        False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``;
+        False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``
+        (``service.reason`` tells why); ``service.suspect`` (it does not answer; it is not lost
+        yet), ``service.recovered`` (it was heard again);
         ``send.lost`` (gets a ``Lost``: events that were given up);
         ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``);
         ``guest`` (the same for programs that are no members; see docs/zeromq.md).

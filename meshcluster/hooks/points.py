@@ -42,6 +42,8 @@ POINTS: dict[str, Point] = {
         Point("service.validate", "Service", "False or HookRejected to refuse it", True, False),
         Point("service.discovered", "Service", "nothing", False, False),
         Point("service.changed", "Service", "nothing", False, False),
+        Point("service.suspect", "Service", "nothing", False, False),
+        Point("service.recovered", "Service", "nothing", False, False),
         Point("service.lost", "Service", "nothing", False, False),
         Point("send.lost", "Lost", "nothing", False, False),
         Point("event", "Message", "nothing", False, True),

@@ -9,7 +9,7 @@ from ..config import ClusterConfig
 from ..errors import HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
-from ..model import Service, ip_of
+from ..model import CONFLICT, REFUSED, Service, ip_of
 from ..wire.frames import AnyMessage, Details
 from .counters import Counters
 from .effects import Effect, MessagesLost, ServiceChanged, ServiceDiscovered, ServiceGone
@@ -86,7 +86,7 @@ class Admission:
                 if service.address == ip_of(peer.address):
                     return
             elif details.observer and other:
-                self.lose(peer, "is an observer", now)
+                self.lose(peer, CONFLICT, now)
                 return
             elif other:
                 self._peers.rename(peer, details)
@@ -102,7 +102,7 @@ class Admission:
             if service is not None:
                 if not peer.observer:
                     self._views.toggle(fingerprint ^ peer.fingerprint)
-                self.lose(peer, "was refused by a hook", now)
+                self.lose(peer, REFUSED, now)
             else:
                 self.forget_later(peer, now)
         elif service is not None:
@@ -125,7 +125,7 @@ class Admission:
         for peer in tuple(self._peers.linkable()):
             if peer.service is not None and not self._accepts(peer.service):
                 peer.refused = peer.digest
-                self.lose(peer, "was refused by a hook", now)
+                self.lose(peer, REFUSED, now)
 
     def forget_later(self, peer: Peer, now: float) -> None:
         """A candidate that does not become a member is forgotten in time."""
@@ -181,7 +181,7 @@ class Admission:
 
     def lose(self, peer: Peer, reason: str, now: float) -> None:
         """A peer left, died or expired."""
-        service = peer.service
+        service = peer.service.lost(reason) if peer.service is not None else None
         self._prober.stop(peer)
         self._detector.forget(peer)
         self._schedule.cancel(("forget", peer.key))

@@ -27,7 +27,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ..config import ClusterConfig
-from ..model import Address, Identity
+from ..model import CRASHED, EXPIRED, UNREACHABLE, Address, Identity
 from ..wire import codec
 from ..wire.frames import Datagram, Dead, ProbeRequest, Sighting, Suspect
 from .counters import Counters
@@ -61,6 +61,12 @@ RELAYED = 256
 
 REFUTE_SECONDS = 0.25
 """Who is suspected beacons at once and again after this time, in case the first is lost."""
+
+FLAPS = 3.0
+FLAP_SECONDS = 30.0
+"""Of a member that was suspected more often than ``FLAPS`` lately no more is told, until it was
+quiet: what it was suspected before counts half as much after ``FLAP_SECONDS``.
+"""
 
 BEACONS_AT_ONCE = 100
 """Room for clocks and waits in counting how many beacons a member can have sent."""
@@ -200,7 +206,7 @@ class Detector:
         expire, overdue = self._bounds(peer)
         silence = self._silence(peer, now)
         if silence >= expire:
-            self._gone(peer, "expired", now)
+            self._gone(peer, EXPIRED, now)
         elif silence >= overdue and (peer.observer or peer.told or self._views.asks(0)):
             self.ask(peer, now)
 
@@ -237,7 +243,7 @@ class Detector:
     def unanswered(self, peer: Peer, now: float) -> None:
         """A member did not answer, however often it was asked, and nothing else was heard."""
         if peer.observer:
-            self._gone(peer, "expired", now)
+            self._gone(peer, EXPIRED, now)
             return
         if peer.suspicion is None or not peer.suspicion.active:
             self._begin(peer, now)
@@ -257,13 +263,26 @@ class Detector:
         others = peer.suspicion
         peer.suspicion = self._suspicion(peer, now, active=True)
         if others is None:
-            self._effects.append(ServiceSuspected(peer.service, True))  # type: ignore[arg-type]
+            self._show(peer, now)
         else:
+            peer.suspicion.shown = others.shown
             peer.suspicion.by |= others.by
             peer.suspicion.dead |= others.dead
             peer.suspicion.doubted_at = others.doubted_at
             self._set_end(peer)
         self._tell(peer, now)
+
+    def _show(self, peer: Peer, now: float) -> None:
+        """Users hear of a suspicion, unless it is one of many of a member that comes and goes."""
+        assert peer.suspicion is not None
+        assert peer.service is not None
+        peer.flaps = 1.0 + peer.flaps * 0.5 ** ((now - peer.flapped_at) / FLAP_SECONDS)
+        peer.flapped_at = now
+        if peer.flaps <= FLAPS:
+            peer.suspicion.shown = True
+            self._effects.append(ServiceSuspected(peer.service, True))
+        else:
+            self._counters.count("suspicions of a member that comes and goes, not told")
 
     def _suspicion(self, peer: Peer, now: float, *, active: bool) -> Suspicion:
         peer.suspicion = Suspicion(now, active=active)
@@ -306,18 +325,18 @@ class Detector:
             self._announce(
                 Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed), now
             )
-        self._gone(peer, "crashed" if crashed else "unreachable", now)
+        self._gone(peer, CRASHED if crashed else UNREACHABLE, now)
 
     def alive(self, peer: Peer, now: float) -> None:
         """A suspect was heard, or heard of."""
         if peer.suspicion is None:
             return
+        if peer.service is not None and peer.suspicion.shown:
+            self._effects.append(ServiceSuspected(peer.service, False))
         peer.suspicion = None
         self._schedule.cancel(("suspect", peer.key))
         if peer.probing is not None and not peer.probing.want:
             self._discovery.stop_probe(peer)
-        if peer.service is not None:
-            self._effects.append(ServiceSuspected(peer.service, False))
 
     # --- what others say ---------------------------------------------------------------------
 
@@ -334,7 +353,7 @@ class Detector:
             return
         if peer.suspicion is None:
             self._suspicion(peer, now, active=self._each_looks)
-            self._effects.append(ServiceSuspected(peer.service, True))
+            self._show(peer, now)
             if self._each_looks or self._random.random() < SIGHTINGS / self._views.known:
                 wait = self._timing.answer_seconds * self._random.random()  # not all at once
                 self._schedule.set(("ask", peer.key), now + wait)
@@ -362,7 +381,7 @@ class Detector:
             return
         if peer.suspicion is None:
             self._suspicion(peer, now, active=self._each_looks)
-            self._effects.append(ServiceSuspected(peer.service, True))
+            self._show(peer, now)
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
@@ -371,7 +390,7 @@ class Detector:
         if not self._each_looks and (
             len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds
         ):
-            self._gone(peer, "crashed" if dead.crashed else "unreachable", now)
+            self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)
 
     def _know_better(self, peer: Peer, by: Peer) -> None:
         """Somebody misses a member that we have heard since: a few of us say so."""

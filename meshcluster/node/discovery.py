@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import LEFT, UNREACHABLE, Address, Identity, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     Beacon,
@@ -227,7 +227,7 @@ class Discovery:
             if peer.service is not None:
                 self._detector.waits(peer, now)
         elif peer.service is None:
-            self._gone(peer, "does not answer", now)
+            self._gone(peer, UNREACHABLE, now)
         elif peer.heard_at < since:  # nothing else was heard meanwhile
             self._detector.unanswered(peer, now)
 
@@ -462,7 +462,7 @@ class Discovery:
         if peer.service is not None and not self._speaks_from(peer, source):
             self._counters.count("datagrams: goodbyes from another address")
         else:
-            self._gone(peer, "left", now)
+            self._gone(peer, LEFT, now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
         """Whether a member sends its datagrams from there."""

@@ -47,6 +47,8 @@ class Peer:
         "digest",
         "endpoints",
         "experience",
+        "flapped_at",
+        "flaps",
         "gone",
         "grouped_at",
         "heard_at",
@@ -103,6 +105,9 @@ class Peer:
         self.sighted_at = -inf
         """When another member last said that it is alive."""
         self.suspicion: Suspicion | None = None
+        self.flaps = 0.0
+        """How often it was suspected, the older the less; and when last."""
+        self.flapped_at = now
         self.reached_at = -inf
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LEFT, LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -318,7 +318,7 @@ class Node:
         if isinstance(frame, Events | Batch | Ack):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
-            self._admission.lose(session.peer, "left", now)
+            self._admission.lose(session.peer, LEFT, now)
         elif isinstance(frame, Describe):
             if len(data) > self.config.limits.hello_bytes:
                 raise DecodeError("oversized details")

@@ -19,7 +19,7 @@ UNCONFIRMED = 3.0
 class Suspicion:
     """Of one member, by ourselves (``active``: we ask it again and again) or by others."""
 
-    __slots__ = ("active", "by", "dead", "doubted_at", "said_at", "since", "told")
+    __slots__ = ("active", "by", "dead", "doubted_at", "said_at", "shown", "since", "told")
 
     def __init__(self, now: float, *, active: bool) -> None:
         self.since = now
@@ -30,6 +30,8 @@ class Suspicion:
         """Keys of those who said that they suspect it."""
         self.dead: set[bytes] = set()
         """Keys of those who said that it is dead."""
+        self.shown = False
+        """Users were told."""
         self.told = False
         """We have told the group."""
         self.said_at = now

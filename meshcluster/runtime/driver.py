@@ -112,6 +112,7 @@ class Driver:
             fx.CloseLink: self._close_link,
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
+            fx.ServiceSuspected: self._suspected,
             fx.ServiceGone: self._gone,
             fx.MessagesLost: self._observers.given_up,
             fx.CheckEndpoint: self._listeners.check,
@@ -387,6 +388,9 @@ class Driver:
 
     def _observe(self, point: str, service: Service) -> None:
         self._observers.service(point, service)
+
+    def _suspected(self, effect: fx.ServiceSuspected) -> None:
+        self._observe(f"service.{'suspect' if effect.suspected else 'recovered'}", effect.service)
 
     def _gone(self, effect: fx.ServiceGone) -> None:
         logger.info("%s %s", effect.service.name, effect.reason)

@@ -175,6 +175,8 @@ class VirtualMember:
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
                 self._note("changed", f"{service.name} {','.join(service.tags)}")
+            case fx.ServiceSuspected(service, suspected):
+                self._note("suspect" if suspected else "recovered", service.name)
             case fx.ServiceGone(service, reason):
                 self._note("lost", service.name)
                 self.reasons[service.name] = reason

@@ -27,7 +27,7 @@ def trace(cluster: HookPlacing, write: Callable[[str], object] | None = None) ->
 
         send event to bob on channel 0: 'hello'
         receive query from bob by unix on channel 0: {'what': 'time'}
-        service.lost <Service bob 9f86d081 at 127.0.0.1 tags=web>
+        service.lost <Service bob 9f86d081 at 127.0.0.1 tags=web>: left
 
     It looks last at what is sent and first at what is received, so the lines tell what travels:
     after the ``send`` hooks, before the ``receive`` hooks, whose vetoes therefore have a line.
@@ -60,12 +60,15 @@ class Trace:
         cluster.hook("service.validate", order=FIRST)(self._validate)
         cluster.hook("service.discovered", order=FIRST)(self._discovered)
         cluster.hook("service.changed", order=FIRST)(self._changed)
+        cluster.hook("service.suspect", order=FIRST)(self._suspect)
+        cluster.hook("service.recovered", order=FIRST)(self._recovered)
         cluster.hook("service.lost", order=FIRST)(self._lost)
 
     def remove(self) -> None:
         """Takes it away from every point. Idempotent."""
         for function in (
-            self._send, self._receive, self._validate, self._discovered, self._changed, self._lost
+            self._send, self._receive, self._validate, self._discovered, self._changed,
+            self._suspect, self._recovered, self._lost,
         ):  # fmt: skip
             self._cluster.unhook(function)
 
@@ -86,8 +89,14 @@ class Trace:
     def _changed(self, service: Service) -> None:
         self._line(lambda: f"service.changed {service!r}")
 
+    def _suspect(self, service: Service) -> None:
+        self._line(lambda: f"service.suspect {service!r}")
+
+    def _recovered(self, service: Service) -> None:
+        self._line(lambda: f"service.recovered {service!r}")
+
     def _lost(self, service: Service) -> None:
-        self._line(lambda: f"service.lost {service!r}")
+        self._line(lambda: f"service.lost {service!r}: {service.reason}")
 
     def _line(self, make: Callable[[], str]) -> None:
         """Writes a line; a trace that fails must not look like a hook that breaks."""
