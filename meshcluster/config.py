@@ -140,6 +140,10 @@ class ClusterConfig:
         for seed, (address, _) in zip(self.seeds, self.seed_addresses, strict=True):
             if self.ttl == 0 and is_ip(address) and not ipaddress.ip_address(address).is_loopback:
                 raise ConfigError(f"seeds={seed!r}: not on this host; ttl=1 reaches the LAN")
+        _check(
+            self.timing is None or isinstance(self.timing, Timing),
+            "timing", self.timing, "a Timing, such as LAN",
+        )  # fmt: skip
         mdns = self.mdns
         _check(
             mdns is None or isinstance(mdns, bool) or hasattr(mdns, "async_register_service"),

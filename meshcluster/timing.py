@@ -52,7 +52,7 @@ class Timing:
         for each in fields(self):
             value = getattr(self, each.name)
             good = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-            if not good:
+            if not good or value != value:  # nan is no time
                 raise ConfigError(f"{each.name}={value!r}: a number above 0")
 
 

@@ -73,6 +73,12 @@ def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
     other.node.datagram_received(ack.data, one.address, now)
 
 
+def pass_time(one: Bench, until: float, since: float = 0.0, step: float = 0.1) -> None:
+    """Time goes by, in steps: who does all at once at the end is late, and knows it."""
+    for count in range(1, round((until - since) / step) + 1):
+        one.node.advance(since + count * step)
+
+
 def carry(
     one: Bench, one_link: NodeLink, other: Bench, other_link: NodeLink, now: float = 0.0
 ) -> None:

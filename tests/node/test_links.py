@@ -3,7 +3,7 @@
 import pytest
 
 from meshcluster.errors import NoRoute
-from meshcluster.model import Endpoint
+from meshcluster.model import CRASHED, Endpoint
 from meshcluster.node import effects as fx
 from meshcluster.node.links import REFUSED, State
 from meshcluster.node.queries import Gathering
@@ -112,7 +112,7 @@ def test_a_broken_link_whose_endpoints_all_refuse_means_that_the_member_died() -
     (dial,) = one.take(fx.DialEndpoint)
     one.node.dial_failed(dial.number, REFUSED, 1.0)
     (gone,) = one.take(fx.ServiceGone)
-    assert gone.reason == "its process is gone"
+    assert gone.reason == CRASHED
 
 
 def test_a_member_that_is_merely_hard_to_reach_is_not_lost() -> None:

@@ -8,13 +8,13 @@ from meshcluster.node.membership import Peer
 from meshcluster.node.proof import (
     CANDIDATE_RETRY_SECONDS,
     CHALLENGE_SECONDS,
-    MEMBER_RETRY_SECONDS,
     MEMBER_TRIES,
     PATIENCE_SECONDS,
     Prober,
 )
 from meshcluster.node.schedule import Schedule
 from meshcluster.node.snapshots import Snapshots
+from meshcluster.node.suspicion import Suspicion
 from meshcluster.wire.frames import Details
 
 HERE = ("10.0.0.1", 4000)
@@ -27,7 +27,7 @@ def schedule():
 
 @pytest.fixture
 def prober(schedule):
-    return Prober(schedule, Random(7))
+    return Prober(schedule, Random(7), lambda: 0.5)
 
 
 def candidate(name=b"a"):
@@ -84,14 +84,20 @@ def test_a_candidate_is_probed_three_times_then_given_up(prober, schedule):
     assert schedule.next() is None
 
 
-@pytest.mark.parametrize(
-    ("heartbeat", "wait"), [(0.5, 0.5), (0.01, MEMBER_RETRY_SECONDS[0]), (60.0, 1.0)]
-)
-def test_a_member_is_probed_at_its_own_pace_within_bounds(prober, schedule, heartbeat, wait):
-    peer = member(heartbeat)
+@pytest.mark.parametrize("lag", [0.0, 2.0])
+def test_a_member_has_the_time_of_the_detector_and_its_own_lag_to_answer(prober, schedule, lag):
+    peer = member()
+    peer.lag = lag
     probe(prober, peer, want=False)
     times = times_until_given_up(prober, schedule, peer)
-    assert times == pytest.approx([wait * n for n in range(1, MEMBER_TRIES + 1)])
+    assert times == pytest.approx([(0.5 + lag) * n for n in range(1, MEMBER_TRIES + 1)])
+
+
+def test_a_suspect_is_asked_one_question_after_the_other(prober, schedule):
+    peer = member()
+    peer.suspicion = Suspicion(0.0, active=True)
+    probe(prober, peer, want=False)
+    assert times_until_given_up(prober, schedule, peer) == [0.5]
 
 
 def test_the_reply_with_the_nonce_ends_the_probe(prober, schedule):

@@ -1,0 +1,357 @@
+"""Silence is a reason to ask, no answer one to suspect, and only long silence of a suspect, or its
+host's word, is taken for death.
+"""
+
+import pytest
+
+from meshcluster.config import ClusterConfig
+from meshcluster.model import CRASHED, EXPIRED, UNREACHABLE
+from meshcluster.node import effects as fx
+from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, SIGHTINGS
+from meshcluster.testing import Bench, connect, introduce, pass_time
+from meshcluster.wire import codec
+from meshcluster.wire.frames import (
+    Beacon,
+    Dead,
+    Probe,
+    ProbeReply,
+    ProbeRequest,
+    Sighting,
+    Suspect,
+)
+
+LAN = ClusterConfig(ttl=1).pace
+
+
+def peer_of(one, other):
+    return one.node.peers.member(other.node.identity.key)
+
+
+def word(kind, by, about, *rest):
+    """What ``by`` says ``about`` another one."""
+    me = by.node.identity
+    return kind("default", me.id, me.boot, about.node.identity.key, *rest)
+
+
+def happened(one, until, since=0.0):
+    """What one does and tells as time goes by, with the times."""
+    seen = []
+    for tenth in range(round(since * 10) + 1, round(until * 10) + 1):
+        one.node.advance(tenth / 10)
+        seen += [(tenth / 10, effect) for effect in one.node.take_effects()]
+    return seen
+
+
+def times(seen, kind):
+    return [when for when, effect in seen if isinstance(effect, kind)]
+
+
+@pytest.fixture
+def two():
+    """Two members with a link."""
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    connect(one, other)
+    one.node.take_effects()
+    other.node.take_effects()
+    return one, other
+
+
+@pytest.fixture
+def three():
+    benches = Bench(1), Bench(2), Bench(3)
+    meet(*benches)
+    return benches
+
+
+def meet(*benches):
+    """All hear each other until nobody has more to say."""
+    for each in benches:
+        each.node.start(0.0)
+    talking = True
+    while talking:
+        talking = False
+        for by in benches:
+            for effect in by.take(fx.Announce, fx.SendDatagram):
+                talking = True
+                for to in benches:
+                    if to is not by and getattr(effect, "address", to.address) == to.address:
+                        to.node.datagram_received(effect.data, by.address, 0.0)
+
+
+# --- asking ---
+
+
+def test_a_silent_member_is_asked_suspected_and_lost_in_this_order(two):
+    one, _ = two
+    seen = happened(one, 12)
+    (suspected,) = times(seen, fx.ServiceSuspected)
+    (lost,) = times(seen, fx.ServiceGone)
+    asked = min(when for when, e in seen if isinstance(e, fx.SendDatagram))
+    assert 0 < asked < suspected < lost
+    assert suspected - asked == pytest.approx(3 * LAN.answer_seconds, abs=0.15)
+    (gone,) = [e for _, e in seen if isinstance(e, fx.ServiceGone)]
+    assert gone.reason == gone.service.reason == UNREACHABLE
+    assert one.known == []
+
+
+def test_who_beacons_is_not_asked(two):
+    one, other = two
+    for second in range(1, 10):
+        other.node._discovery.beacon(second - 0.5)
+        one.hear(other, other.datagrams()[-1], second - 0.5)
+        assert not times(happened(one, second, second - 1), fx.SendDatagram)
+
+
+def test_any_answer_ends_a_suspicion(two):
+    one, other = two
+    pass_time(one, 4)
+    assert peer_of(one, other).state == "suspect"
+    one.node.take_effects()
+    me = other.node.identity
+    nonce = peer_of(one, other).probing.nonce
+    one.hear(other, ProbeReply("default", me.id, me.boot, nonce, 0, None, False), 4.0)
+    (recovered,) = one.take(fx.ServiceSuspected)
+    assert not recovered.suspected
+    assert peer_of(one, other).state == "alive"
+    assert not times(happened(one, 6, 4), fx.ServiceGone)
+
+
+def test_a_frame_over_a_link_proves_life_as_an_answer_does(two):
+    one, other = two
+    near = peer_of(one, other).sessions[""].link
+    far = peer_of(other, one).sessions[""].link
+    pass_time(one, 4)
+    assert peer_of(one, other).suspicion is not None
+    one.node.frames_received(near, [far.session.ack_frame()], 4.0)
+    assert peer_of(one, other).suspicion is None
+
+
+def test_the_hosts_word_that_the_process_is_gone_needs_no_suspicion(two):
+    one, other = two
+    pass_time(one, 2)
+    one.node.take_effects()
+    one.node.datagram_refused(other.address, 2.0)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == CRASHED
+
+
+def test_who_cannot_be_judged_expires():
+    one, other = Bench(1, expire_seconds=2.0), Bench(2, heartbeat_seconds=0.01)
+    introduce(one, other)
+    (gone,) = [e for _, e in happened(one, 6) if isinstance(e, fx.ServiceGone)]
+    assert gone.reason == EXPIRED
+
+
+# --- repeated beacons ---
+
+
+def test_a_beacon_that_was_heard_before_is_no_sign_of_life(two):
+    one, other = two
+    other.node._discovery.beacon(0.5)
+    old = other.datagrams()[-1]
+    one.hear(other, old, 0.5)
+    for tenth in range(6, 120):
+        one.hear(other, old, tenth / 10)
+        one.node.advance(tenth / 10)
+    assert one.known == []
+    assert one.dropped["datagrams: repeated beacons"] > 40  # then it is a stranger's
+
+
+# --- what others say ---
+
+
+def test_who_is_suspected_says_at_once_that_it_lives_and_again(two):
+    one, other = two
+    one.hear(other, word(Suspect, other, one, 0), 1.0)
+    pass_time(one, 1.1, since=1.0, step=0.05)
+    seen = [one.datagrams()]
+    pass_time(one, 1.1 + REFUTE_SECONDS + 0.1, since=1.1, step=0.05)
+    seen.append(one.datagrams())
+    beacons = [[d for d in each if isinstance(d, Beacon)] for each in seen]
+    assert all(beacons)
+    assert beacons[0][-1].number < beacons[1][-1].number
+
+
+def test_of_a_suspicion_that_is_out_of_date_nothing_comes(three):
+    one, other, third = three
+    for second in (0.2, 0.3):
+        third.node._discovery.beacon(second)
+        one.hear(third, third.datagrams()[-1], second)
+    answers = []
+    for _ in range(40):
+        one.hear(other, word(Suspect, other, third, peer_of(one, third).number - 1), 0.4)
+        answers += [d for d in one.datagrams() if isinstance(d, Sighting)]
+    assert peer_of(one, third).suspicion is None
+    assert answers  # of a mesh of three about all say what they know
+    assert all(each.number == peer_of(one, third).number for each in answers)
+    assert SIGHTINGS >= 3
+
+
+def test_a_suspicion_of_somebody_unknown_is_nothing(two):
+    one, other = two
+    one.hear(other, word(Suspect, other, Bench(9), 0), 1.0)
+    one.hear(other, word(Dead, other, Bench(9), 0, True), 1.0)
+    one.hear(other, word(ProbeRequest, other, Bench(9), 0, 7), 1.0)
+    one.hear(other, word(Sighting, other, Bench(9), 0, 7), 1.0)
+    assert one.node.take_effects() == []
+
+
+def test_words_of_strangers_are_dropped(two):
+    one, other = two
+    stranger = Bench(9)
+    for said in (
+        word(Suspect, stranger, other, 0), word(Dead, stranger, other, 0, True),
+        word(ProbeRequest, stranger, other, 0, 7), word(Sighting, stranger, other, 9, 0),
+    ):  # fmt: skip
+        one.hear(stranger, said, 1.0)
+    assert one.dropped["datagrams: words of strangers"] == 4
+    assert peer_of(one, other).suspicion is None
+
+
+def test_in_a_small_mesh_nobody_is_dead_on_another_ones_word(three):
+    one, other, third = three
+    one.hear(other, word(Dead, other, third, 99, True), 1.0)
+    assert peer_of(one, third).state == "suspect"
+    me = third.node.identity
+    pass_time(one, 1.1, since=1.0)
+    nonce = peer_of(one, third).probing.nonce
+    one.hear(third, ProbeReply("default", me.id, me.boot, nonce, 0, None, False), 1.1)
+    assert peer_of(one, third).state == "alive"
+
+
+def test_confirmed_by_another_one_it_takes_less_time():
+    lost = []
+    for confirmed in (False, True):
+        one, other, third = benches = Bench(1), Bench(2), Bench(3)
+        meet(*benches)
+        for tenth in range(1, 200):
+            now = tenth / 10
+            other.node._discovery.beacon(now)
+            one.hear(other, other.datagrams()[-1], now)
+            one.node.advance(now)
+            if confirmed and peer_of(one, third) and peer_of(one, third).suspicion:
+                one.hear(other, word(Suspect, other, third, peer_of(one, third).number), now)
+            if peer_of(one, third) is None:
+                lost.append(now)
+                break
+    assert lost[1] < lost[0] - LAN.suspect_seconds
+
+
+# --- through others ---
+
+
+def test_who_does_not_answer_is_asked_by_others_too(three):
+    one, other, third = three
+    requests = []
+    for tenth in range(1, 40):
+        now = tenth / 10
+        other.node._discovery.beacon(now)
+        one.hear(other, other.datagrams()[-1], now)
+        one.node.advance(now)
+        requests += [
+            (d, e.address) for e in one.take(fx.SendDatagram)
+            if isinstance(d := _decoded(e), ProbeRequest)
+        ]  # fmt: skip
+    assert requests
+    assert {r.subject for r, _ in requests} == {third.node.identity.key}
+    assert {address for _, address in requests} == {other.address}
+
+
+def _decoded(effect):
+    return codec.decode_datagram(effect.data)
+
+
+def test_who_is_asked_to_look_asks_and_tells(three):
+    one, other, third = three
+    one.hear(other, word(ProbeRequest, other, third, peer_of(one, third).number, 77), 1.0)
+    (probe,) = one.datagrams()
+    assert isinstance(probe, Probe)
+    me = third.node.identity
+    one.hear(third, ProbeReply("default", me.id, me.boot, probe.nonce, 0, None, False), 1.1)
+    (effect,) = one.take(fx.SendDatagram)
+    sighting = _decoded(effect)
+    assert (sighting.subject, sighting.nonce) == (me.key, 77)
+    assert effect.address == other.address
+
+
+def test_who_has_heard_it_since_says_so_without_asking(three):
+    one, other, third = three
+    third.node._discovery.beacon(0.5)
+    one.hear(third, third.datagrams()[-1], 0.5)
+    one.hear(other, word(ProbeRequest, other, third, 0, 77), 1.0)
+    (sighting,) = one.datagrams()
+    assert (type(sighting), sighting.number) == (Sighting, peer_of(one, third).number)
+
+
+def test_an_answer_through_another_one_ends_a_suspicion(three):
+    one, other, third = three
+    one.hear(other, word(Dead, other, third, 99, False), 1.0)
+    pass_time(one, 1.2, since=1.0)
+    nonce = peer_of(one, third).probing.nonce
+    one.hear(other, word(Sighting, other, third, 0, nonce), 1.2)
+    assert peer_of(one, third).suspicion is None
+
+
+@pytest.mark.parametrize("number", [0, 2**40])
+def test_sightings_that_are_old_or_absurd_are_nothing(three, number):
+    one, other, third = three
+    one.hear(other, word(Suspect, other, third, 99), 1.0)
+    one.hear(other, word(Sighting, other, third, number, 12345), 1.0)
+    assert peer_of(one, third).suspicion is not None
+    assert one.dropped["datagrams: sightings out of date"] == 1
+
+
+# --- our own trouble ---
+
+
+def test_who_was_stopped_judges_nobody_by_that_time(two):
+    one, other = two
+    pass_time(one, 1)
+    one.node.advance(61.0)  # for a minute we did nothing
+    assert not one.take(fx.ServiceGone)
+    assert one.dropped["times we were late ourselves"] == 1
+    other.node._discovery.beacon(61.5)
+    one.hear(other, other.datagrams()[-1], 61.5)
+    assert one.known == ["n2"]
+
+
+def test_who_finds_itself_late_is_more_patient_and_says_so_until_it_is_answered_again(two):
+    one, _ = two
+    detector = one.node._detector
+    before = detector.answer_seconds
+    for minute in range(1, 20):
+        one.node.advance(60.0 * minute)
+    assert detector.answer_seconds == before * (1 + HEALTH_MOST)
+    one.node._discovery.beacon(2000.0)
+    assert one.datagrams()[-1].lag_seconds > LAN.late_seconds
+    for _ in range(HEALTH_MOST):
+        detector.answered()
+    assert detector.answer_seconds == before
+
+
+def test_who_says_that_it_is_late_is_given_more_time(two):
+    one, other = two
+    other.node._detector.lag = 3.0
+    other.node._discovery.beacon(0.5)
+    one.hear(other, other.datagrams()[-1], 0.5)
+    patient = times(happened(one, 30, 0.5), fx.ServiceSuspected)[0]
+    assert patient > 0.5 + 3 * 3.0
+
+
+# --- members that come and go ---
+
+
+def test_of_one_that_comes_and_goes_no_more_is_told_after_a_while(two):
+    one, other = two
+    told = []
+    for n in range(1, 20):
+        now = float(n)
+        one.hear(other, word(Suspect, other, other, 99), now)
+        told += one.take(fx.ServiceSuspected)
+        other.node._discovery.beacon(now + 0.5)
+        one.hear(other, other.datagrams()[-1], now + 0.5)
+        told += one.take(fx.ServiceSuspected)
+    suspected = [each for each in told if each.suspected]
+    assert 1 <= len(suspected) <= FLAPS + 1
+    assert len(told) == 2 * len(suspected)
