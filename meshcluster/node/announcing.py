@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..model import is_unix
 from ..wire import codec
 from ..wire.frames import Beacon, Datagram, DirectBeacon, Solicit
 from .effects import Announce, Effect, SendDatagram
@@ -46,7 +47,17 @@ class Announcing:
     def heard(self, peer: Peer, beacon: Beacon, now: float) -> None:
         """A beacon came: by the group, or to us alone."""
         if type(beacon) is Beacon:
-            peer.grouped_at = now
+            peer.grouped, peer.grouped_at = True, now
+        else:
+            peer.direct_at = now
+
+    def reaches(self, peer: Peer, now: float) -> bool:
+        """Whether what we tell the group comes to a member: we hear it there, and it does not
+        beacon to us alone, as it would if it did not hear us.
+        """
+        since = now - _patience(peer, self._interval())
+        heard = peer.grouped and peer.grouped_at >= since
+        return heard and peer.direct_at < since and not is_unix(peer.address)
 
 
 def _patience(peer: Peer, interval: float) -> float:
