@@ -342,19 +342,24 @@ class Discovery:
     def _heard_parcel(
         self, peer: Peer | None, parcel: AnyParcel, source: Address, now: float
     ) -> None:
-        """Only who answered us may send any; a receipt is taken at an address we had by word."""
-        if peer is None or not (peer.proven or isinstance(parcel, Receipt)):
+        """Only who answered us itself may send any; whom we have by word is asked, so that its next
+        is taken. A receipt harms nobody.
+        """
+        if peer is None or peer.service is None:
             self._counters.count("parcels: of strangers")
         elif not self._speaks_from(peer, source):
             # To the group they come by every network that both are in.
             other = isinstance(parcel, GroupParcel) and source[0] in peer.others
             self._counters.count(f"parcels: {'by another way' if other else 'of strangers'}")
-        elif peer.service is not None:
+        elif peer.proven or isinstance(parcel, Receipt):
             peer.heard_at = now
             self._parcel(parcel, peer, now)
+        else:
+            self._counters.count("parcels: of members known by word")
+            self.probe(peer, now, want=False)
 
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
-        self._announcing.heard(peer, beacon, now)
+        self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
             if peer.probing is None:  # of several ways to it the first one is the best
                 peer.address = source

@@ -38,6 +38,7 @@ class Peer:
 
     __slots__ = (
         "address",
+        "beaconed_at",
         "boot",
         "challenge",
         "challenged_at",
@@ -47,7 +48,6 @@ class Peer:
         "endpoints",
         "experience",
         "gone",
-        "grouped",
         "grouped_at",
         "heard_at",
         "id",
@@ -95,8 +95,8 @@ class Peer:
         """Further IP addresses that its beacons came from: worth dialling, not proven."""
         self.grouped_at = now
         """When it was last heard on the group; at first it is given time for that."""
-        self.grouped = False
-        """It was heard there at all."""
+        self.beaconed_at = -inf
+        """When it was last heard there from ``address`` itself."""
         self.direct_at = -inf
         """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf

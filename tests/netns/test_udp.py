@@ -21,7 +21,7 @@ def met_on_the_group(*members):
     """Waits until each knows so many others, and has heard a beacon of each."""
     for member, count in members:
         member.ask(f"met({count})")
-        until(member, "all(peer.grouped for peer in peers)")
+        until(member, "all(peer.beaconed_at > 0 for peer in peers)")
 
 
 def tells(member, word):

@@ -111,3 +111,15 @@ def test_not_one_that_tells_us_alone_for_it_does_not_hear_us_there():
         if now == 5.0:
             one.hear(other, direct, now)
         assert reached(one, now) == (now in (4.0, 8.1))
+
+
+def test_nor_one_that_answers_elsewhere_for_it_takes_messages_from_there_alone():
+    """Its beacons come by IPv6, say, and it answers by IPv4, where multicast is blocked."""
+    one, other = pair()
+    (peer,) = list(one.node.peers)
+    peer.reached_at, other.address = 9.0, ("10.0.0.1%eth0", 1)
+    one.hear(other, beacon(other, 10.0), 10.0)
+    one.node.take_effects()
+    assert not reached(one, 10.0)
+    beacon(one, 10.0)
+    assert sent(one) == []

@@ -1,6 +1,8 @@
 """Parcels: who may send them, what is taken, once."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from meshcluster.config import Limits
 from meshcluster.model import Endpoint
@@ -440,6 +442,39 @@ def test_parcels_to_everybody_and_to_one_are_numbered_together():
     for parcel in (third, second, first, second):
         other.hear(one, parcel, 0.0)
     assert sorted(events(other)) == [b"1", b"2", b"hello"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    some.lists(
+        some.tuples(
+            some.sampled_from(("alone", "all", "receipt")),
+            some.integers(-1, 40) | some.integers(0, 2**64 - 1),
+            some.booleans(),
+            some.sampled_from(("to us", "to another", "from elsewhere")),
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_parcels_come_each_number_is_handed_out_once_at_most(coming):
+    one, other = pair()
+    home, me, them = one.address, one.node.identity, other.node.identity
+    expected = set()
+    for kind, number, flag, how in coming:
+        to = bytes(24) if how == "to another" else them.key
+        one.address = ("10.0.0.99", 1) if how == "from elsewhere" else home
+        event = Event(0, 1, b"%d" % number)
+        if kind == "alone":
+            other.hear(one, Parcel("default", me.id, me.boot, to, number, event, flag), 0.0)
+        elif kind == "all":
+            other.hear(one, GroupParcel("default", me.id, me.boot, number, event), 0.0)
+        else:
+            other.hear(one, Receipt("default", me.id, me.boot, to, number), 0.0)
+        if kind != "receipt" and how != "from elsewhere" and (how == "to us" or kind == "all"):
+            expected.add(event.body)
+    got = events(other)
+    assert len(got) == len(set(got))
+    assert set(got) <= expected
 
 
 def test_the_window_of_numbers():

@@ -89,7 +89,7 @@ async def group(beacon_port):
 async def met_on_the_group(*clusters):
     """Each has heard a beacon of each other."""
     await met(*clusters)
-    await until(lambda: all(p.grouped for each in clusters for p in each.joined.node.peers))
+    await until(lambda: all(p.beaconed_at > 0 for each in clusters for p in each.joined.node.peers))
 
 
 async def test_a_broadcast_by_udp_is_one_datagram_to_the_group(join, group):

@@ -75,6 +75,17 @@ def test_where_there_is_no_multicast_each_gets_it_alone(monkeypatch):
         assert len(heard(member)) == 15
 
 
+def test_in_a_large_mesh_the_first_word_of_a_member_has_it_asked_and_the_next_is_heard():
+    """There not everybody has proved itself to everybody; from others nothing is taken."""
+    sim = settled(3, 80)
+    teller, *others = sim.members
+    for word in ("first", "second"):
+        teller.broadcast(word)
+        sim.run(seconds=1)
+    words = [word for member in others for name, word in member.received if name == teller.name]
+    assert words.count("first") < words.count("second") == len(others)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_through_loss_duplication_and_a_partition_nobody_hears_anything_twice(seed):
     sim = settled(seed, 10, loss=0.2, duplication=0.2)
