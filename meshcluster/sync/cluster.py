@@ -301,7 +301,8 @@ class Cluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
