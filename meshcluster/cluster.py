@@ -30,8 +30,9 @@ from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
 from .node.queries import Asked, Gathering
 from .node.snapshots import Snapshots
+from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT
+from .protocols.registry import DEFAULT, installed
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
@@ -258,10 +259,11 @@ class AsyncCluster(ClusterView):
         self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
     ) -> list[Endpoint]:
         """Listens by every protocol. Without a network, what nobody asked for may fail."""
-        endpoints = []
+        endpoints, plugins = [], installed()
         for scheme in config.protocols or DEFAULT:
             try:
-                endpoints.append(Endpoint(scheme, await self._listen(scheme, config, handlers)))
+                props = await self._listen(scheme, config, handlers, plugins)
+                endpoints.append(Endpoint(scheme, props))
             except ConfigError:
                 if networked or config.protocols is not None or scheme == DEFAULT[0]:
                     raise
@@ -269,7 +271,11 @@ class AsyncCluster(ClusterView):
         return endpoints
 
     async def _listen(
-        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]
+        self,
+        scheme: str,
+        config: ClusterConfig,
+        handlers: dict[str, ProtocolHandler],
+        plugins: Plugins,
     ) -> dict[str, str | int]:
         """Loads a protocol and begins to listen; returns what is advertised of it."""
         context = Context(
@@ -278,7 +284,7 @@ class AsyncCluster(ClusterView):
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
             ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
-        handler = handlers[scheme] = load(scheme, context)
+        handler = handlers[scheme] = load(scheme, context, plugins=plugins)
         forking.watch(handler)
 
         def accept(link: Link) -> LinkReceiver | None:

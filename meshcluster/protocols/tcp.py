@@ -7,12 +7,11 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from typing import TypeGuard
 
 from ..errors import ConfigError
 from ..interfaces import written
 from ..model import Endpoint
-from .base import Accept, Context, Props
+from .base import Accept, Context, Props, is_port, port_of
 from .stream import StreamLink, close_server
 
 EVERYWHERE = "0.0.0.0"
@@ -41,7 +40,7 @@ class TcpHandler:
             raise ConfigError(f"protocol 'tcp' has no option {', '.join(options)}: port, host")
         if not isinstance(given, str):
             raise _refused("host", given, "an IP address of this machine, as text")
-        if not _is_port(self._port):
+        if not is_port(self._port):
             raise _refused("port", self._port, "0 to 65535; 0 is any free one")
         self._servers: list[asyncio.Server] = []
 
@@ -86,9 +85,7 @@ class TcpHandler:
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the port at an address of the member."""
         loop = asyncio.get_running_loop()
-        port = endpoint.props.get("port")
-        if not _is_port(port) or not port:
-            raise ConnectionError("malformed port")
+        port = port_of(endpoint)
         if ":" not in address:
             await loop.create_connection(lambda: StreamLink(accept), address, port)
             return
@@ -133,10 +130,6 @@ async def _connect(
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=512)
-
-
-def _is_port(port: object) -> TypeGuard[int]:
-    return isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536
 
 
 def _refused(option: str, value: object, trouble: str) -> ConfigError:

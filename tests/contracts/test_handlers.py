@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from meshcluster.protocols import StreamLink
+from meshcluster.protocols import StreamLink, port_of
 from meshcluster.testing.contract import ProtocolContract
 
 
@@ -27,7 +27,7 @@ class WhisperHandler:
 
     async def dial(self, address, endpoint, accept):
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: StreamLink(accept), address, endpoint.props["at"])
+        await loop.create_connection(lambda: StreamLink(accept), address, port_of(endpoint, "at"))
 
     async def close(self):
         if self.server is not None:

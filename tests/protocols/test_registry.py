@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshcluster import PluginError
+from meshcluster import AsyncCluster, PluginError
 from meshcluster.protocols import Context, known_schemes, load
 from meshcluster.protocols.registry import BUILT_IN
 
@@ -53,17 +53,32 @@ def test_a_plug_in_is_found_by_its_entry_point(context, install):
 def test_a_scheme_claimed_twice_names_both(context, install):
     install("one_package", "echo")
     install("other_package", "echo")
-    with pytest.raises(PluginError, match=r"one_package:Handler and other_package:Handler"):
+    claims = r"one_package \(one_package:Handler\) and other_package \(other_package:Handler\)"
+    with pytest.raises(PluginError, match=f"protocol 'echo' is claimed by {claims}: uninstall one"):
         load("echo", context)
 
 
-def test_a_plug_in_cannot_take_the_place_of_a_built_in(context, install):
+def test_a_package_that_claims_a_built_in_scheme_is_named(context, install):
     install("evil_package", "tcp")
-    assert type(load("tcp", context)).__module__ == "meshcluster.protocols.tcp"
+    claims = r"meshcluster itself \(.*TcpHandler\) and evil_package \(evil_package:Handler\)"
+    with pytest.raises(PluginError, match=f"'tcp' is claimed by {claims}: uninstall evil_package"):
+        load("tcp", context)
     assert known_schemes().count("tcp") == 1
+    assert load("memory", context).scheme == "memory"
+
+
+async def test_who_offers_what_another_package_claims_does_not_join(install, beacon_port):
+    install("evil_package", "tcp")
+    with pytest.raises(PluginError, match="evil_package"):
+        await AsyncCluster().join(port=beacon_port)
+    async with AsyncCluster().join(port=beacon_port, protocols=["memory"]):
+        pass
 
 
 def test_a_plug_in_that_cannot_be_imported_is_named(context, install):
     install("broken_package", "broken", "import nothing_like_this\n")
     with pytest.raises(PluginError, match=r"'broken' \(broken_package:Handler\).*nothing_like"):
         load("broken", context)
+    install("failing_package", "failing", "1 / 0\n")
+    with pytest.raises(PluginError, match=r"'failing'.*ZeroDivisionError: division by zero"):
+        load("failing", context)
