@@ -147,6 +147,8 @@ class AsyncCluster(ClusterView):
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
         observer: bool = False, seeds: Iterable[str] = (),
         mdns: AsyncZeroconf | bool | None = None,
+        announcers: Iterable[str] = (),
+        announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -173,10 +175,12 @@ class AsyncCluster(ClusterView):
                 the beacons'. One that answers is enough to meet all.
             mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
+            announcers: further ways to be found, of other packages, by name; ours are always used.
+            announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
-            PluginError: a protocol that is not known here.
+            PluginError: a protocol or an announcer that is not known here, or claimed twice.
             MessageTooLarge: tags and props of more than 63 KiB.
             ForkedClusterError: it had joined when this process was forked from another.
         """
@@ -192,6 +196,8 @@ class AsyncCluster(ClusterView):
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
+            announcers=distinct("announcers", announcers),
+            announcer_options=announcer_options or {},
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 

@@ -1,4 +1,4 @@
-"""What packages offer under names; see tests/protocols/test_registry.py and its like for each kind."""
+"""What packages offer under names; each kind has a registry of its own besides."""
 
 import pytest
 
@@ -52,10 +52,15 @@ def test_a_name_of_our_own_that_a_package_claims_names_it(install):
         plugins(tidy="json:loads").load("tidy")
 
 
-@pytest.mark.parametrize(
-    "code", ["1 / 0", "import nothing_like_this", "other = 1", "raise OSError"]
-)
-def test_whatever_an_import_raises_is_one_error_that_names_it(install, code):
-    install("broken_package", "broken", "broken_package:value", code)
-    with pytest.raises(PluginError, match=r"thing 'broken' \(broken_package:value\) cannot be"):
+BROKEN = {
+    "raises_package": "1 / 0",
+    "imports_package": "import nothing_like_this",
+    "lacks_package": "other = 1",
+}
+
+
+@pytest.mark.parametrize("package", BROKEN)
+def test_whatever_an_import_raises_is_one_error_that_names_it(install, package):
+    install(package, "broken", f"{package}:value", BROKEN[package])
+    with pytest.raises(PluginError, match=rf"thing 'broken' \({package}:value\) cannot be loaded"):
         plugins().load("broken")

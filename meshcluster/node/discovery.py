@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_named, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     Beacon,
@@ -362,7 +362,7 @@ class Discovery:
 
     def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A member's beacon came from another address than the one where it answers."""
-        if is_unix(source) and peer.probing is None:
+        if is_named(source) and peer.probing is None:
             peer.heard_at = now
             if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
                 return

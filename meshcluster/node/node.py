@@ -19,7 +19,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_named, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -370,7 +370,7 @@ class Node:
         peer = self.peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
-        if peer.service is None and link.dial is None and not is_unix(peer.address):
+        if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
         peer.proved_local(link.local or self.scope.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)

@@ -115,6 +115,22 @@ class End:
         await asyncio.wait_for(self.lost.wait(), WAIT_SECONDS)
 
 
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for one test, with a path as short as sockets need it."""
+    folder = tempfile.mkdtemp(prefix="mc-", dir=None if os.name == "nt" else "/tmp")
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A UDP port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((LOOPBACK, 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 def descriptors(*holders: object) -> set[int]:
     """What they say they hold."""
     none: tuple[int, ...] = ()
@@ -149,10 +165,9 @@ class ProtocolContract:
     @pytest.fixture
     def own_folder(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """A runtime directory for this test alone; its path is short, as sockets need it."""
-        folder = tempfile.mkdtemp(prefix="mc-", dir=None if os.name == "nt" else "/tmp")
-        monkeypatch.setenv("MESHCLUSTER_RUNTIME_DIR", folder)
-        yield Path(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        with short_folder() as folder:
+            monkeypatch.setenv("MESHCLUSTER_RUNTIME_DIR", str(folder))
+            yield folder
 
     @pytest_asyncio.fixture
     async def handlers(self, own_folder: Path) -> AsyncIterator[list[ProtocolHandler]]:
@@ -184,9 +199,7 @@ class ProtocolContract:
     @pytest_asyncio.fixture
     async def join(self, own_folder: Path) -> AsyncIterator[Join]:
         """Joins members that speak this protocol alone; all leave at the end."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind((LOOPBACK, 0))
-            port = free.getsockname()[1]
+        port = free_port()
 
         async def join(*tags: str) -> AsyncCluster:
             options = {self.scheme: dict(self.options)}
