@@ -88,7 +88,7 @@ class Admission:
         if service is not None and endpoints != details.endpoints:
             self._links.dialling.readvertised(peer, now)
         peer.told = told
-        made = self._snapshots.service(peer, lan=self._discovery.scope.on_lan(ip_of(peer.address)))
+        made = self._snapshots.service(peer, lan=self._on_lan(peer))
         if not self._accepts(made):
             peer.refused = None if told else digest
             if service is not None:
@@ -119,6 +119,22 @@ class Admission:
                 peer.refused = peer.digest
                 self.lose(peer, "was refused by a hook", now)
 
+    def networks_changed(self, now: float) -> None:
+        """Our interfaces have other addresses: who is in a network of ours is seen anew."""
+        for peer in tuple(self._peers.linkable()):
+            lan, service = self._on_lan(peer), peer.service
+            if service is None or service.lan is (lan or peer.local):
+                continue
+            made = self._snapshots.service(peer, lan=lan)
+            if self._accepts(made):
+                self._changed(peer, made, peer.fingerprint, now)
+            else:
+                peer.refused = peer.digest
+                self.lose(peer, "was refused by a hook", now)
+
+    def _on_lan(self, peer: Peer) -> bool:
+        return self._discovery.scope.on_lan(ip_of(peer.address))
+
     def forget_later(self, peer: Peer, now: float) -> None:
         """A candidate that does not become a member is forgotten in time."""
         self._schedule.set(("forget", peer.key), now + self._config.expire_seconds)
@@ -148,8 +164,8 @@ class Admission:
         for other in self._twins.pop(peer.key, ()):
             current = self._peers.get(other.key) is other  # it was not forgotten meanwhile
             if current and other.service is None and other.details is not None:
-                lan = self._discovery.scope.on_lan(ip_of(other.address))
-                self._admit(other, self._snapshots.service(other, lan=lan), now)
+                made = self._snapshots.service(other, lan=self._on_lan(other))
+                self._admit(other, made, now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:
         if not self._peers.admit(peer):

@@ -429,6 +429,7 @@ class Node:
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""
         self._discovery.networks_changed(networks, now)
+        self._admission.networks_changed(now)
         self._ourselves.moved(now)
 
     # --- ourselves ---------------------------------------------------------------------------

@@ -99,6 +99,6 @@ def _kept_seed() -> bytes:
 
 def _advice(path: Path, trouble: str) -> str:
     return (
-        f"runtime directory {path} {trouble}: set {RUNTIME_DIR_VARIABLE} to a directory of your own "
-        "('mkdir -m 700 DIR' makes one)"
+        f"runtime directory {path} {trouble}: set {RUNTIME_DIR_VARIABLE} to a directory of your "
+        "own ('mkdir -m 700 DIR' makes one)"
     )
