@@ -82,7 +82,6 @@ class Admission:
                 return
             elif other:
                 self._peers.rename(peer, details)
-        fingerprint = peer.fingerprint if service is not None else 0
         endpoints = peer.endpoints
         peer.describe(details, digest)
         if service is not None and endpoints != details.endpoints:
@@ -92,23 +91,21 @@ class Admission:
         if not self._accepts(made):
             peer.refused = None if told else digest
             if service is not None:
-                if not peer.observer:
-                    self._views.toggle(fingerprint ^ peer.fingerprint)
                 self.lose(peer, "was refused by a hook", now)
             else:
                 self.forget_later(peer, now)
         elif service is not None:
-            self._changed(peer, made, fingerprint, now)
+            self._changed(peer, made, now)
         elif peer.observer or not self._waits_for_twin(peer, details, now):
             self._admit(peer, made, now)
 
-    def _changed(self, peer: Peer, service: Service, fingerprint: int, now: float) -> None:
+    def _changed(self, peer: Peer, service: Service, now: float) -> None:
         peer.service = service
         if peer.observer:
             return
         self._effects.append(ServiceChanged(service))
         self.changes += 1
-        self._views.toggle(fingerprint ^ peer.fingerprint)
+        self._views.count(peer)
         if peer.proven and not peer.told:
             self._views.vouch_for(peer, now)
 
@@ -127,7 +124,7 @@ class Admission:
                 continue
             made = self._snapshots.service(peer, lan=lan)
             if self._accepts(made):
-                self._changed(peer, made, peer.fingerprint, now)
+                self._changed(peer, made, now)
             else:
                 peer.refused = peer.digest
                 self.lose(peer, "was refused by a hook", now)

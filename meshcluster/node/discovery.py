@@ -192,7 +192,7 @@ class Discovery:
         me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known, views.fingerprint,
+            views.known_beyond, views.fingerprint,
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
@@ -390,7 +390,7 @@ class Discovery:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me, known = self._identity, self._views.known
+        me, known = self._identity, self._views.known_to(source[0])
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
@@ -405,7 +405,7 @@ class Discovery:
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
         me, details = self._identity, self._details() if probe.want else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        known_here = self._views.known
+        known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
@@ -430,7 +430,7 @@ class Discovery:
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()
-        known = self._views.known
+        known = self._views.known_to(address[0])
         ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
         self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 

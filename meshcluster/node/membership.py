@@ -41,6 +41,7 @@ class Peer:
         "boot",
         "challenge",
         "challenged_at",
+        "counted",
         "details",
         "digest",
         "endpoints",
@@ -64,6 +65,7 @@ class Peer:
         "told",
         "viewed_at",
         "vouched",
+        "wider",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -84,6 +86,10 @@ class Peer:
         """How many members it said it knows, itself included."""
         self.vouched = -1
         """Which version of its details the group was told of: once is enough."""
+        self.counted: int | None = None
+        """What our view's fingerprint has of it; None: it is not in there."""
+        self.wider = False
+        """It told us of members that are outside our scope."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
