@@ -8,27 +8,12 @@ from meshcluster.plugins import Plugins
 GROUP = "meshcluster.tests"
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs packages that offer something, as pip would leave them."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def install(package, name, target, code=""):
-        (tmp_path / f"{package}.py").write_text(code)
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {target}\n")
-
-    return install
-
-
 def plugins(**built_in):
     return Plugins("thing", GROUP, built_in)
 
 
 def test_ours_are_named_first_and_those_of_others_after_them(install):
-    install("spare_package", "alpha", "spare_package:value", "value = 7")
+    install("spare_package", GROUP, "alpha", "spare_package:value", "value = 7")
     found = plugins(zeta="json:loads")
     assert (found.names, found.others) == (("zeta", "alpha"), ("alpha",))
     assert (found.load("alpha"), found.load("zeta").__name__) == (7, "loads")
@@ -40,14 +25,14 @@ def test_where_nothing_is_offered_the_error_says_so():
 
 
 def test_a_name_claimed_twice_names_both_packages(install):
-    install("one_package", "echo", "one_package:value")
-    install("other_package", "echo", "elsewhere:value")
+    install("one_package", GROUP, "echo", "one_package:value")
+    install("other_package", GROUP, "echo", "elsewhere:value")
     with pytest.raises(PluginError, match=r"one_package \(one.*\) and other_package \(elsewhere:v"):
         plugins().target("echo")
 
 
 def test_a_name_of_our_own_that_a_package_claims_names_it(install):
-    install("evil_package", "tidy", "evil_package:value")
+    install("evil_package", GROUP, "tidy", "evil_package:value")
     with pytest.raises(PluginError, match=r"meshcluster itself \(json:loads\) and evil_package"):
         plugins(tidy="json:loads").load("tidy")
 
@@ -61,6 +46,6 @@ BROKEN = {
 
 @pytest.mark.parametrize("package", BROKEN)
 def test_whatever_an_import_raises_is_one_error_that_names_it(install, package):
-    install(package, "broken", f"{package}:value", BROKEN[package])
+    install(package, GROUP, "broken", f"{package}:value", BROKEN[package])
     with pytest.raises(PluginError, match=rf"thing 'broken' \({package}:value\) cannot be loaded"):
         plugins().load("broken")

@@ -152,33 +152,25 @@ class Announcer:
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a package with an announcer ``lamp``, as pip would leave it."""
-    monkeypatch.syspath_prepend(tmp_path)
+def offer(install):
+    """Installs a package with an announcer ``lamp``."""
 
-    def install(package, code=PACKAGE):
-        monkeypatch.delitem(sys.modules, package, raising=False)
-        (tmp_path / f"{package}.py").write_text(code)
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(
-            f"[meshcluster.announcers]\nlamp = {package}:Announcer\n"
-        )
+    def offer(package, code=PACKAGE):
+        install(package, "meshcluster.announcers", "lamp", f"{package}:Announcer", code)
 
-    return install
+    return offer
 
 
-async def test_those_of_other_packages_are_opened_last_when_they_are_named(opened, install):
-    install("lamp_package")
+async def test_those_of_other_packages_are_opened_last_when_they_are_named(opened, offer):
+    offer("lamp_package")
     rest = [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]
     assert await opened(announcers=("lamp",)) == [*rest, GuardedAnnouncer]
 
 
 async def test_one_is_told_of_its_mesh_and_where_its_member_answers(
-    install, beacon_port, runtime_dir
+    offer, beacon_port, runtime_dir
 ):
-    install("telling_package")
+    offer("telling_package")
     config = ClusterConfig(port=beacon_port, cluster="blue", announcers=("lamp",))
     found = await open_announcers(config, member_id=b"1" * 16, runtime_dir=runtime_dir)
     try:
@@ -200,9 +192,9 @@ async def test_one_is_told_of_its_mesh_and_where_its_member_answers(
     ],
 )
 async def test_a_broken_one_is_reported_by_name_and_the_others_are_used(
-    opened, install, caplog, code, options, reason
+    opened, offer, caplog, code, options, reason
 ):
-    install("broken_lamp", code)
+    offer("broken_lamp", code)
     used = await opened(announcers=("lamp",), announcer_options=options)
     assert used == [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]
     (record,) = caplog.records
@@ -223,17 +215,17 @@ async def test_a_broken_one_is_reported_by_name_and_the_others_are_used(
     ],
 )
 async def test_names_and_settings_that_nothing_can_come_of_are_refused(
-    opened, install, runtime_dir, settings, error, text
+    opened, offer, runtime_dir, settings, error, text
 ):
-    install("picky_package")
+    offer("picky_package")
     with pytest.raises(error, match=text):
         await opened(**settings)
     assert list(runtime_dir.glob("*/*.sock")) == []
 
 
-async def test_one_that_two_packages_claim_is_refused(opened, install):
-    install("one_lamp")
-    install("other_lamp")
+async def test_one_that_two_packages_claim_is_refused(opened, offer):
+    offer("one_lamp")
+    offer("other_lamp")
     with pytest.raises(PluginError, match=r"one_lamp \(.*\) and other_lamp"):
         await opened(announcers=("lamp",))
     assert await opened() == [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]

@@ -8,19 +8,14 @@ from meshcluster.announcers.registry import BUILT_IN, installed
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a package that offers an announcer, as pip would leave it."""
-    monkeypatch.syspath_prepend(tmp_path)
+def offer(install):
+    """Installs a package that offers an announcer."""
 
-    def install(package, name):
-        (tmp_path / f"{package}.py").write_text("class Announcer:\n    __init__ = print\n")
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        points = f"[meshcluster.announcers]\n{name} = {package}:Announcer\n"
-        (info / "entry_points.txt").write_text(points)
+    def offer(package, name):
+        code = "class Announcer:\n    __init__ = print\n"
+        install(package, "meshcluster.announcers", name, f"{package}:Announcer", code)
 
-    return install
+    return offer
 
 
 @pytest.fixture
@@ -33,21 +28,21 @@ def test_ours_are_where_the_table_says(name):
     assert installed().load(name).__name__ == f"{name.title()}Announcer"
 
 
-def test_one_is_found_by_its_entry_point(install, context):
-    install("found_announcer", "lamp")
+def test_one_is_found_by_its_entry_point(offer, context):
+    offer("found_announcer", "lamp")
     assert "lamp" in known_announcers()
     assert not set(known_announcers()) & set(BUILT_IN)
     assert type(load("lamp", context)).__module__ == "found_announcer"
 
 
-def test_a_name_claimed_twice_names_both(install, context):
-    install("first_announcer", "lamp")
-    install("second_announcer", "lamp")
+def test_a_name_claimed_twice_names_both(offer, context):
+    offer("first_announcer", "lamp")
+    offer("second_announcer", "lamp")
     with pytest.raises(PluginError, match=r"announcer 'lamp' is .* first_announcer .* and second_"):
         load("lamp", context)
 
 
-def test_a_package_that_claims_one_of_ours_is_named(install, context):
-    install("evil_announcer", "mdns")
+def test_a_package_that_claims_one_of_ours_is_named(offer, context):
+    offer("evil_announcer", "mdns")
     with pytest.raises(PluginError, match=r"meshcluster itself \(.*\) and evil_announcer"):
         load("mdns", context)

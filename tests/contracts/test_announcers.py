@@ -107,14 +107,9 @@ class TestAnotherPackages(AnnouncerContract):
     name = "hall"
 
     @pytest.fixture(autouse=True)
-    def installed(self, tmp_path, monkeypatch):
-        """The package, as pip leaves it: its entry point names the class above."""
-        info = tmp_path / "hall-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hall\nVersion: 1.0\n")
-        point = f"[meshcluster.announcers]\nhall = {__name__}:HallAnnouncer\n"
-        (info / "entry_points.txt").write_text(point)
-        monkeypatch.syspath_prepend(tmp_path)
+    def installed(self, install):
+        """Its package: its entry point names the class above."""
+        install("hall", "meshcluster.announcers", "hall", f"{__name__}:HallAnnouncer")
 
 
 # --- what ours promise besides ------------------------------------------------------------

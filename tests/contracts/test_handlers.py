@@ -56,11 +56,6 @@ class TestWhisper(ProtocolContract):
     holds_listener = False  # it need not tell; its links do
 
     @pytest.fixture(autouse=True)
-    def installed(self, tmp_path, monkeypatch):
-        """The third party's package, as pip leaves it: its entry point names the class above."""
-        info = tmp_path / "whisper-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: whisper\nVersion: 1.0\n")
-        point = f"[meshcluster.protocols]\nwhisper = {__name__}:WhisperHandler\n"
-        (info / "entry_points.txt").write_text(point)
-        monkeypatch.syspath_prepend(tmp_path)
+    def installed(self, install):
+        """Its package: its entry point names the class above."""
+        install("whisper", "meshcluster.protocols", "whisper", f"{__name__}:WhisperHandler")
