@@ -124,10 +124,10 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
         listening = Listening(out, group, port, settings.ttl)
         hearing = beside.submit(listening.run, question.to_group(), LISTEN_SECONDS)
-        mdns_checks = beside.submit(mdns, out, settings.ttl)
+        mdns_checks = None if settings.no_mdns else beside.submit(mdns, out, settings.ttl)
         spoken = asyncio.run(protocols(_schemes(folder), context))
     checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
-    checks += [*mdns_checks.result(), *spoken]
+    checks += [*(mdns_checks.result() if mdns_checks else ()), *spoken]
     checks += others(hearing.result().heard, settings.cluster)
     checks += [_seed(seed, port, question) for seed in settings.joining.get("seeds", ())]
     if host is None:

@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_named, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     AnyParcel,
@@ -195,7 +195,7 @@ class Discovery:
         me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known, views.fingerprint,
+            views.known_beyond, views.fingerprint,
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
@@ -380,7 +380,7 @@ class Discovery:
 
     def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A member's beacon came from another address than the one where it answers."""
-        if is_unix(source) and peer.probing is None:
+        if is_named(source) and peer.probing is None:
             peer.heard_at = now
             if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
                 return
@@ -408,7 +408,7 @@ class Discovery:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me, known = self._identity, self._views.known
+        me, known = self._identity, self._views.known_to(source[0])
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
@@ -423,7 +423,7 @@ class Discovery:
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
         me, details = self._identity, self._details() if probe.want else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        known_here = self._views.known
+        known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
@@ -448,7 +448,7 @@ class Discovery:
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()
-        known = self._views.known
+        known = self._views.known_to(address[0])
         ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
         self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 

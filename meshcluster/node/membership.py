@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
+from ..model import HERE, UNIX, Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
 from .negotiation import Experience
 from .scope import rank
@@ -42,6 +42,7 @@ class Peer:
         "boot",
         "challenge",
         "challenged_at",
+        "counted",
         "details",
         "digest",
         "direct_at",
@@ -66,6 +67,7 @@ class Peer:
         "told",
         "viewed_at",
         "vouched",
+        "wider",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -86,6 +88,10 @@ class Peer:
         """How many members it said it knows, itself included."""
         self.vouched = -1
         """Which version of its details the group was told of: once is enough."""
+        self.counted: int | None = None
+        """What our view's fingerprint has of it; None: it is not in there."""
+        self.wider = False
+        """It told us of members that are outside our scope."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
@@ -124,18 +130,18 @@ class Peer:
         self.proven = True
 
     def answered_from(self, source: Address, *, local: bool, asked: bool = False) -> None:
-        """It answers at ``source``. A member's IP address gives way to no UNIX socket, and to
+        """It answers at ``source``. A member's IP address gives way to no name here, and to
         a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
-        if self.service is None or is_unix(self.address):
+        if self.service is None or is_named(self.address):
             self.address = source
-        elif not is_unix(source) and (asked or rank(source[0]) >= rank(self.address[0])):
+        elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
 
     def heard_also(self, address: str) -> None:
         """Its beacon came from another network as well."""
-        if address not in self.others and not address.startswith(UNIX):
+        if address not in self.others and not address.startswith((UNIX, HERE)):
             self.others = (address, *self.others)[:MAX_OTHERS]
 
     def describe(self, details: Details, digest: bytes) -> None:

@@ -19,7 +19,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_named, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -375,7 +375,7 @@ class Node:
         peer = self.peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
-        if peer.service is None and link.dial is None and not is_unix(peer.address):
+        if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
         peer.proved_local(link.local or self.scope.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)
@@ -434,6 +434,7 @@ class Node:
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""
         self._discovery.networks_changed(networks, now)
+        self._admission.networks_changed(now)
         self._ourselves.moved(now)
 
     # --- ourselves ---------------------------------------------------------------------------
