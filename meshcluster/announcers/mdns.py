@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import ipaddress
 import logging
 import socket
@@ -200,7 +201,7 @@ class MdnsAnnouncer:
 
         def run() -> None:
             with suppress(ImportError):  # the loop meets it again, and reports it
-                pass
+                importlib.import_module("zeroconf.asyncio")
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(done.set_result, None)
 

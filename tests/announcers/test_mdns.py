@@ -342,3 +342,21 @@ def test_zeroconf_is_not_imported_by_joining_nor_at_ttl_0():
         "cluster.leave()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_zeroconf_is_imported_in_a_thread_so_that_the_loop_goes_on():
+    code = (
+        "import asyncio, sys, threading\n"
+        "from meshcluster.announcers import MdnsAnnouncer\n"
+        "from meshcluster.config import ClusterConfig\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'zeroconf':\n"
+        "            by.append(threading.current_thread().name)\n"
+        "by = []\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "asyncio.run(MdnsAnnouncer(ClusterConfig(), probed=1)._import())\n"
+        "assert by == ['meshcluster-import'], by\n"
+        "assert 'zeroconf.asyncio' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
