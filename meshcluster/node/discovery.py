@@ -40,6 +40,7 @@ from .announcing import Announcing
 from .counters import Counters
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
+from .negotiation import hosts
 from .proof import Prober
 from .schedule import Schedule
 from .scope import Scope, rank
@@ -454,8 +455,15 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        """Whether a member sends its datagrams from there."""
-        return source in (peer.address, unix_address(peer.id))
+        """Whether a member sends its datagrams from there. All its networks see one port of it, and
+        it may have heard us first in another one than we heard it.
+        """
+        if source in (peer.address, unix_address(peer.id)):
+            return True
+        if source[1] != peer.address[1]:
+            return False
+        said = (ip for endpoint in peer.endpoints for ip in hosts(endpoint))
+        return source[0] in said or (peer.local and self.scope.is_own(source[0]))
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.
