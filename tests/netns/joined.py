@@ -4,6 +4,7 @@ It prints "joined"; then each line it reads is a Python expression, and its valu
 JSON. Beside ``cluster`` there are the functions of ``Member``.
 """
 
+import contextlib
 import json
 import queue
 import sys
@@ -41,8 +42,8 @@ class Member:
 
     def _discovered(self, service):
         self.discoveries[service.name] += 1
+        self.times.append((time.time(), len(self.known) + 1))
         self.known.add(service.id)
-        self.times.append((time.time(), len(self.known)))
 
     def _lost(self, service):
         self.known.discard(service.id)
@@ -64,9 +65,11 @@ class Member:
         return self.rows()
 
     def complete(self, count):
-        """Waits until so many are known; since when they are."""
-        self.met(count)
-        return next((at for at, known in self.times if known >= count), None)
+        """Waits until hooks were told of so many; since when they were, None for never."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while len(self.known) < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return next((at for at, known in list(self.times) if known >= count), None)
 
     def tell(self, data, **options):
         """Tells everybody something."""
@@ -81,8 +84,11 @@ class Member:
         return self.losses.get(timeout=PATIENCE_SECONDS)
 
     def answers(self, question="who", **options):
-        """Asks everybody: the [name, protocol] that each has answered."""
-        return sorted(self.cluster.query(question, **options).wait(PATIENCE_SECONDS).values())
+        """Asks everybody: the [name, protocol] of each that has answered in time."""
+        query = self.cluster.query(question, **options)
+        with contextlib.suppress(TimeoutError):
+            query.wait(PATIENCE_SECONDS)
+        return sorted(query.results.values())
 
     def counted(self, reason, more):
         """Waits until so many more were dropped for a reason; all counters."""
