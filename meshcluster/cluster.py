@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -31,7 +32,7 @@ from .node.node import Node
 from .node.queries import Asked, Gathering
 from .node.snapshots import Snapshots
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT
+from .protocols.registry import DEFAULT, OPTIONAL
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
 
 T = TypeVar("T")
+
+logger = logging.getLogger("meshcluster")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
@@ -159,7 +162,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp, udp.
+            protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: names, patterns, addresses or networks of those to use beyond this host
                 (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -257,15 +260,20 @@ class AsyncCluster(ClusterView):
     async def _endpoints(
         self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
     ) -> list[Endpoint]:
-        """Listens by every protocol. Without a network, what nobody asked for may fail."""
+        """Listens by every protocol. What nobody asked for may fail, if it is one of several or
+        there is no network.
+        """
         endpoints = []
         for scheme in config.protocols or DEFAULT:
             try:
                 endpoints.append(Endpoint(scheme, await self._listen(scheme, config, handlers)))
-            except ConfigError:
-                if networked or config.protocols is not None or scheme == DEFAULT[0]:
+            except ConfigError as error:
+                asked = config.protocols is not None or scheme in config.protocol_options
+                if asked or scheme == DEFAULT[0] or (networked and scheme not in OPTIONAL):
                     raise
                 await handlers.pop(scheme).close()
+                if networked:
+                    logger.warning("%s. It is not offered", error)
         return endpoints
 
     async def _listen(

@@ -384,7 +384,7 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp, udp.
+        protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: names, patterns, addresses or networks of those to use beyond this host
             (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all

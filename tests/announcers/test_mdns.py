@@ -10,6 +10,7 @@ from zeroconf import Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from meshcluster.announcers import MdnsAnnouncer
+from meshcluster.announcers import mdns as module
 from meshcluster.announcers.mdns import SERVICE_TYPE, UNRESOLVED
 from meshcluster.config import ClusterConfig
 from meshcluster.errors import ConfigError
@@ -332,6 +333,18 @@ class Failing:
         raise OSError(98, "Address already in use")
 
 
+async def test_zeroconf_is_imported_beside_the_loop(member, monkeypatch):
+    asked = asyncio.Queue()
+
+    async def imported(name):
+        asked.put_nowait(name)
+
+    monkeypatch.setattr(module, "imported", imported)
+    one = await member(1)
+    one.announce(one.beacon())
+    assert await soon(asked.get()) == "zeroconf.asyncio"
+
+
 def test_zeroconf_is_not_imported_by_joining_nor_at_ttl_0():
     code = (
         "import sys, time, meshcluster\n"
@@ -340,23 +353,5 @@ def test_zeroconf_is_not_imported_by_joining_nor_at_ttl_0():
         "time.sleep(0.5)\n"
         "assert 'zeroconf' not in sys.modules\n"
         "cluster.leave()\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
-
-
-def test_zeroconf_is_imported_in_a_thread_so_that_the_loop_goes_on():
-    code = (
-        "import asyncio, sys, threading\n"
-        "from meshcluster.announcers import MdnsAnnouncer\n"
-        "from meshcluster.config import ClusterConfig\n"
-        "class Watch:\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'zeroconf':\n"
-        "            by.append(threading.current_thread().name)\n"
-        "by = []\n"
-        "sys.meta_path.insert(0, Watch())\n"
-        "asyncio.run(MdnsAnnouncer(ClusterConfig(), probed=1)._import())\n"
-        "assert by == ['meshcluster-import'], by\n"
-        "assert 'zeroconf.asyncio' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -83,11 +83,11 @@ class Member:
         """Who was lost next: [name, when]."""
         return self.losses.get(timeout=PATIENCE_SECONDS)
 
-    def answers(self, question="who", **options):
+    def answers(self, question="who", seconds=PATIENCE_SECONDS, **options):
         """Asks everybody: the [name, protocol] of each that has answered in time."""
         query = self.cluster.query(question, **options)
         with contextlib.suppress(TimeoutError):
-            query.wait(PATIENCE_SECONDS)
+            query.wait(seconds)
         return sorted(query.results.values())
 
     def counted(self, reason, more):
