@@ -125,11 +125,13 @@ def record(address):
 async def main():
     address, udp_port = sys.argv[1], int(sys.argv[2])
     record(address)
-    print(json.dumps({
-        **{scheme: await link(scheme, address) for scheme in PORTS},
-        "guest": await asyncio.to_thread(guest, address),
-        "beacon port": datagram(address, DEFAULT_PORT), "udp": datagram(address, udp_port),
-    }))  # fmt: skip
+    tried = {
+        **{scheme: link(scheme, address) for scheme in PORTS},
+        "guest": asyncio.to_thread(guest, address),
+        "beacon port": asyncio.to_thread(datagram, address, DEFAULT_PORT),
+        "udp": asyncio.to_thread(datagram, address, udp_port),
+    }
+    print(json.dumps(dict(zip(tried, await asyncio.gather(*tried.values()), strict=True))))
 
 
 asyncio.run(main())

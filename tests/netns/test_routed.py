@@ -42,7 +42,8 @@ def test_at_ttl_2_a_seed_beyond_a_router_is_met_and_answers_by_every_protocol(ro
     assert near.ask("met()") == [["far", "10.78.0.1", False]]
     for protocol in ("tcp", "zeromq", "udp"):
         assert far.ask(f"answers(protocols=[{protocol!r}])") == [["near", protocol]]
-    assert tried(near, here, there)["beacon port"] == "an answer"
+    came = tried(near, here, there)
+    assert (came["beacon port"], came["udp"], came["guest"]) == ("an answer", "an answer", "none")
 
 
 def test_at_ttl_1_what_comes_by_the_router_is_refused_and_counted(routed):
@@ -59,6 +60,18 @@ def test_at_ttl_1_what_comes_by_the_router_is_refused_and_counted(routed):
     assert dropped["datagrams: from outside our networks"] > 6  # the stranger's, and far's
     assert dropped["mdns: records from outside the scope"] == 1
     assert near.ask("names()") == far.ask("names()") == []
+
+
+def test_at_ttl_1_a_seed_beyond_a_router_answers_only_who_is_named_there_too(routed):
+    here, there = routed
+    asking = here.join("asking", ttl=1, seeds=[there.address])
+    asked = there.join("asked", ttl=1)
+    asked.ask("counted('datagrams: from outside our networks', 2)")
+    assert asked.ask("names()") == asking.ask("names()") == []
+    named = there.join("named", ttl=1, port=27700, seeds=[f"{here.address}:27700"])
+    naming = here.join("naming", ttl=1, port=27700, seeds=[f"{there.address}:27700"])
+    assert named.ask("met()") == [["naming", "10.77.0.1", False]]
+    assert naming.ask("met()") == [["named", "10.78.0.1", False]]
 
 
 def test_at_ttl_0_nothing_is_even_heard(routed):
