@@ -83,6 +83,7 @@ class ZeromqHandler:
         self._routers: list[Router] = []
         """The last one accepts; one before it was closed and has links still."""
         self._guests: Guests | None = None
+        self._complained = False
         self._had: set[int] = set()
         """The ports that we were told to have, and had."""
 
@@ -145,7 +146,10 @@ class ZeromqHandler:
             self._stop_waiting()
             for each in (*bound, *welcome):
                 each.close()
-            logger.warning("protocol 'zeromq' cannot be used: %s. Others are not affected", error)
+            if not self._complained:
+                text = "protocol 'zeromq' cannot be used: %s. Others are not affected"
+                logger.warning(text, error)
+            self._complained = True
 
     async def _loaded(self) -> Sockets:
         """What makes ZeroMQ sockets; pyzmq is imported for the first.
