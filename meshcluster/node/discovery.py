@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_unix, member_key
 from ..wire import codec
 from ..wire.frames import (
     Beacon,
@@ -40,7 +40,6 @@ from .announcing import Announcing
 from .counters import Counters
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
-from .negotiation import hosts
 from .proof import Prober
 from .schedule import Schedule
 from .scope import Scope, rank
@@ -455,15 +454,7 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        """Whether a member sends its datagrams from there. All its networks see one port of it, and
-        it may have heard us first in another one than we heard it.
-        """
-        if source in (peer.address, unix_address(peer.id)):
-            return True
-        if source[1] != peer.address[1]:
-            return False
-        said = (ip for endpoint in peer.endpoints for ip in hosts(endpoint))
-        return source[0] in said or (peer.local and self.scope.is_own(source[0]))
+        return peer.speaks_from(source, here=self.scope.is_own(source[0]))
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.

@@ -10,9 +10,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
+from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key, unix_address
 from ..wire.frames import Details
-from .negotiation import Experience
+from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
 
@@ -131,6 +131,17 @@ class Peer:
         """Its beacon came from another network as well."""
         if address not in self.others and not address.startswith(UNIX):
             self.others = (address, *self.others)[:MAX_OTHERS]
+
+    def speaks_from(self, source: Address, *, here: bool) -> bool:
+        """Whether its datagrams come from there (``here``: from this machine). All its networks see
+        one port of it, and it may have heard us first in another one than we heard it.
+        """
+        if source in (self.address, unix_address(self.id)):
+            return True
+        if source[1] != self.address[1]:
+            return False
+        said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
+        return (self.local and here) or source[0] in said
 
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""
