@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key
+from ..model import Address, Identity, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     Beacon,
@@ -454,7 +454,8 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        return peer.speaks_from(source, here=self.scope.is_own(source[0]))
+        here = self.scope.is_own(source[0])
+        return source == unix_address(peer.id) or peer.speaks_from(source, here=here)
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.

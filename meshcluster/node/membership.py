@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key, unix_address
+from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
 from .negotiation import Experience, hosts
 from .scope import rank
@@ -136,10 +136,8 @@ class Peer:
         """Whether its datagrams come from there (``here``: from this machine). All its networks see
         one port of it, and it may have heard us first in another one than we heard it.
         """
-        if source in (self.address, unix_address(self.id)):
-            return True
-        if source[1] != self.address[1]:
-            return False
+        if source == self.address or source[1] != self.address[1]:
+            return source == self.address
         said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
         return (self.local and here) or source[0] in said
 
