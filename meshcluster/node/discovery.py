@@ -472,8 +472,8 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        """Whether a member sends its datagrams from there."""
-        return source in (peer.address, unix_address(peer.id))
+        here = self.scope.is_own(source[0])
+        return source == unix_address(peer.id) or peer.speaks_from(source, here=here)
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.

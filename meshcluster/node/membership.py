@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..config import Limits
 from ..model import HERE, UNIX, Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
-from .negotiation import Experience
+from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
 
@@ -143,6 +143,15 @@ class Peer:
         """Its beacon came from another network as well."""
         if address not in self.others and not address.startswith((UNIX, HERE)):
             self.others = (address, *self.others)[:MAX_OTHERS]
+
+    def speaks_from(self, source: Address, *, here: bool) -> bool:
+        """Whether its datagrams come from there (``here``: from this machine). All its networks see
+        one port of it, and it may have heard us first in another one than we heard it.
+        """
+        if source == self.address or source[1] != self.address[1]:
+            return source == self.address
+        said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
+        return (self.local and here) or source[0] in said
 
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""
