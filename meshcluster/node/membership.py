@@ -42,11 +42,13 @@ class Peer:
 
     __slots__ = (
         "address",
+        "beaconed_at",
         "boot",
         "challenge",
         "challenged_at",
         "details",
         "digest",
+        "direct_at",
         "elsewhere",
         "elsewhere_at",
         "endpoints",
@@ -102,6 +104,10 @@ class Peer:
         """Where a beacon of it came from that was not ``address``, and when the last one did."""
         self.grouped_at = now
         """When it was last heard on the group; at first it is given time for that."""
+        self.beaconed_at = -inf
+        """When it was last heard there from ``address`` itself."""
+        self.direct_at = -inf
+        """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
