@@ -581,6 +581,24 @@ def test_a_member_that_has_moved_is_asked_where_it_is_heard_before_it_is_given_u
     assert peer.address == other.address != home
 
 
+def test_a_link_to_where_a_member_was_for_a_moment_is_ended() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.take()
+    for now in (1.0, 2.0):
+        heard_from(one, other, ("10.0.0.99", 1002), now - 0.5)
+        one.hear(other, beacon(other, now), now)
+    home, other.address = other.address, ("10.0.0.99", 1002)
+    near, _ = connect(one, other, 2.0)
+    other.address = home
+    one.take()
+    one.hear(other, beacon(other, 2.5), 2.5)
+    assert one.take(fx.CloseLink) == []
+    one.hear(other, beacon(other, 3.5), 3.5)
+    ended, dial = one.take(fx.CloseLink, fx.DialEndpoint)
+    assert (ended.link, dial.address) == (near, "10.0.0.2")
+
+
 def test_who_has_a_moved_members_address_does_not_speak_for_it() -> None:
     one, other = Bench(1), Bench(2)
     introduce(one, other)
