@@ -155,8 +155,11 @@ class Member:
 
     def _talk(self, pause):
         while not self.talking.wait(pause):
-            for service in self.cluster.services:
-                self.history.send(self.cluster, service)
+            try:
+                for service in self.cluster.services:
+                    self.history.send(self.cluster, service)
+            except meshcluster.NotJoined:
+                return
 
     def hush(self):
         """Says no more."""
@@ -203,10 +206,15 @@ class Member:
         """How many tasks its loop has."""
         return self.cluster._loop.run(lambda: len(asyncio.all_tasks(asyncio.get_running_loop())))
 
-    def endpoints(self):
-        """What it says of its own endpoints: properties by scheme."""
-        own = self.cluster._driver.node.details.endpoints
-        return {each.scheme: dict(each.props) for each in own}
+    def renewed(self, scheme, seconds=PATIENCE_SECONDS):
+        """Waits until it has opened an endpoint anew; whether it has."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            own = self.cluster._driver.node.details.endpoints
+            if any(each.scheme == scheme and "renewed" in each.props for each in own):
+                return True
+            time.sleep(0.02)
+        return False
 
     def leave(self):
         """Leaves; when."""
