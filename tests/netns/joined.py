@@ -182,11 +182,12 @@ class Member:
         return self.history.came[name][-1][1] if len(self.history.came[name]) >= target else None
 
     def until_by(self, protocol, name, seconds=PATIENCE_SECONDS):
-        """Waits until a member's numbers come by a protocol; whether they do."""
+        """Waits until a member's numbers come by a protocol; since when they do."""
         end = time.monotonic() + seconds
-        while self.handled(name) != protocol and time.monotonic() < end:
-            pass
-        return self.history.came[name][-1][1] == protocol
+        while time.monotonic() < end:
+            if self.handled(name) == protocol:
+                return time.time()
+        return None
 
     def told_so_far(self):
         """The history: [numbers sent, [number, protocol] handled, numbers reported], by name."""

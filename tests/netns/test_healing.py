@@ -45,9 +45,18 @@ def block(hosts, port, verdict):
 
 
 def assert_all_hear_by(protocol, members):
-    for name, member in members.items():
-        for other in members.keys() - {name}:
-            assert member.ask(f"until_by({protocol!r}, {other!r})"), f"{other}, not by {protocol}"
+    assert_hear_by([(protocol, members)])
+
+
+def assert_hear_by(meshes):
+    """The members of each mesh, which are two, hear each other by its protocol; when."""
+    for protocol, members in meshes:
+        for member, other in zip(members.values(), reversed(members), strict=True):
+            member.begin(f"until_by({protocol!r}, {other!r})")
+    heard = [[member.reply() for member in members.values()] for _, members in meshes]
+    for at, (protocol, members) in zip(heard, meshes, strict=True):
+        assert all(at), f"{list(members)} do not hear each other by {protocol}"
+    return [max(at) for at in heard]
 
 
 class Pair:
@@ -92,33 +101,31 @@ def test_each_protocol_is_blocked_in_turn(network):
         for member in pair.members.values():
             assert len(member.ask("met(1)")) == 1
         talk(pair.members, CALM)
-    for pair in pairs:
-        assert_all_hear_by("udp", pair.members)
+    assert_hear_by([("udp", pair.members) for pair in pairs])
     for host in hosts:
         host.heal()
-    for pair in pairs:
-        assert_all_hear_by(pair.protocols[0], pair.members)
-    began = time.monotonic()
+    assert_hear_by([(pair.protocols[0], pair.members) for pair in pairs])
+    blocked_at = time.time()
     for pair in pairs:
         pair.block(pair.protocols[0])
+    changed = assert_hear_by([(pair.protocols[1], pair.members) for pair in pairs])
     for pair in pairs:
-        first, second, _ = pair.protocols
-        assert_all_hear_by(second, pair.members)
-        print(f"{first} ({pair.verdict}), {second} after {time.monotonic() - began:.2f} s")
+        first = pair.protocols[0]
         told = pair.told_of(first)
         assert told
         if first == "tcp":  # that of ZeroMQ may answer itself by its UNIX socket
             assert all(member.ask("renewed('tcp')") for member in told)
     for host in hosts:
         host.heal()
-    began = time.monotonic()
-    for pair in pairs:
-        assert_all_hear_by(pair.protocols[0], pair.members)
-        print(f"{pair.protocols[0]} again after {time.monotonic() - began:.2f} s")
-    for pair in pairs:
+    healed_at = time.time()
+    back = assert_hear_by([(pair.protocols[0], pair.members) for pair in pairs])
+    for pair, there, again in zip(pairs, changed, back, strict=True):
         hush(pair.members)
         history = assert_once_or_reported(pair.members)
-        print(pair.verdict, history.protocols, history)
+        print(
+            f"{pair.protocols[0]}, {pair.verdict}: the next after {there - blocked_at:.2f} s, back "
+            f"after {again - healed_at:.2f} s; {history.protocols['a to b']}, {history}"
+        )
 
 
 def test_on_one_host_unix_and_tcp_are_blocked_in_turn(network):
