@@ -11,6 +11,9 @@ from ..model import Endpoint
 from ..protocols.base import Accept, Buffer, Link, LinkReceiver, Props, ProtocolHandler
 from ..protocols.stream import CUT_SECONDS
 
+SYN_SECONDS = 1.0
+"""Between two tries of TCP to connect."""
+
 
 class Cables:
     """Which members' cables are out, by the numbers of their order of joining."""
@@ -64,8 +67,8 @@ class CabledHandler:
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """As the other handler; as long as a cable is out nobody answers."""
         ends = self._number, self._of(endpoint)
-        while not self._cables.connect(*ends):
-            await asyncio.sleep(1.0)  # as TCP tries again
+        while not self._cables.connect(*ends):  # noqa: ASYNC110 - as TCP does
+            await asyncio.sleep(SYN_SECONDS)
         await self._handler.dial(
             address, endpoint, lambda link: CabledLink(link, self._cables, ends).begin(accept)
         )

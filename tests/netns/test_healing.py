@@ -188,3 +188,26 @@ def test_a_partition_outlasts_what_tcp_waits_for_and_heals(network):
         print(assert_once_or_reported(members))
     assert patient["m0"].ask("discoveries") == {"m1": 1}
     assert brisk["m2"].ask("discoveries") == {"m3": 2}
+
+
+def test_a_partition_of_one_direction_and_a_slow_link(network):
+    """Who is not heard is lost by the other alone; a link that is merely slow loses nobody."""
+    lan = network.lan(3)
+    deaf, heard, slow = lan.hosts
+    members = joined(("deaf", deaf), ("heard", heard), ("slow", slow), heartbeat_seconds=0.5)
+    slow.slow("1mbit")
+    talk(members)
+    for name, member in members.items():
+        for other in members.keys() - {name}:
+            assert member.ask(f"handled({other!r}, 10)")
+    lan.cut([heard], [deaf])
+    assert members["deaf"].ask("until_known(1)") == ["slow"]
+    lan.heal()
+    healed_at = time.monotonic()
+    for name, other in (("deaf", "heard"), ("heard", "deaf")):
+        assert members[name].ask(f"handled({other!r}, 5)")
+    print(f"heard again after {time.monotonic() - healed_at:.2f} s")
+    hush(members)
+    print(assert_once_or_reported(members))
+    assert members["slow"].ask("discoveries") == {"deaf": 1, "heard": 1}
+    assert members["deaf"].ask("discoveries") == {"heard": 2, "slow": 1}

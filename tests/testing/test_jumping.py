@@ -141,7 +141,8 @@ class Talk:
             await cluster.wait_for_services(len(self.clusters) - 1)
 
     async def until_all_is_acknowledged(self):
-        while any(cluster.undelivered for cluster in self.clusters.values()):
+        clusters = self.clusters.values()
+        while any(each.undelivered for each in clusters):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.1)
 
     def assert_once_in_order_or_reported(self):
