@@ -32,9 +32,10 @@ for line in sys.stdin:
             end = time.monotonic() + 0.5
             while len(came) < int(count) and time.monotonic() < end:
                 time.sleep(0.005)
-    print(json.dumps(came), flush=True)
+    told = came[:]
     if len(line.split()) == 1:
-        came.clear()
+        del came[: len(told)]  # before it is told: more may come at once
+    print(json.dumps(told), flush=True)
 """
 
 
