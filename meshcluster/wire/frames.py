@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 9, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 15, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class DirectBeacon(Beacon, frozen=True, array_like=True, tag=8):
     """A beacon to one member alone, whom the group does not seem to reach."""
 
 
-class Suspect(msgspec.Struct, frozen=True, array_like=True, tag=11):
+class Suspect(msgspec.Struct, frozen=True, array_like=True, tag=12):
     """To the group: ``subject`` (a member's key) does not answer me, and I have heard nothing of it
     after its beacon ``number``. Whoever has, says so, itself first of all.
     """
@@ -159,7 +159,7 @@ class Suspect(msgspec.Struct, frozen=True, array_like=True, tag=11):
     number: int
 
 
-class Dead(msgspec.Struct, frozen=True, array_like=True, tag=12):
+class Dead(msgspec.Struct, frozen=True, array_like=True, tag=13):
     """To the group: I take ``subject`` for dead; as in ``Suspect``. ``crashed``: its host answers
     that the process is gone.
     """
@@ -172,7 +172,7 @@ class Dead(msgspec.Struct, frozen=True, array_like=True, tag=12):
     crashed: bool
 
 
-class ProbeRequest(msgspec.Struct, frozen=True, array_like=True, tag=13):
+class ProbeRequest(msgspec.Struct, frozen=True, array_like=True, tag=14):
     """To one member: is ``subject`` there for you? I have heard nothing after ``number``."""
 
     cluster: str
@@ -183,7 +183,7 @@ class ProbeRequest(msgspec.Struct, frozen=True, array_like=True, tag=13):
     nonce: int
 
 
-class Sighting(msgspec.Struct, frozen=True, array_like=True, tag=14):
+class Sighting(msgspec.Struct, frozen=True, array_like=True, tag=15):
     """To one member: ``subject`` is alive. I have heard its beacon ``number``; with a ``nonce``, it
     has answered me since I was asked.
     """
@@ -260,7 +260,8 @@ ParcelMessage = Event | Question | Answer
 class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """A datagram with one message to one member (protocol ``udp``): sent once.
 
-    ``to`` is the receiver's key; ``number`` grows with each parcel of the sender's run.
+    ``to`` is the receiver's key; ``number`` grows with each parcel of the sender's run, and is that
+    of one parcel. ``confirm`` asks for a ``Receipt``.
     """
 
     cluster: str
@@ -269,10 +270,34 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
     to: bytes
     number: int
     message: ParcelMessage
+    confirm: bool = False
 
 
+class GroupParcel(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """One event to every member that takes ``udp``: to the group once, and with the same number to
+    each of those alone whom the group does not reach.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    number: int
+    message: Event
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """Parcel ``number`` of the member whose key is ``to`` came."""
+
+    cluster: str
+    id: bytes
+    boot: int
+    to: bytes
+    number: int
+
+
+AnyParcel = Parcel | GroupParcel | Receipt
 Datagram = (
-    Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | Parcel
+    Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | AnyParcel
     | Suspect | Dead | ProbeRequest | Sighting
 )  # fmt: skip
 
