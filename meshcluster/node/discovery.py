@@ -207,13 +207,13 @@ class Discovery:
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
             views.known_beyond, views.fingerprint, self._beacons_sent + 1,
-            round(self._detector.lag, 2),
+            round(1000 * self._detector.lag),
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
         """The most bytes that a beacon with these details has."""
         beacon = msgspec.structs.replace(
-            self._beacon_of(details), known=2**32, view=2**64 - 1, number=2**40
+            self._beacon_of(details), known=2**32, view=2**64 - 1, number=2**40, lag=2**15
         )
         return len(codec.encode_datagram(beacon))
 
@@ -385,7 +385,7 @@ class Discovery:
         elif 0 < beacon.number <= peer.number:
             self._counters.count("datagrams: repeated beacons")
         else:
-            peer.number, peer.lag = beacon.number, min(max(beacon.lag_seconds, 0.0), MOST_LAG)
+            peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
             self._look_elsewhere(peer, now)
             if beacon.digest == peer.digest:

@@ -54,7 +54,7 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
     ``known`` and ``view`` are how many members the sender knows, itself included, and a
     fingerprint of them all: who has another one may compare (``node/views.py``). ``number`` grows
     with each beacon of a run: a copy is known by it, and it dates what others say of the sender.
-    ``lag_seconds`` is how late the sender lately was with what it had to do.
+    ``lag`` is how many milliseconds late the sender lately was with what it had to do.
     """
 
     cluster: str
@@ -66,7 +66,7 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, tag=1):
     known: int = 0
     view: int = 0
     number: int = 0
-    lag_seconds: float = 0.0
+    lag: int = 0
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -555,14 +555,14 @@ def test_a_member_that_has_moved_is_asked_where_it_is_heard_before_it_is_given_u
     introduce(one, other)
     one.take()
     home, other.address = other.address, ("10.0.0.99", 1002)
-    one.hear(other, beacon(other, 9.0), 9.0)
+    one.hear(other, beacon(other, 0.9), 0.9)
     assert one.datagrams() == []
-    one.node.advance(15.0)
+    pass_time(one, 1.4)
     (probe,) = one.take(fx.SendDatagram)
     assert probe.address == other.address
-    other.node.datagram_received(probe.data, one.address, 15.0)
+    other.node.datagram_received(probe.data, one.address, 1.4)
     (reply,) = other.datagrams()
-    one.hear(other, reply, 15.0)
+    one.hear(other, reply, 1.4)
     (peer,) = list(one.node.peers)
     assert peer.address == other.address != home
 

@@ -288,7 +288,7 @@ def test_a_member_that_dies_with_it_has_lost_it():
     one, other = pair()
     sent_at_last(one, HELLO)
     one.node.datagram_refused(other.address, 0.1)
-    assert lost(one) == [("its process is gone", [HELLO])]
+    assert lost(one) == [("crashed", [HELLO])]
     assert one.dropped["messages to a lost member"] == 1
 
 

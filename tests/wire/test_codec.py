@@ -28,6 +28,7 @@ from meshcluster.wire.frames import (
     Answer,
     Batch,
     Beacon,
+    Dead,
     Describe,
     Details,
     DirectBeacon,
@@ -43,11 +44,14 @@ from meshcluster.wire.frames import (
     Probe,
     ProbeAck,
     ProbeReply,
+    ProbeRequest,
     Question,
     Receipt,
     Refuse,
     Request,
+    Sighting,
     Solicit,
+    Suspect,
     View,
     ViewRequest,
     Vouch,
@@ -79,8 +83,8 @@ MESSAGES_BYTES = (
 
 DATAGRAMS = [
     (
-        Beacon("c", ID, 7, 3, SUM, WAYS, 12, 300),
-        b"mc\1\x99\1" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES + b"\x0c\xcd\1\x2c",
+        Beacon("c", ID, 7, 3, SUM, WAYS, 12, 300, 9, 0),
+        b"mc\1\x9b\1" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES + b"\x0c\xcd\1\x2c\x09\0",
     ),
     (
         Probe("c", ID, 7, 300, True, 3, SUM, True),
@@ -101,8 +105,12 @@ DATAGRAMS = [
         b"mc\1\x98\7" + MEMBER_BYTES + b"\xcd\1\x2c\3\xc4\x08dddddddd\xc3",
     ),
     (
-        DirectBeacon("c", ID, 7, 3, SUM, WAYS, 12, 300),
-        b"mc\1\x99\x08" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES + b"\x0c\xcd\1\x2c",
+        DirectBeacon("c", ID, 7, 3, SUM, WAYS, 12, 300, 9, 300),
+        b"mc\1\x9b\x08"
+        + MEMBER_BYTES
+        + b"\3\xc4\x08dddddddd"
+        + WAYS_BYTES
+        + b"\x0c\xcd\1\x2c\x09\xcd\1\x2c",
     ),
     (
         Parcel("c", ID, 7, TO, 300, Question(9, 0, 2, b"q"), True),
@@ -115,6 +123,22 @@ DATAGRAMS = [
     (
         Receipt("c", ID, 7, TO, 300),
         b"mc\1\x96\x0b" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c",
+    ),
+    (
+        Suspect("c", ID, 7, TO, 300),
+        b"mc\1\x96\x0c" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c",
+    ),
+    (
+        Dead("c", ID, 7, TO, 300, True),
+        b"mc\1\x97\x0d" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c\xc3",
+    ),
+    (
+        ProbeRequest("c", ID, 7, TO, 300, 9),
+        b"mc\1\x97\x0e" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c\x09",
+    ),
+    (
+        Sighting("c", ID, 7, TO, 300, 0),
+        b"mc\1\x97\x0f" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c\0",
     ),
 ]
 LINK_FRAMES = [
