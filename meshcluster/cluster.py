@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -32,7 +33,7 @@ from .node.queries import Asked, Gathering
 from .node.snapshots import Snapshots
 from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT, installed
+from .protocols.registry import DEFAULT, OPTIONAL, installed
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
 
 T = TypeVar("T")
+
+logger = logging.getLogger("meshcluster")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
@@ -162,7 +165,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp, udp.
+            protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: names, patterns, addresses or networks of those to use beyond this host
                 (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -264,16 +267,21 @@ class AsyncCluster(ClusterView):
     async def _endpoints(
         self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
     ) -> list[Endpoint]:
-        """Listens by every protocol. Without a network, what nobody asked for may fail."""
+        """Listens by every protocol. What nobody asked for may fail, if it is one of several or
+        there is no network.
+        """
         endpoints, plugins = [], installed()
         for scheme in config.protocols or DEFAULT:
             try:
                 props = await self._listen(scheme, config, handlers, plugins)
                 endpoints.append(Endpoint(scheme, props))
-            except ConfigError:
-                if networked or config.protocols is not None or scheme == DEFAULT[0]:
+            except ConfigError as error:
+                asked = config.protocols is not None or scheme in config.protocol_options
+                if asked or scheme == DEFAULT[0] or (networked and scheme not in OPTIONAL):
                     raise
                 await handlers.pop(scheme).close()
+                if networked:
+                    logger.warning("%s. It is not offered", error)
         return endpoints
 
     async def _listen(
@@ -508,7 +516,8 @@ class AsyncCluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 

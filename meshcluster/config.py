@@ -51,7 +51,8 @@ class Limits:
     open_questions: int = 4096
     """Questions handed to responders and not answered yet; further ones are told to retry."""
     waiting_messages: int = 16384
-    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``."""
+    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``. As many
+    that went by udp for want of a link wait to be confirmed; beyond, the oldest count as lost."""
     event_window_bytes: int = 4 * 1024 * 1024
     """Events a receiver's hooks have not taken; beyond, its senders keep theirs."""
     unacked_bytes: int = 8 * 1024 * 1024

@@ -38,6 +38,9 @@ FAILED = 1
 LISTEN_SECONDS = 1.4
 """So long we listen to the beacons: those of a small mesh come once a second or so."""
 
+IN_DIRECTORY = ("unix", "zeromq")
+"""Protocols with sockets in the runtime directory."""
+
 MDNS_SECONDS = 0.6
 MDNS_GROUP = "224.0.0.251"
 MDNS_NOTHING = bytes(12)
@@ -158,12 +161,12 @@ def _context(settings: Settings, folder: Path | None) -> Context:
 
 
 def _schemes(folder: Path | None) -> list[str]:
-    """What a member offers by itself, and what others' packages add; without a directory there are
-    no UNIX sockets.
+    """What a member offers by itself, and what others' packages add; without a directory only what
+    has no UNIX sockets.
     """
     from ..protocols.registry import BUILT_IN, DEFAULT, known_schemes
 
-    offered = [each for each in DEFAULT if folder is not None or each != "unix"]
+    offered = [each for each in DEFAULT if folder is not None or each not in IN_DIRECTORY]
     return [*offered, *(each for each in known_schemes() if each not in BUILT_IN)]
 
 

@@ -24,15 +24,18 @@ from ..errors import DecodeError
 from ..model import Address, Identity, is_named, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
+    AnyParcel,
     Beacon,
     Datagram,
     Details,
     DirectBeacon,
+    GroupParcel,
     Leave,
     Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
+    Receipt,
     Solicit,
     Vouch,
 )  # fmt: skip
@@ -85,7 +88,7 @@ class Discovery:
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         scope: Scope, details: Callable[[], Details], views: Views,
         snapshots: Snapshots, announcing: Announcing,
-        parcel: Callable[[Parcel, Peer, float], None],
+        parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
@@ -306,12 +309,8 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
-        if isinstance(datagram, Parcel):
-            if peer is None or not peer.proven or not self._speaks_from(peer, source):
-                self._counters.count("parcels: of strangers")
-            elif peer.service is not None:
-                peer.heard_at = now
-                self._parcel(datagram, peer, now)
+        if isinstance(datagram, Parcel | GroupParcel | Receipt):
+            self._heard_parcel(peer, datagram, source, now)
             return
         if isinstance(datagram, Vouch):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
@@ -340,8 +339,27 @@ class Discovery:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
 
+    def _heard_parcel(
+        self, peer: Peer | None, parcel: AnyParcel, source: Address, now: float
+    ) -> None:
+        """Only who answered us itself may send any; whom we have by word is asked, so that its next
+        is taken. A receipt harms nobody.
+        """
+        if peer is None or peer.service is None:
+            self._counters.count("parcels: of strangers")
+        elif not self._speaks_from(peer, source):
+            # To the group they come by every network that both are in.
+            other = isinstance(parcel, GroupParcel) and source[0] in peer.others
+            self._counters.count(f"parcels: {'by another way' if other else 'of strangers'}")
+        elif peer.proven or isinstance(parcel, Receipt):
+            peer.heard_at = now
+            self._parcel(parcel, peer, now)
+        else:
+            self._counters.count("parcels: of members known by word")
+            self.probe(peer, now, want=False)
+
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
-        self._announcing.heard(peer, beacon, now)
+        self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
             if peer.probing is None:  # of several ways to it the first one is the best
                 peer.address = source

@@ -38,12 +38,14 @@ class Peer:
 
     __slots__ = (
         "address",
+        "beaconed_at",
         "boot",
         "challenge",
         "challenged_at",
         "counted",
         "details",
         "digest",
+        "direct_at",
         "endpoints",
         "experience",
         "gone",
@@ -99,6 +101,10 @@ class Peer:
         """Further IP addresses that its beacons came from: worth dialling, not proven."""
         self.grouped_at = now
         """When it was last heard on the group; at first it is given time for that."""
+        self.beaconed_at = -inf
+        """When it was last heard there from ``address`` itself."""
+        self.direct_at = -inf
+        """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()

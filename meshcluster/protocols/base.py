@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 from ..config import FRAME_ROOM_BYTES, Limits
 from ..model import Endpoint
@@ -127,21 +127,3 @@ class ProtocolHandler(Protocol):
 
     async def close(self) -> None:
         """Stops to accept and removes what ``listen`` made. Links are closed by their user."""
-
-
-def port_of(endpoint: Endpoint, prop: str = "port") -> int:
-    """The port, 1 to 65535, that an endpoint tells as ``prop``: what a peer says of itself may be
-    anything, so no ``dial`` uses it unseen.
-
-    Raises:
-        ConnectionError: it tells none.
-    """
-    port = endpoint.props.get(prop)
-    if not is_port(port) or not port:
-        raise ConnectionError(f"malformed {prop}")
-    return port
-
-
-def is_port(port: object) -> TypeGuard[int]:
-    """Whether it is a port's number; 0, any free one, is one to listen on."""
-    return isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536

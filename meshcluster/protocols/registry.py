@@ -19,8 +19,12 @@ BUILT_IN = {
     "memory": "meshcluster.protocols.memory:MemoryHandler",
 }
 
-DEFAULT = ("unix", "tcp", "udp") if hasattr(socket, "AF_UNIX") else ("tcp", "udp")
+_EVERYWHERE = ("tcp", "zeromq", "udp")
+DEFAULT = ("unix", *_EVERYWHERE) if hasattr(socket, "AF_UNIX") else _EVERYWHERE
 """What a member offers, best first, when ``protocols=`` is not given."""
+
+OPTIONAL = frozenset({"zeromq"})
+"""Those of them that are left out where they cannot be used."""
 
 
 def installed() -> Plugins:

@@ -304,7 +304,8 @@ class Cluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
@@ -389,7 +390,7 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp, udp.
+        protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: names, patterns, addresses or networks of those to use beyond this host
             (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all

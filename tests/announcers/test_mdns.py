@@ -10,6 +10,7 @@ from zeroconf import Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from meshcluster.announcers import MdnsAnnouncer
+from meshcluster.announcers import mdns as module
 from meshcluster.announcers.mdns import SERVICE_TYPE, UNRESOLVED
 from meshcluster.config import ClusterConfig
 from meshcluster.errors import ConfigError
@@ -330,6 +331,18 @@ class Failing:
         if self.times > 1:
             self.again.set()
         raise OSError(98, "Address already in use")
+
+
+async def test_zeroconf_is_imported_beside_the_loop(member, monkeypatch):
+    asked = asyncio.Queue()
+
+    async def imported(name):
+        asked.put_nowait(name)
+
+    monkeypatch.setattr(module, "imported", imported)
+    one = await member(1)
+    one.announce(one.beacon())
+    assert await soon(asked.get()) == "zeroconf.asyncio"
 
 
 def test_zeroconf_is_not_imported_by_joining_nor_at_ttl_0():

@@ -236,7 +236,7 @@ async def test_protocols_choose_the_link_whatever_is_open(pair):
 
 
 async def test_a_protocol_nobody_offers_has_no_route(pair):
-    with pytest.raises(NoRoute, match=r"\['smoke'\]: unix, tcp, udp can"):
+    with pytest.raises(NoRoute, match=r"\['smoke'\]: unix, tcp, zeromq, udp can"):
         await pair[0].send("x", resolve="other", protocols=["smoke"])
 
 

@@ -500,6 +500,17 @@ def test_a_blocked_event_hook_holds_senders_up_but_no_question(join):
     assert [take(heard) for _ in range(sent + 1)] == list(range(sent + 1))
 
 
+def test_who_waits_for_room_among_datagrams_gets_it_though_no_link_is_written_to(join):
+    limits = Limits(waiting_messages=5, send_seconds=5)
+    one, other = join(limits=limits), join("other", limits=limits)
+    one.wait_for_services()
+    for number in range(400):  # each would wait for a tenth of a second before it looked again
+        assert one.send(number, resolve="other", protocols=["udp"])
+        assert one.broadcast(number, protocols=["udp"])
+    one.send("end", resolve="other")
+    other.leave()
+
+
 def test_a_sender_that_waits_for_room_ends_when_its_cluster_is_left(join):
     limits = Limits(event_window_bytes=512 * 1024, waiting_messages=5, leave_seconds=0.1)
     one, other = join(limits=limits), join("slow", limits=limits)
