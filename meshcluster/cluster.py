@@ -308,10 +308,12 @@ class AsyncCluster(ClusterView):
             raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
 
     def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
-        if self.joined:
-            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
-        else:
+        if self.joined is None:
             answer(b"busy", b"")
+        elif not self.joined.node.near(remote, "guests"):
+            answer(b"error", b"this member speaks to no one where you are")
+        else:
+            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
 
     @property
     def _driver(self) -> Driver:

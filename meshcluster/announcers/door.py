@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterable
 
+from ..interfaces import spoken
 from ..model import LOOPBACK, Address
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 
@@ -82,7 +83,8 @@ class DoorAnnouncer:
                 data, address = source.recvfrom(RECEIVE_BYTES)
             except OSError:
                 return
-            self._receiver.datagram_received(data, (str(address[0]), int(address[1])))
+            if data:  # an empty one only tries whether we are here
+                self._receiver.datagram_received(data, (spoken(address), int(address[1])))
 
 
 def is_needed() -> bool:

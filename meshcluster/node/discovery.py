@@ -212,7 +212,7 @@ class Discovery:
 
     def probe(self, peer: Peer, now: float, *, want: bool, address: Address | None = None) -> None:
         """Asks a peer whether it is there, unless it is being asked already."""
-        if self._prober.start(peer, address or peer.address, want=want, now=now):
+        if self._prober.start(peer, address or peer.whereabouts, want=want, now=now):
             self._send_probe(peer)
 
     def probe_again(self, key: bytes, now: float) -> None:
@@ -371,6 +371,7 @@ class Discovery:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = peer.reached_at = now
+            self._look_elsewhere(peer, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -386,11 +387,20 @@ class Discovery:
                 return
             peer.met_at = now
         elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
-            peer.heard_also(source[0])  # on another network that it and we are in
+            peer.heard_also(source, now)  # on another network that it and we are in
             return
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
+
+    def _look_elsewhere(self, peer: Peer, now: float) -> None:
+        """A member was heard at its address: a link to another one, where it is heard no more, was
+        opened while it was there for a moment.
+        """
+        if now > peer.elsewhere_at + self._patience(peer)[1]:
+            if peer.elsewhere_at > -inf:
+                self._moved(peer, peer.elsewhere[0], now)
+            peer.elsewhere_at = -inf
 
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""
@@ -472,8 +482,8 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        """Whether a member sends its datagrams from there."""
-        return source in (peer.address, unix_address(peer.id))
+        here = self.scope.is_own(source[0])
+        return source == unix_address(peer.id) or peer.speaks_from(source, here=here)
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.
@@ -482,7 +492,10 @@ class Discovery:
         """
         for peer in self._peers.at(address):
             probed = peer.probing is not None and peer.probing.address == address
-            if probed or is_unix(address):
+            if probed and peer.whereabouts != address:
+                self._prober.stop(peer)  # somebody else is there now
+                self.probe(peer, now, want=True)
+            elif probed or is_unix(address):
                 self._gone(peer, "its process is gone", now)
 
     # --- scope ---------------------------------------------------------------------------------

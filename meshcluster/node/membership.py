@@ -10,14 +10,18 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import HERE, UNIX, Address, Endpoint, Service, is_named, member_key
+from ..model import Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
-from .negotiation import Experience
+from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
 
 if TYPE_CHECKING:
     from .parcels import Received
+
+MOVED_SECONDS = 0.25
+"""A member that is heard elsewhere so much later than at its address may have left that."""
+
 MAX_OTHERS = 4
 """Addresses kept of a member beside the one where it answers: the latest ones."""
 
@@ -46,6 +50,8 @@ class Peer:
         "details",
         "digest",
         "direct_at",
+        "elsewhere",
+        "elsewhere_at",
         "endpoints",
         "experience",
         "gone",
@@ -99,6 +105,9 @@ class Peer:
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
         """Further IP addresses that its beacons came from: worth dialling, not proven."""
+        self.elsewhere = address
+        self.elsewhere_at = -inf
+        """Where a beacon of it came from that was not ``address``, and when the last one did."""
         self.grouped_at = now
         """When it was last heard on the group; at first it is given time for that."""
         self.beaconed_at = -inf
@@ -139,10 +148,30 @@ class Peer:
         elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
 
-    def heard_also(self, address: str) -> None:
+    def heard_also(self, address: Address, now: float) -> None:
         """Its beacon came from another network as well."""
-        if address not in self.others and not address.startswith((UNIX, HERE)):
-            self.others = (address, *self.others)[:MAX_OTHERS]
+        if is_named(address):
+            return
+        self.elsewhere, self.elsewhere_at = address, now
+        if address[0] not in self.others:
+            self.others = (address[0], *self.others)[:MAX_OTHERS]
+
+    @property
+    def whereabouts(self) -> Address:
+        """Where it is asked: where it answered, unless it is heard elsewhere since. (Its beacons
+        go out on all networks at once.)
+        """
+        moved = self.elsewhere_at > self.reached_at + MOVED_SECONDS
+        return self.elsewhere if moved else self.address
+
+    def speaks_from(self, source: Address, *, here: bool) -> bool:
+        """Whether its datagrams come from there (``here``: from this machine). All its networks see
+        one port of it, and it may have heard us first in another one than we heard it.
+        """
+        if source == self.address or source[1] != self.address[1]:
+            return source == self.address
+        said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
+        return (self.local and here) or source[0] in said
 
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""
@@ -254,7 +283,8 @@ class Membership:
     def at(self, address: Address) -> Iterator[Peer]:
         """The peers that answer, or should answer, at an address."""
         for peer in tuple(self._all.values()):
-            if peer.address == address:
+            asked = peer.probing is not None and peer.probing.address == address
+            if asked or peer.address == address:
                 yield peer
 
     def linkable(self) -> Iterator[Peer]:

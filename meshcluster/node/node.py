@@ -253,10 +253,16 @@ class Node:
         self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
     ) -> NodeLink | None:
         """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
-        if number is None and not self.scope.covers(remote, local=local):
-            self.counters.count("links from outside the scope")
+        if number is None and not self.near(remote, "links", local=local):
             return None
         return self._links.opened(scheme, remote, now, local=local, number=number)
+
+    def near(self, remote: str, what: str, *, local: bool = False) -> bool:
+        """Whether ``what`` comes from near enough for ``ttl``; counted when not."""
+        if self.scope.covers(remote, local=local):
+            return True
+        self.counters.count(f"{what} from outside the scope")
+        return False
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:
         """An endpoint could not be opened."""

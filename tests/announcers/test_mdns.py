@@ -142,7 +142,7 @@ async def test_what_changes_is_seen(pair):
 async def test_a_goodbye_takes_the_record_back_within_a_second(pair):
     one, other = pair
     one.announce(Leave("default", one.id, one.boot))
-    assert await asyncio.wait_for(other.receiver.gone.get(), 3) == (one.id, one.boot)
+    assert await asyncio.wait_for(other.receiver.gone.get(), 1) == (one.id, one.boot)
 
 
 async def test_closing_takes_the_record_back_as_well_and_waits_for_nobody(pair):

@@ -22,7 +22,7 @@ def look():
 threading.Thread(target=look, daemon=True).start()
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
-    print(json.dumps(seen[-5000:]), flush=True)
+    print(json.dumps([each for each in seen[-5000:] if each[0] > float(line)]), flush=True)
 """
 
 
@@ -61,8 +61,8 @@ class Capture:
         self._process = process
         self._ports = ports
 
-    def frames(self, host: Host | None = None) -> list[Frame]:
-        """All so far, or those of one host."""
+    def frames(self, host: Host | None = None, *, since: float = 0.0) -> list[Frame]:
+        """All so far, or those of one host, or those that came after a time (``time.time()``)."""
         hosts = {port: each for each, port in self._ports.items()}
-        frames = [Frame(at, hosts[port], head) for at, port, head in self._process.ask()]
+        frames = [Frame(at, hosts[port], head) for at, port, head in self._process.ask(str(since))]
         return [frame for frame in frames if host in (None, frame.host)]
