@@ -37,19 +37,6 @@ def is_port(port: object) -> TypeGuard[int]:
     return isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536
 
 
-def port_of(endpoint: Endpoint, prop: str = "port") -> int:
-    """The port, 1 to 65535, that an endpoint tells as ``prop``: what a peer says of itself may be
-    anything, so no ``dial`` uses it unseen.
-
-    Raises:
-        ConnectionError: it tells none.
-    """
-    port = endpoint.props.get(prop)
-    if not is_port(port) or not port:
-        raise ConnectionError(f"malformed {prop}")
-    return port
-
-
 def bind(host: str, port: int) -> list[socket.socket]:
     """A listener, or one by IPv4 and one by IPv6 with the same port number.
 
