@@ -50,6 +50,7 @@ def test_where_there_is_ipv6_alone(network):
     checks = examine(lan.hosts[2], "--ttl", "1", "--peer", peer)
     assert broken(checks) == []
     assert checks["peer", f"{peer} by unicast"]["state"] == "good"
+    assert checks["peer", f"{peer} by mdns"]["state"] == "good"
 
 
 def test_where_beacons_are_dropped_and_mdns_alone_is_left(network):
