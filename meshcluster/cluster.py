@@ -31,8 +31,9 @@ from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
 from .node.queries import Asked, Gathering
 from .node.snapshots import Snapshots
+from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT, OPTIONAL
+from .protocols.registry import DEFAULT, OPTIONAL, installed
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
@@ -149,6 +150,8 @@ class AsyncCluster(ClusterView):
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
         observer: bool = False, seeds: Iterable[str] = (),
         mdns: AsyncZeroconf | bool | None = None,
+        announcers: Iterable[str] = (),
+        announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -175,10 +178,12 @@ class AsyncCluster(ClusterView):
                 the beacons'. One that answers is enough to meet all.
             mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
+            announcers: further ways to be found, of other packages, by name; ours are always used.
+            announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
-            PluginError: a protocol that is not known here.
+            PluginError: a protocol or an announcer that is not known here, or claimed twice.
             MessageTooLarge: tags and props of more than 63 KiB.
             ForkedClusterError: it had joined when this process was forked from another.
         """
@@ -194,6 +199,8 @@ class AsyncCluster(ClusterView):
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
+            announcers=distinct("announcers", announcers),
+            announcer_options=announcer_options or {},
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -263,10 +270,11 @@ class AsyncCluster(ClusterView):
         """Listens by every protocol. What nobody asked for may fail, if it is one of several or
         there is no network.
         """
-        endpoints = []
+        endpoints, plugins = [], installed()
         for scheme in config.protocols or DEFAULT:
             try:
-                endpoints.append(Endpoint(scheme, await self._listen(scheme, config, handlers)))
+                props = await self._listen(scheme, config, handlers, plugins)
+                endpoints.append(Endpoint(scheme, props))
             except ConfigError as error:
                 asked = config.protocols is not None or scheme in config.protocol_options
                 if asked or scheme == DEFAULT[0] or (networked and scheme not in OPTIONAL):
@@ -277,7 +285,11 @@ class AsyncCluster(ClusterView):
         return endpoints
 
     async def _listen(
-        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]
+        self,
+        scheme: str,
+        config: ClusterConfig,
+        handlers: dict[str, ProtocolHandler],
+        plugins: Plugins,
     ) -> dict[str, str | int]:
         """Loads a protocol and begins to listen; returns what is advertised of it."""
         context = Context(
@@ -286,7 +298,7 @@ class AsyncCluster(ClusterView):
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
             ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
-        handler = handlers[scheme] = load(scheme, context)
+        handler = handlers[scheme] = load(scheme, context, plugins=plugins)
         forking.watch(handler)
 
         def accept(link: Link) -> LinkReceiver | None:
@@ -506,7 +518,8 @@ class AsyncCluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 

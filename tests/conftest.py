@@ -233,6 +233,25 @@ def own_mesh(runtime_dir, beacon_port, monkeypatch) -> None:
 
 
 @pytest.fixture
+def install(tmp_path, monkeypatch):
+    """`install("package", "meshcluster.protocols", "echo", "package:Handler", code)`: a package
+    with an entry point, as pip would leave it; `code` is its module, where it has one.
+    """
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(package: str, group: str, name: str, target: str, code: str | None = None) -> None:
+        if code is not None:
+            monkeypatch.delitem(sys.modules, package, raising=False)
+            (tmp_path / f"{package}.py").write_text(code)
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
+
+    return install
+
+
+@pytest.fixture
 def shell(own_mesh):
     """`shell("examples/x.py", "word")` starts a Python program from the project's root;
     `program=` is another one that gets these arguments.

@@ -25,7 +25,7 @@ from ..config import ClusterConfig
 from ..errors import ConfigError, DecodeError
 from ..imports import imported
 from ..interfaces import Interface
-from ..model import LOOPBACK, Address, is_unix
+from ..model import LOOPBACK, Address, is_named
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
 from ..wire.txt import Record, cluster_word, decode_txt, encode_txt, record_of
@@ -310,7 +310,7 @@ class MdnsAnnouncer:
             self._unresolved.pop(name, None)
             record = self._records.removed(name)
             if record is not None:
-                self._receiver.vanished(record.id, record.boot)
+                self._receiver.vanished(record)
         elif name in self._unresolved or len(self._unresolved) < UNRESOLVED:
             self._unresolved[name] = 0
             self._wake.set()
@@ -393,8 +393,10 @@ class MdnsAnnouncer:
     def _hint(self) -> None:
         if self._receiver is None or self._loop is None:
             return
-        # Who is reached by UNIX socket alone may be reached better.
-        known = {member_id for member_id, address in self._receiver.known() if not is_unix(address)}
+        # Who is reached by a name alone may be reached better.
+        known = {
+            member_id for member_id, address in self._receiver.known() if not is_named(address)
+        }
         for record, address in list(self._records.due(known, self._loop.time())):
             self._receiver.hinted(record, address)
 

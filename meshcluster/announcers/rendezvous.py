@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ..claims import Claim, remove_if_dead
 from ..model import UNIX, Address, is_unix, unix_address
+from ..wire import codec
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 
 EAGER_SECONDS = 1.0
@@ -79,14 +80,16 @@ class RendezvousAnnouncer:
         self._loop.add_reader(self._socket, self._read, self._socket)
 
     def announce(self, data: bytes) -> None:
-        """Sends a datagram to the members reached this way and, now and then, to all strangers."""
+        """Sends a datagram to the members reached this way and, now and then, to all strangers:
+        but no messages, which strangers do not take.
+        """
         if self._receiver is None:
             return
         known = list(self._receiver.known())
         for _, address in known:
             if is_unix(address):
                 self.send(data, address)
-        if self._should_look():
+        if not codec.is_message(data) and self._should_look():
             names = {_name(unix_address(member_id)) for member_id, _ in known}
             for name in list(self._strangers(names)):
                 self._send(data, name)

@@ -128,7 +128,7 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
         listening = Listening(out, group, port, settings.ttl)
         hearing = beside.submit(listening.run, question.to_group(), LISTEN_SECONDS)
-        mdns_asked = beside.submit(mdns, out, settings.ttl, wait=host is not None)
+        mdns_asked = beside.submit(mdns, out, settings, wait=host is not None)
         spoken = asyncio.run(protocols(_schemes(folder), context))
     heard = hearing.result().heard
     checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
@@ -152,17 +152,21 @@ class MdnsAsked(NamedTuple):
     heard: list[Heard] | None = None
 
 
-def mdns(out: Sequence[Way], ttl: int, *, wait: bool) -> MdnsAsked:
-    """The package, the port, the group on each way; with ``wait``, who answers."""
+def mdns(out: Sequence[Way], settings: Settings, *, wait: bool) -> MdnsAsked:
+    """The package, the port, the group on each way; with ``wait``, who answers. Nothing where mDNS
+    is left out.
+    """
+    if settings.no_mdns:
+        return MdnsAsked([])
     checks = [mdns_library(), mdns_port()]
     if any(check.state == BROKEN for check in checks):
         return MdnsAsked(checks)
-    listening = Listening(out, MDNS_GROUP, MDNS_PORT, ttl, by_v6=MDNS_GROUP_V6)
+    listening = Listening(out, MDNS_GROUP, MDNS_PORT, settings.ttl, by_v6=MDNS_GROUP_V6)
     hearing = listening.run(MDNS_QUESTION, MDNS_SECONDS, until_own=not wait)
     checks += multicast(
         "mdns", hearing.troubles, group=MDNS_GROUP, by_v6=MDNS_GROUP_V6, port=MDNS_PORT
     )
-    return MdnsAsked(checks, hearing.heard if ttl else None)
+    return MdnsAsked(checks, hearing.heard if settings.ttl else None)
 
 
 def _context(settings: Settings, folder: Path | None) -> Context:

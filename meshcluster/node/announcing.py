@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..model import Address, is_named
 from ..wire import codec
 from ..wire.frames import Beacon, Datagram, DirectBeacon, Solicit
 from .effects import Announce, Effect, SendDatagram
@@ -43,10 +44,21 @@ class Announcing:
             data = codec.encode_datagram(_direct(datagram))
             self._effects += [SendDatagram(data, address) for address in addresses]
 
-    def heard(self, peer: Peer, beacon: Beacon, now: float) -> None:
+    def heard(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A beacon came: by the group, or to us alone."""
         if type(beacon) is Beacon:
             peer.grouped_at = now
+            if source == peer.address:
+                peer.beaconed_at = now
+        else:
+            peer.direct_at = now
+
+    def reaches(self, peer: Peer, now: float) -> bool:
+        """Whether a message to the group comes to a member from the address where it takes such:
+        we hear its beacons there, and it sends us none alone, as it would if it did not hear ours.
+        """
+        since = now - _patience(peer, self._interval())
+        return peer.beaconed_at >= since > peer.direct_at and not is_named(peer.address)
 
 
 def _patience(peer: Peer, interval: float) -> float:

@@ -182,7 +182,8 @@ class Dialling:
             return
         session.dial = None
         if session.link is not None:  # which was to be replaced
-            self.tell_unopened(session, dial, now)
+            for frame in self.unopened(dial):
+                self._post(session, frame, now)
             self.look_for_better(session, now)
             return
         session.failures += 1
@@ -265,18 +266,26 @@ class Dialling:
     def readvertised(self, peer: Peer, now: float) -> None:
         """A member has other endpoints than before: they hold from now on."""
         for session in peer.sessions.values():
-            if session.dial is not None and session.dial.link is None:
-                instead = session.link is not None
-                self.cancel(session)
-                if not instead:
-                    self.want(session, now)
-                    continue
+            if self.restart(session, now):
+                continue
             if session.link is not None:
                 self.look_for_better(session, now)
             elif ("redial", session) in self._schedule:
                 self.want(session, now)
 
-    def tell_unopened(self, session: Session, dial: Dial, now: float) -> None:
-        """The member hears which of its endpoints could not be opened: it may see to them."""
-        for endpoint, reason in dial.attempts:
-            self._post(session, Unopened(endpoint, reason[:REASON_CHARACTERS]), now)
+    def restart(self, session: Session, now: float) -> bool:
+        """What a session dials is not where its member is any more: begins anew if it needs a link.
+        Tells whether it did.
+        """
+        if session.dial is None or session.dial.link is not None:
+            return False
+        self.cancel(session)
+        if session.link is None:
+            self.want(session, now)
+        return session.link is None
+
+    def unopened(self, dial: Dial) -> list[Unopened]:
+        """What its member is told of a dial: which of its endpoints it may see to."""
+        return [
+            Unopened(endpoint, reason[:REASON_CHARACTERS]) for endpoint, reason in dial.attempts
+        ]

@@ -21,18 +21,21 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_named, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
+    AnyParcel,
     Beacon,
     Datagram,
     Details,
     DirectBeacon,
+    GroupParcel,
     Leave,
     Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
+    Receipt,
     Solicit,
     Vouch,
 )  # fmt: skip
@@ -85,7 +88,7 @@ class Discovery:
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         scope: Scope, details: Callable[[], Details], views: Views,
         snapshots: Snapshots, announcing: Announcing,
-        parcel: Callable[[Parcel, Peer, float], None],
+        parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None],
         alive: Callable[[Peer, float], None],
@@ -192,7 +195,7 @@ class Discovery:
         me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known, views.fingerprint,
+            views.known_beyond, views.fingerprint,
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
@@ -209,7 +212,7 @@ class Discovery:
 
     def probe(self, peer: Peer, now: float, *, want: bool, address: Address | None = None) -> None:
         """Asks a peer whether it is there, unless it is being asked already."""
-        if self._prober.start(peer, address or peer.address, want=want, now=now):
+        if self._prober.start(peer, address or peer.whereabouts, want=want, now=now):
             self._send_probe(peer)
 
     def probe_again(self, key: bytes, now: float) -> None:
@@ -306,12 +309,8 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
-        if isinstance(datagram, Parcel):
-            if peer is None or not peer.proven or not self._speaks_from(peer, source):
-                self._counters.count("parcels: of strangers")
-            elif peer.service is not None:
-                peer.heard_at = now
-                self._parcel(datagram, peer, now)
+        if isinstance(datagram, Parcel | GroupParcel | Receipt):
+            self._heard_parcel(peer, datagram, source, now)
             return
         if isinstance(datagram, Vouch):
             if peer is None or peer.service is None or not self._speaks_from(peer, source):
@@ -340,8 +339,27 @@ class Discovery:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
 
+    def _heard_parcel(
+        self, peer: Peer | None, parcel: AnyParcel, source: Address, now: float
+    ) -> None:
+        """Only who answered us itself may send any; whom we have by word is asked, so that its next
+        is taken. A receipt harms nobody.
+        """
+        if peer is None or peer.service is None:
+            self._counters.count("parcels: of strangers")
+        elif not self._speaks_from(peer, source):
+            # To the group they come by every network that both are in.
+            other = isinstance(parcel, GroupParcel) and source[0] in peer.others
+            self._counters.count(f"parcels: {'by another way' if other else 'of strangers'}")
+        elif peer.proven or isinstance(parcel, Receipt):
+            peer.heard_at = now
+            self._parcel(parcel, peer, now)
+        else:
+            self._counters.count("parcels: of members known by word")
+            self.probe(peer, now, want=False)
+
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
-        self._announcing.heard(peer, beacon, now)
+        self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
             if peer.probing is None:  # of several ways to it the first one is the best
                 peer.address = source
@@ -353,6 +371,7 @@ class Discovery:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = peer.reached_at = now
+            self._look_elsewhere(peer, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -362,17 +381,26 @@ class Discovery:
 
     def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A member's beacon came from another address than the one where it answers."""
-        if is_unix(source) and peer.probing is None:
+        if is_named(source) and peer.probing is None:
             peer.heard_at = now
             if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
                 return
             peer.met_at = now
         elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
-            peer.heard_also(source[0])  # on another network that it and we are in
+            peer.heard_also(source, now)  # on another network that it and we are in
             return
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
+
+    def _look_elsewhere(self, peer: Peer, now: float) -> None:
+        """A member was heard at its address: a link to another one, where it is heard no more, was
+        opened while it was there for a moment.
+        """
+        if now > peer.elsewhere_at + self._patience(peer)[1]:
+            if peer.elsewhere_at > -inf:
+                self._moved(peer, peer.elsewhere[0], now)
+            peer.elsewhere_at = -inf
 
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""
@@ -390,7 +418,7 @@ class Discovery:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me, known = self._identity, self._views.known
+        me, known = self._identity, self._views.known_to(source[0])
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
@@ -405,7 +433,7 @@ class Discovery:
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
         me, details = self._identity, self._details() if probe.want else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        known_here = self._views.known
+        known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
@@ -430,7 +458,7 @@ class Discovery:
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()
-        known = self._views.known
+        known = self._views.known_to(address[0])
         ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
         self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 
@@ -464,7 +492,10 @@ class Discovery:
         """
         for peer in self._peers.at(address):
             probed = peer.probing is not None and peer.probing.address == address
-            if probed or is_unix(address):
+            if probed and peer.whereabouts != address:
+                self._prober.stop(peer)  # somebody else is there now
+                self.probe(peer, now, want=True)
+            elif probed or is_unix(address):
                 self._gone(peer, "its process is gone", now)
 
     # --- scope ---------------------------------------------------------------------------------

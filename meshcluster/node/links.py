@@ -237,8 +237,7 @@ class Links:
         session.peer_links = hello.links
         session.links += 1
         session.endpoint = dial.endpoint
-        self._attach(session, link)
-        self.dialling.tell_unopened(session, dial, now)
+        self._attach(session, link, *self.dialling.unopened(dial))
         self.dialling.look_for_better(session, now)
 
     def _refused(self, link: NodeLink, dial: Dial, reason: int, now: float) -> None:
@@ -263,8 +262,8 @@ class Links:
         if session.lost:
             self._given_up(session, "had lost us")
 
-    def _attach(self, session: Session, link: NodeLink) -> None:
-        """From here the link carries the session; what was not acknowledged goes first."""
+    def _attach(self, session: Session, link: NodeLink, *first: LinkFrame) -> None:
+        """From here the link carries the session; what was not acknowledged goes after these."""
         self._settled(link)
         self._schedule.cancel(("redial", session))
         link.state = State.OPEN
@@ -272,7 +271,8 @@ class Links:
         link.dial = None
         session.link = link
         session.broken = False
-        self._write(link, *session.posted, *session.unacked_frames())
+        told = [codec.encode_frame(frame) for frame in first]
+        self._write(link, *told, *session.posted, *session.unacked_frames())
         session.posted.clear()
         if session.ack_owed:
             self.acknowledge(session)
@@ -311,10 +311,14 @@ class Links:
             session.failures += 1
 
     def moved(self, peer: Peer, address: str, now: float) -> None:
-        """A member has left an address: a link to there may stay silent for minutes."""
+        """A member has left an address: a link to there may stay silent for minutes, and nobody
+        answers a dial.
+        """
         for session in peer.sessions.values():
             if session.link is not None and session.link.remote == address:
                 self.lost(session.link, "its member has moved", now)
+            else:
+                self.dialling.restart(session, now)
 
     def drop(self, session: Session) -> None:
         """Ends what a session has: its member is gone."""

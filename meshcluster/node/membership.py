@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
+from ..model import Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
 from .negotiation import Experience, hosts
 from .scope import rank
@@ -18,6 +18,10 @@ from .session import Session
 
 if TYPE_CHECKING:
     from .parcels import Received
+
+MOVED_SECONDS = 0.25
+"""A member that is heard elsewhere so much later than at its address may have left that."""
+
 MAX_OTHERS = 4
 """Addresses kept of a member beside the one where it answers: the latest ones."""
 
@@ -38,11 +42,16 @@ class Peer:
 
     __slots__ = (
         "address",
+        "beaconed_at",
         "boot",
         "challenge",
         "challenged_at",
+        "counted",
         "details",
         "digest",
+        "direct_at",
+        "elsewhere",
+        "elsewhere_at",
         "endpoints",
         "experience",
         "gone",
@@ -64,6 +73,7 @@ class Peer:
         "told",
         "viewed_at",
         "vouched",
+        "wider",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -84,6 +94,10 @@ class Peer:
         """How many members it said it knows, itself included."""
         self.vouched = -1
         """Which version of its details the group was told of: once is enough."""
+        self.counted: int | None = None
+        """What our view's fingerprint has of it; None: it is not in there."""
+        self.wider = False
+        """It told us of members that are outside our scope."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
@@ -91,8 +105,15 @@ class Peer:
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
         """Further IP addresses that its beacons came from: worth dialling, not proven."""
+        self.elsewhere = address
+        self.elsewhere_at = -inf
+        """Where a beacon of it came from that was not ``address``, and when the last one did."""
         self.grouped_at = now
         """When it was last heard on the group; at first it is given time for that."""
+        self.beaconed_at = -inf
+        """When it was last heard there from ``address`` itself."""
+        self.direct_at = -inf
+        """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
@@ -118,19 +139,30 @@ class Peer:
         self.proven = True
 
     def answered_from(self, source: Address, *, local: bool, asked: bool = False) -> None:
-        """It answers at ``source``. A member's IP address gives way to no UNIX socket, and to
+        """It answers at ``source``. A member's IP address gives way to no name here, and to
         a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
-        if self.service is None or is_unix(self.address):
+        if self.service is None or is_named(self.address):
             self.address = source
-        elif not is_unix(source) and (asked or rank(source[0]) >= rank(self.address[0])):
+        elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
 
-    def heard_also(self, address: str) -> None:
+    def heard_also(self, address: Address, now: float) -> None:
         """Its beacon came from another network as well."""
-        if address not in self.others and not address.startswith(UNIX):
-            self.others = (address, *self.others)[:MAX_OTHERS]
+        if is_named(address):
+            return
+        self.elsewhere, self.elsewhere_at = address, now
+        if address[0] not in self.others:
+            self.others = (address[0], *self.others)[:MAX_OTHERS]
+
+    @property
+    def whereabouts(self) -> Address:
+        """Where it is asked: where it answered, unless it is heard elsewhere since. (Its beacons
+        go out on all networks at once.)
+        """
+        moved = self.elsewhere_at > self.reached_at + MOVED_SECONDS
+        return self.elsewhere if moved else self.address
 
     def speaks_from(self, source: Address, *, here: bool) -> bool:
         """Whether its datagrams come from there (``here``: from this machine). All its networks see
@@ -251,7 +283,8 @@ class Membership:
     def at(self, address: Address) -> Iterator[Peer]:
         """The peers that answer, or should answer, at an address."""
         for peer in tuple(self._all.values()):
-            if peer.address == address:
+            asked = peer.probing is not None and peer.probing.address == address
+            if asked or peer.address == address:
                 yield peer
 
     def linkable(self) -> Iterator[Peer]:

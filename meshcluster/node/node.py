@@ -19,7 +19,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_named, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -109,15 +109,15 @@ class Node:
             vouched=self._admission.vouched, forget=self._admission.forget_later,
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             scope=self.scope, seeded=bool(config.seeds),
-            announce=lambda datagram, now: announcing.announce(datagram, now),
+            announce=lambda datagram, now: self._announcing.announce(datagram, now),
         )  # fmt: skip
         interval = partial(self._views.interval, config.heartbeat_seconds)
-        announcing = Announcing(self.peers, self._effects, interval)
+        self._announcing = Announcing(self.peers, self._effects, interval)
         self._discovery = Discovery(
             identity, config, peers=self.peers, prober=self._prober, random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             scope=self.scope, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots, announcing=announcing, proved=self._admission.proved,
+            snapshots=self._snapshots, announcing=self._announcing, proved=self._admission.proved,
             parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
             gone=self._admission.lose, moved=self._links.moved,
             stirred=self._links.dialling.stirred,
@@ -149,7 +149,9 @@ class Node:
     def _make_parcels(self) -> Parcels:
         return Parcels(
             self.identity, self.config.cluster, self.config.limits, delivery=self._delivery,
-            effects=self._effects, counters=self.counters, wake=self.wake,
+            effects=self._effects, counters=self.counters, wake=self.wake, peers=self.peers,
+            schedule=self._schedule, offered=UDP in self._spoken, observer=self.config.observer,
+            reaches=lambda peer, now: self._announcing.reaches(peer, now),
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -183,6 +185,7 @@ class Node:
             "query": self._queries.timed_out,
             "request": self.requests.timed_out,
             "settle": self._queries.settle,
+            "receipt": self.parcels.look_after,
             "ack": lambda _, now: self._delivery.send_acks(),
         }
 
@@ -334,6 +337,8 @@ class Node:
         """Something was put into a session."""
         if session.link is not None:
             self._links.ready[session.link] = None
+        elif session is self.parcels.everybody and not self._left:
+            self.parcels.send_to_all(now)
         elif session.peer.service is None or self._left:
             service = session.peer.service or session.peer.gone
             self._admission.given_up(service, "is gone", session.discard())
@@ -376,7 +381,7 @@ class Node:
         peer = self.peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
-        if peer.service is None and link.dial is None and not is_unix(peer.address):
+        if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
         peer.proved_local(link.local or self.scope.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)
@@ -435,6 +440,7 @@ class Node:
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""
         self._discovery.networks_changed(networks, now)
+        self._admission.networks_changed(now)
         self._ourselves.moved(now)
 
     # --- ourselves ---------------------------------------------------------------------------
@@ -487,7 +493,8 @@ class Node:
     @property
     def idle(self) -> bool:
         """All that was sent has been acknowledged."""
-        return all(s.idle for p in self.peers.linkable() for s in p.sessions.values())
+        told = self.parcels.everybody.idle
+        return told and all(s.idle for p in self.peers.linkable() for s in p.sessions.values())
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""

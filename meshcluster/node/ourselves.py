@@ -134,8 +134,8 @@ class Ourselves:
     def renewed(self, before: Endpoint, endpoint: Endpoint, now: float) -> None:
         """An endpoint of ours was opened anew; our addresses may be others by now."""
         (endpoint,) = self._advertised([endpoint])
-        if endpoint == before:
-            count = endpoint.props.get(RENEWED, 0)
+        count = before.props.get(RENEWED, 0)
+        if {**endpoint.props, RENEWED: count} == {**before.props, RENEWED: count}:
             props = {**endpoint.props, RENEWED: count + 1 if isinstance(count, int) else 1}
             endpoint = Endpoint(endpoint.scheme, props)
         had = self.details.endpoints

@@ -76,6 +76,7 @@ class Session:
         "stalled",
         "taken",
         "token",
+        "unconfirmed",
         "waiting",
     )
 
@@ -109,6 +110,9 @@ class Session:
         """The version of our details that the other end was told last."""
         self.posted: list[bytes] = []
         """Frames beside the batches that wait for a link."""
+        self.unconfirmed: dict[int, tuple[float, AnyMessage]] = {}
+        """What went by parcel for want of a link, and when, until its receipt comes
+        (``parcels.py``)."""
         self.lost: list[AnyMessage] = []
         """What ``resume`` gave up."""
         self._begin()
@@ -147,7 +151,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Nothing waits and all that was sent is acknowledged."""
-        return not (self.waiting or self.stalled or self._unacked)
+        return not (self.waiting or self.stalled or self._unacked or self.unconfirmed)
 
     def next_frame(self) -> bytes | None:
         """The next batch, numbered and kept until acknowledged; None when nothing may go."""
@@ -223,9 +227,11 @@ class Session:
 
     def discard(self) -> list[AnyMessage]:
         """Gives up all that is not acknowledged; returns it, in the order of sending."""
-        given_up = [*self._unacked_messages(), *self.stalled]
+        given_up = [message for _, message in self.unconfirmed.values()]
+        given_up += [*self._unacked_messages(), *self.stalled]
         while self.waiting:  # one by one: any thread may append meanwhile
             given_up.append(self.waiting.popleft())
+        self.unconfirmed.clear()
         self.stalled.clear()
         self.posted.clear()
         self.awake = False

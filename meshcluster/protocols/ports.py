@@ -1,4 +1,4 @@
-"""TCP ports: listening on one at every address, or at the one that was chosen; connecting."""
+"""Ports: those that peers tell; listening at every address, or at the one chosen; connecting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import errno
 import os
 import socket
 from typing import TypeGuard
+
+from ..model import Endpoint
 
 EVERYWHERE = "0.0.0.0"
 """The default to bind: every address, of IPv6 as well."""
@@ -17,8 +19,21 @@ PORT_TRIES = 16
 BACKLOG = 512
 
 
+def port_of(endpoint: Endpoint, prop: str = "port") -> int:
+    """The port, 1 to 65535, that an endpoint tells as ``prop``: what a peer says of itself may be
+    anything, so no ``dial`` uses it unseen.
+
+    Raises:
+        ConnectionError: it tells none.
+    """
+    port = endpoint.props.get(prop)
+    if not is_port(port) or not port:
+        raise ConnectionError(f"malformed {prop}")
+    return port
+
+
 def is_port(port: object) -> TypeGuard[int]:
-    """Whether it is 0 to 65535."""
+    """Whether it is a port's number; 0, any free one, is one to listen on."""
     return isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536
 
 

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..interfaces import written
 from ..model import Endpoint
 from .base import Accept, Context, Props
-from .ports import BACKLOG, EVERYWHERE, bind, connect, is_port
+from .ports import BACKLOG, EVERYWHERE, bind, connect, is_port, port_of
 from .stream import StreamLink, close_server
 
 
@@ -65,9 +65,7 @@ class TcpHandler:
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the port at an address of the member."""
         loop = asyncio.get_running_loop()
-        port = endpoint.props.get("port")
-        if not is_port(port) or not port:
-            raise ConnectionError("malformed port")
+        port = port_of(endpoint)
         if ":" not in address:
             await loop.create_connection(lambda: StreamLink(accept), address, port)
             return

@@ -176,8 +176,11 @@ class Driver:
             end.link.send(frames)
         else:
             self._loop.call_soon(self.pump, end)  # let others have their turn
-        session = end.node_link.session
-        if self.full and session is not None and session.backlog <= self._limit // 2:
+        if end.node_link.session is not None:
+            self._tell_room(end.node_link.session)
+
+    def _tell_room(self, session: Session) -> None:
+        if self.full and session.backlog <= self._limit // 2:
             self.full = False
             self.room()
 
@@ -299,8 +302,11 @@ class Driver:
         """
         for channel, form, body, receivers in parts:
             message = make(channel, form, body)
+            before = None
             for _, session in receivers:
-                self.put(session, message)
+                if session is not before:  # what goes to everybody at once is put there once
+                    self.put(session, message)
+                before = session
         if len(parts) == 1:
             return tuple([service for service, _ in parts[0][3]])
         return tuple(service for part in parts for service, _ in part[3])
@@ -351,7 +357,9 @@ class Driver:
             self.node.close_queries()  # what was asked while we left
         woken = self._woken
         while woken:
-            self.node.wake(woken.popleft(), now)
+            session = woken.popleft()
+            self.node.wake(session, now)
+            self._tell_room(session)  # what goes by datagrams is never written to a link
         self.step()
 
     def standing(self, service: Service) -> Standing:

@@ -238,14 +238,30 @@ class Sender:
         """
         form, body = self.encode(data, channel)
         near = NEAR.get(channel)
-        services = self._snapshot if near is None else tuple(filter(near, self._snapshot))
+        members = self._snapshot
+        services = near_ones = members if near is None else tuple(filter(near, members))
         if protocols is not None:
             check_words("protocols", protocols)
             services = tuple(each for each in services if self._offers(each, protocols))
         receivers = self.sessions(services, protocols)
         if not receivers:
             return ()
-        return self._fitting(self.prepare(EVENT, form, body, channel, receivers))
+        parts = self._fitting(self.prepare(EVENT, form, body, channel, receivers))
+        if protocols is None or set(protocols) != {UDP} or len(near_ones) < len(members):
+            return parts
+        if near is not None and self._config.ttl >= channel:
+            return parts  # the group goes farther: to 1 the LAN, to 2 what is routed
+        return self._to_everybody(parts, receivers)
+
+    def _to_everybody(self, parts: Sequence[Part], receivers: Receivers) -> Sequence[Part]:
+        """What goes by udp to everybody alike is put where the group gets it, if it reaches nobody
+        else: not whom a send hook took out, nor whom a hook refused as a member.
+        """
+        channel, form, body, told = parts[0]
+        if told != receivers or self._hooks.hooks("service.validate"):
+            return parts
+        everybody = self._node.parcels.everybody
+        return ((channel, form, body, tuple([(service, everybody) for service, _ in told])),)
 
     def _offers(self, service: Service, protocols: Sequence[str]) -> bool:
         peer = self._node.peers.member(service.key)

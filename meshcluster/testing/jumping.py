@@ -27,6 +27,9 @@ from ..cluster import AsyncCluster
 from ..config import ClusterConfig
 from ..errors import ConfigError
 from ..model import LOOPBACK, Address
+from ..plugins import Plugins
+from ..protocols.base import Props, ProtocolHandler
+from .cables import CabledHandler, Cables
 from .network import Network
 
 T = TypeVar("T")
@@ -73,6 +76,7 @@ class MemoryAnnouncer:
 
     def __init__(self, mesh: VirtualMesh, number: int) -> None:
         self._mesh = mesh
+        self.number = number
         self.port = number
         self._receiver: AnnouncerReceiver | None = None
 
@@ -109,8 +113,9 @@ class MemoryAnnouncer:
             asyncio.get_running_loop().call_later(delay, self._refused, address)
 
     def _fly(self, data: bytes, other: MemoryAnnouncer) -> None:
-        network = self._mesh.network
-        if network.connected(str(self.port), str(other.port)):
+        network, cables = self._mesh.network, self._mesh.cables
+        ends = self.number, other.number
+        if network.connected(*map(str, ends)) and cables.connect(*ends):
             for _ in range(network.copies()):
                 delay = network.delay()
                 asyncio.get_running_loop().call_later(delay, other.arrived, data, self.source)
@@ -144,6 +149,19 @@ class VirtualCluster(AsyncCluster):
     async def _open_announcers(self, config: ClusterConfig) -> list[Announcer]:
         return [MemoryAnnouncer(self._mesh, self._number)]
 
+    async def _listen(
+        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler],
+        plugins: Plugins,
+    ) -> Props:  # fmt: skip
+        props = await super()._listen(scheme, config, handlers, plugins)
+        mesh = self._mesh
+        mesh.listeners[str(props["name"])] = self._number
+        handlers[scheme] = CabledHandler(
+            handlers[scheme], mesh.cables, self._number,
+            lambda endpoint: mesh.listeners.get(str(endpoint.props.get("name")), self._number),
+        )  # fmt: skip
+        return props
+
 
 class VirtualMesh:
     """Clusters in the running ``JumpingLoop``. ``network`` has the faults of datagrams; sides of a
@@ -153,8 +171,30 @@ class VirtualMesh:
     def __init__(self, seed: int, *, loss: float = 0.0) -> None:
         self.seed = seed
         self.network = Network(Random(f"{seed}"), loss=loss)
+        self.cables = Cables()
         self.announcers: dict[int, MemoryAnnouncer] = {}
+        """By the address that each has now."""
+        self.listeners: dict[str, int] = {}
+        """Whose the endpoints are."""
         self.clusters: list[AsyncCluster] = []
+
+    def unplug(self, cluster: AsyncCluster) -> None:
+        """A member's cable is out: nothing goes to it nor comes from it, and links hold it."""
+        self.cables.unplug(self.clusters.index(cluster) + 1)
+
+    def plug(self, cluster: AsyncCluster) -> None:
+        """The cable is in again."""
+        self.cables.plug(self.clusters.index(cluster) + 1)
+
+    def swap(self, one: AsyncCluster, other: AsyncCluster) -> None:
+        """Two members have each other's addresses from now on."""
+        numbers = [self.clusters.index(each) + 1 for each in (one, other)]
+        first, second = (each for n in numbers for each in self._announcers_of(n))
+        first.port, second.port = second.port, first.port
+        self.announcers |= {each.port: each for each in (first, second)}
+
+    def _announcers_of(self, number: int) -> list[MemoryAnnouncer]:
+        return [each for each in self.announcers.values() if each.number == number]
 
     async def join(
         self, name: str, *, tags: Iterable[str] = (), hooks: Mapping[str, Any] | None = None,

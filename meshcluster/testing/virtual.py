@@ -106,6 +106,13 @@ class VirtualMember:
             self.node.wake(session, self._simulation.now)
         self.step()
 
+    def broadcast(self, data: object) -> None:
+        """Tells everybody something by protocol ``udp``."""
+        everybody = self.node.parcels.everybody
+        everybody.put(Event(0, *bodies.encode(data)))
+        self.node.wake(everybody, self._simulation.now)
+        self.step()
+
     def ask(self, data: object, *names: str, timeout: float = 30.0) -> Gathering:
         """Asks the members of these names; all when none is given."""
         self._queries += 1

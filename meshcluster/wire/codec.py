@@ -20,8 +20,10 @@ from .frames import (
     Describe,
     Details,
     Entry,
+    GroupParcel,
     Hello,
     LinkFrame,
+    Parcel,
     ProbeAck,
     ProbeReply,
     View,
@@ -100,6 +102,14 @@ def decode_datagram(data: Buffer) -> Datagram:
     elif isinstance(datagram, Vouch):
         check_entries(datagram.members)
     return datagram
+
+
+def is_message(data: Buffer) -> bool:
+    """Whether a datagram of ours carries a user's words, and not who we are."""
+    try:
+        return isinstance(decode_datagram(data), Parcel | GroupParcel)
+    except DecodeError:
+        return False
 
 
 def check_details(details: Details | None) -> None:

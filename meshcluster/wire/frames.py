@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 9, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 11, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -207,7 +207,8 @@ ParcelMessage = Event | Question | Answer
 class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
     """A datagram with one message to one member (protocol ``udp``): sent once.
 
-    ``to`` is the receiver's key; ``number`` grows with each parcel of the sender's run.
+    ``to`` is the receiver's key; ``number`` grows with each parcel of the sender's run, and is that
+    of one parcel. ``confirm`` asks for a ``Receipt``.
     """
 
     cluster: str
@@ -216,9 +217,35 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True, tag=9):
     to: bytes
     number: int
     message: ParcelMessage
+    confirm: bool = False
 
 
-Datagram = Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | Parcel
+class GroupParcel(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """One event to every member that takes ``udp``: to the group once, and with the same number to
+    each of those alone whom the group does not reach.
+    """
+
+    cluster: str
+    id: bytes
+    boot: int
+    number: int
+    message: Event
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """Parcel ``number`` of the member whose key is ``to`` came."""
+
+    cluster: str
+    id: bytes
+    boot: int
+    to: bytes
+    number: int
+
+
+AnyParcel = Parcel | GroupParcel | Receipt
+Datagram = (
+    Beacon | Probe | ProbeReply | ProbeAck | Leave | Vouch | Solicit | DirectBeacon | AnyParcel
+)
 
 
 # --- link frames. The first frame each way is the preface (``codec.py``), then comes a hello. ---

@@ -36,8 +36,8 @@ class Receiver:
     def hinted(self, record, address):
         self.hints.put_nowait((record, address))
 
-    def vanished(self, member_id, boot):
-        self.gone.put_nowait((member_id, boot))
+    def vanished(self, record):
+        self.gone.put_nowait((record.id, record.boot))
 
     def dropped(self, reason):
         self.drops.put_nowait(reason)

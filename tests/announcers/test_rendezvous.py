@@ -10,6 +10,8 @@ import pytest
 from meshcluster import AsyncCluster
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.model import is_unix, unix_address
+from meshcluster.wire.codec import encode_datagram
+from meshcluster.wire.frames import Event, GroupParcel
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
 if sys.platform != "win32":
@@ -133,6 +135,16 @@ async def test_strangers_are_looked_for_now_and_then_once_we_are_settled(meet, m
     for _ in range(10):
         one.announce(b"beacon")
     assert one.sent == 11
+
+
+async def test_users_messages_are_not_for_strangers(meet):
+    """Who finds our socket would drop them, and the look that they cost is a beacon's."""
+    told = GroupParcel("default", member_id(1), 1, 1, Event(0, 1, b"hello"))
+    (one, _), (_, stranger) = await meet(1), await meet(2)
+    one.announce(b"first, left to multicast")
+    one.announce(encode_datagram(told))
+    one.announce(b"beacon")
+    assert (await soon(stranger.datagrams.get()))[0] == b"beacon"
 
 
 async def test_other_clusters_and_ports_meet_elsewhere(meet, runtime_dir):

@@ -1,5 +1,6 @@
 """What hosts send: every frame that enters the switch and is the doing of a program."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,11 +18,11 @@ def look():
     while True:
         frame, (port, _, direction, *_) = wire.recvfrom(65535)
         if port.startswith("v") and direction != socket.PACKET_OUTGOING and is_a_programs(frame):
-            seen.append([time.time(), port, frame[12:54].hex()])
+            seen.append([time.time(), port, frame[12:82].hex()])
 threading.Thread(target=look, daemon=True).start()
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
-    print(json.dumps(seen[-5000:]), flush=True)
+    print(json.dumps([each for each in seen[-5000:] if each[0] > float(line)]), flush=True)
 """
 
 
@@ -38,6 +39,20 @@ class Frame(NamedTuple):
         frame = bytes.fromhex(self.head)
         return (frame[11] if frame.startswith(b"\x08\0") else frame[8]) == 17
 
+    @property
+    def to(self) -> str:
+        """The IP address that it goes to."""
+        frame = bytes.fromhex(self.head)
+        is_v4 = frame.startswith(b"\x08\0")
+        return str(ipaddress.ip_address(frame[18:22] if is_v4 else frame[26:42]))
+
+    @property
+    def kind(self) -> int:
+        """The number of the datagram of ours that it carries; 0: none."""
+        frame = bytes.fromhex(self.head)
+        data = frame[30:] if frame.startswith(b"\x08\0") else frame[50:]
+        return data[4] if self.is_udp and data.startswith(b"mc\1") else 0
+
 
 class Capture:
     """Notes the last 5000 frames until its switch is removed."""
@@ -46,8 +61,8 @@ class Capture:
         self._process = process
         self._ports = ports
 
-    def frames(self, host: Host | None = None) -> list[Frame]:
-        """All so far, or those of one host."""
+    def frames(self, host: Host | None = None, *, since: float = 0.0) -> list[Frame]:
+        """All so far, or those of one host, or those that came after a time (``time.time()``)."""
         hosts = {port: each for each, port in self._ports.items()}
-        frames = [Frame(at, hosts[port], head) for at, port, head in self._process.ask()]
+        frames = [Frame(at, hosts[port], head) for at, port, head in self._process.ask(str(since))]
         return [frame for frame in frames if host in (None, frame.host)]

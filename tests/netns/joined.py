@@ -4,15 +4,44 @@ It prints "joined"; then each line it reads is a Python expression, and its valu
 JSON. Beside ``cluster`` there are the functions of ``Member``.
 """
 
+import asyncio
 import json
+import os
 import queue
 import sys
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 import meshcluster
 
 PATIENCE_SECONDS = 20.0
+
+
+class History:
+    """What was sent to whom, what came of whom and how, what was given up: all by name."""
+
+    def __init__(self):
+        self.sent = Counter()
+        self.came = defaultdict(list)
+        self.lost = defaultdict(list)
+
+    def send(self, cluster, service):
+        """The next number of a member."""
+        try:
+            cluster.send({"number": self.sent[service.name]}, services=[service])
+        except meshcluster.ClusterError:  # it has gone meanwhile: nothing was sent
+            return
+        self.sent[service.name] += 1
+
+    def heard(self, event):
+        """A number came."""
+        self.came[event.service.name].append([event.data["number"], event.protocol])
+
+    def given_up(self, lost):
+        """Messages to a member were given up."""
+        numbers = [message.data["number"] for message in lost.messages]
+        self.lost[lost.service.name] += numbers
 
 
 class Member:
@@ -23,10 +52,12 @@ class Member:
         self.events, self.losses = queue.Queue(), queue.Queue()
         self.times, self.known = [], set()
         self.discoveries = Counter()
+        self.history = History()
         self.cluster = meshcluster.Cluster()
         self.cluster.hook("service.discovered")(self._discovered)
         self.cluster.hook("service.lost")(self._lost)
-        self.cluster.hook("event")(lambda e: self.events.put([e.data, e.protocol]))
+        self.cluster.hook("event")(self._told)
+        self.cluster.hook("send.lost")(self.history.given_up)
         self.cluster.hook("query")(lambda question: [name, question.protocol])
         self.joining_at = time.time()
         self.cluster.join([name], name=name, **options)
@@ -38,6 +69,12 @@ class Member:
         """So many more members in this process, with the same options."""
         for number in range(count):
             self.others.append(meshcluster.join(name=f"{self.name}-{number}", **self.options))
+
+    def _told(self, event):
+        if isinstance(event.data, dict):
+            self.history.heard(event)
+        else:
+            self.events.put([event.data, event.protocol])
 
     def _discovered(self, service):
         self.discoveries[service.name] += 1
@@ -62,6 +99,22 @@ class Member:
         while len(self.cluster.services) < count and time.monotonic() < end:
             time.sleep(0.01)
         return self.rows()
+
+    def at(self, name, address, seconds=PATIENCE_SECONDS):
+        """Waits until a member is known at an address; whether it is."""
+        end = time.monotonic() + seconds
+        while [name, address] not in [row[:2] for row in self.rows()]:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def until_known(self, count, seconds=PATIENCE_SECONDS):
+        """Waits until no more than so many are known."""
+        end = time.monotonic() + seconds
+        while len(self.cluster.services) > count and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.names()
 
     def complete(self, count):
         """Waits until hooks were told of so many; since when they were, None for never."""
@@ -99,6 +152,78 @@ class Member:
             time.sleep(0.02)
         return self.cluster.dropped
 
+    # --- traffic ---------------------------------------------------------------------------
+
+    def talk(self, pause=0.005):
+        """Tells everybody numbers from now on, to each member its own, until ``hush``."""
+        self.talking = threading.Event()
+        self.talker = threading.Thread(target=self._talk, args=[pause], daemon=True)
+        self.talker.start()
+
+    def _talk(self, pause):
+        while not self.talking.wait(pause):
+            try:
+                for service in self.cluster.services:
+                    self.history.send(self.cluster, service)
+            except meshcluster.NotJoined:
+                return
+
+    def hush(self):
+        """Says no more."""
+        self.talking.set()
+        self.talker.join()
+
+    def settled(self, seconds=PATIENCE_SECONDS):
+        """Waits until all is acknowledged; those who have not acknowledged all."""
+        end = time.monotonic() + seconds
+        while self.cluster.undelivered and time.monotonic() < end:
+            time.sleep(0.02)
+        return [service.name for service in self.cluster.undelivered]
+
+    def handled(self, name, more=1, seconds=PATIENCE_SECONDS):
+        """Waits until so many more numbers of a member came; by which protocol the last one."""
+        end = time.monotonic() + seconds
+        target = len(self.history.came[name]) + more
+        while len(self.history.came[name]) < target and time.monotonic() < end:
+            time.sleep(0.002)
+        return self.history.came[name][-1][1] if len(self.history.came[name]) >= target else None
+
+    def until_by(self, protocol, name, seconds=PATIENCE_SECONDS):
+        """Waits until a member's numbers come by a protocol; since when they do."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.handled(name) == protocol:
+                return time.time()
+        return None
+
+    def told_so_far(self):
+        """The history: [numbers sent, [number, protocol] handled, numbers reported], by name."""
+        return [self.history.sent, self.history.came, self.history.lost]
+
+    def break_links(self):
+        """Aborts every link, as a cable that bites."""
+        ends = self.cluster._loop.run(lambda: list(self.cluster._driver._ends.values()))
+        self.cluster._loop.run(lambda: [end.link.abort() for end in ends])
+
+    def resources(self):
+        """How many [descriptors, threads, links] it has."""
+        links = self.cluster._loop.run(lambda: len(self.cluster._driver._ends))
+        return [len(os.listdir("/proc/self/fd")), threading.active_count(), links]
+
+    def tasks(self):
+        """How many tasks its loop has."""
+        return self.cluster._loop.run(lambda: len(asyncio.all_tasks(asyncio.get_running_loop())))
+
+    def renewed(self, scheme, seconds=PATIENCE_SECONDS):
+        """Waits until it has opened an endpoint anew; whether it has."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            own = self.cluster._driver.node.details.endpoints
+            if any(each.scheme == scheme and "renewed" in each.props for each in own):
+                return True
+            time.sleep(0.02)
+        return False
+
     def leave(self):
         """Leaves; when."""
         at = time.time()
@@ -109,12 +234,10 @@ class Member:
 def main():
     member = Member(sys.argv[1], json.loads(sys.argv[2]))
     known = {name: getattr(member, name) for name in dir(member) if not name.startswith("_")}
-    known |= {"time": time, "meshcluster": meshcluster}
+    known |= {"time": time, "meshcluster": meshcluster, "Counter": Counter}
     print(json.dumps("joined"), flush=True)
     for line in sys.stdin:
-        print(
-            json.dumps(eval(line, known | {"time": time, "meshcluster": meshcluster})), flush=True
-        )
+        print(json.dumps(eval(line, known)), flush=True)
     for cluster in (member.cluster, *member.others):
         cluster.leave()
 

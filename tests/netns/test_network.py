@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .ground import LIMITS, PREFIX, sweep
+from . import ground as ground_module
+from .ground import LIMITS, PREFIX, neighbour_limits, sweep
 
 POST = """
 import json, socket, struct, sys, threading, time
@@ -31,9 +32,10 @@ for line in sys.stdin:
             end = time.monotonic() + 0.5
             while len(came) < int(count) and time.monotonic() < end:
                 time.sleep(0.005)
-    print(json.dumps(came), flush=True)
+    told = came[:]
     if len(line.split()) == 1:
-        came.clear()
+        del came[: len(told)]  # before it is told: more may come at once
+    print(json.dumps(told), flush=True)
 """
 
 
@@ -142,6 +144,49 @@ def test_the_neighbour_tables_have_room(ground):
     if not ground.is_root or not os.access(LIMITS[0][0], os.W_OK):
         pytest.skip("needs root: smaller meshes work all the same")
     assert all(int(path.read_text()) >= wanted for path, wanted in LIMITS)
+
+
+@pytest.fixture
+def limits(monkeypatch, tmp_path):
+    """Two limits and a memory of our own; tells what each is now."""
+    paths = [tmp_path / "low", tmp_path / "high"]
+    for path, before in zip(paths, ("128", "100000"), strict=True):
+        path.write_text(before)
+    monkeypatch.setattr(ground_module, "LIMITS", [(path, 8192) for path in paths])
+    monkeypatch.setattr(ground_module, "LIMITS_FILE", tmp_path / "memory")
+    return lambda: [path.read_text() for path in paths]
+
+
+def test_limits_are_raised_and_restored_by_the_last_that_needs_them(limits):
+    with neighbour_limits():
+        with neighbour_limits():
+            assert limits() == ["8192", "100000"]
+        assert limits() == ["8192", "100000"]
+    assert limits() == ["128", "100000"]
+
+
+def test_limits_that_a_killed_run_left_are_restored_by_the_next(limits):
+    program = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.netns import ground
+ground.LIMITS = [(Path(path), 8192) for path in sys.argv[3:]]
+ground.LIMITS_FILE = Path(sys.argv[2])
+with ground.neighbour_limits():
+    print(flush=True)
+    input()
+"""
+    paths = [ground_module.LIMITS_FILE, *(path for path, _ in ground_module.LIMITS)]
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", program, *map(str, (root, *paths))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stdout.readline()
+        running.kill()
+    assert limits() == ["8192", "100000"]
+    with neighbour_limits():
+        assert limits() == ["8192", "100000"]
+    assert limits() == ["128", "100000"]
 
 
 def test_a_network_leaves_nothing(network, ground):

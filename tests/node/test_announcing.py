@@ -1,5 +1,7 @@
 """Announcements go to the group, and to those alone whom the group does not reach."""
 
+import msgspec
+
 from meshcluster.node import effects as fx
 from meshcluster.testing.bench import Bench, introduce
 from meshcluster.wire import codec
@@ -83,4 +85,41 @@ def test_goodbyes_go_the_same_way():
 def test_asking_who_is_there_is_for_the_group():
     one, _ = pair()
     one.node.discover(5.0)
+    assert sent(one) == []
+
+
+def reached(one, now):
+    (peer,) = list(one.node.peers)
+    return one.node._announcing.reaches(peer, now)
+
+
+def test_the_group_reaches_whom_we_hear_there():
+    one, other = pair()
+    assert reached(one, 0.0)
+    assert not reached(other, 0.0), "it has answered a probe, but was never heard there"
+    other.hear(one, beacon(one, 1.0), 1.0)
+    assert reached(other, 4.0)
+    assert not reached(other, 4.1)
+
+
+def test_not_one_that_tells_us_alone_for_it_does_not_hear_us_there():
+    one, other = pair()
+    beacon(other, 5.0)
+    (direct,) = [codec.decode_datagram(e.data) for e in other.take(fx.SendDatagram)]
+    for now in (4.0, 5.0, 6.0, 7.0, 8.0, 8.1):
+        one.hear(other, Beacon(*msgspec.structs.astuple(direct)), now)
+        if now == 5.0:
+            one.hear(other, direct, now)
+        assert reached(one, now) == (now in (4.0, 8.1))
+
+
+def test_nor_one_that_answers_elsewhere_for_it_takes_messages_from_there_alone():
+    """Its beacons come by IPv6, say, and it answers by IPv4, where multicast is blocked."""
+    one, other = pair()
+    (peer,) = list(one.node.peers)
+    peer.reached_at, other.address = 9.0, ("10.0.0.1%eth0", 1)
+    one.hear(other, beacon(other, 10.0), 10.0)
+    one.node.take_effects()
+    assert not reached(one, 10.0)
+    beacon(one, 10.0)
     assert sent(one) == []

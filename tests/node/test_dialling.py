@@ -65,6 +65,41 @@ def test_the_member_is_told_which_of_its_endpoints_could_not_be_opened() -> None
     assert other.dropped == {"reports that first could not be opened": 1}
 
 
+def test_the_member_is_told_though_much_was_not_acknowledged() -> None:
+    one, other = pair()
+    tell(one, b"a")
+    (dial,) = one.take(fx.DialEndpoint)
+    near, far = opened(one, other, dial.number, "first", 0.0)
+    carry(one, near, other, far)
+    for _ in range(200):
+        tell(one, b"b")
+        one.node.take_frames(near)  # written, never read
+    one.node.link_lost(near, "cut", 1.0)
+    other.node.link_lost(far, "cut", 1.0)
+    (dial,) = one.take(fx.DialEndpoint)
+    one.node.dial_failed(dial.number, "no answer", 1.0)
+    (dial,) = one.take(fx.DialEndpoint)
+    near, far = opened(one, other, dial.number, "second", 1.0)
+    carry(one, near, other, far, 1.0)
+    assert [e.endpoint for e in other.take(fx.CheckEndpoint)] == [FIRST]
+
+
+def test_a_dial_to_where_a_member_was_begins_anew_where_it_is() -> None:
+    one, other = pair()
+    tell(one, b"a")
+    (before,) = one.take(fx.DialEndpoint)
+    other.address = ("10.0.0.99", 1002)
+    beacon = other.node._discovery._beacon_of(other.node.details)
+    one.hear(other, beacon, 5.0)
+    (probe,) = one.datagrams()
+    other.hear(one, probe, 5.0)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, 5.0)
+    cancelled, dial = one.take(fx.CancelDial, fx.DialEndpoint)
+    assert cancelled.number == before.number
+    assert (before.address, dial.address) == ("10.0.0.2", "10.0.0.99")
+
+
 def test_reports_are_looked_into_seldom_and_only_where_they_are_about_what_is_advertised() -> None:
     one, other = pair()
     _, far = open_second(one, other)

@@ -8,7 +8,7 @@ from msgspec import structs
 from meshcluster.config import Limits
 from meshcluster.model import is_unix, unix_address
 from meshcluster.node import effects as fx
-from meshcluster.testing import Bench, carry, introduce
+from meshcluster.testing import Bench, carry, connect, introduce
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Event, Leave, Probe, ProbeAck, ProbeReply, Solicit
 
@@ -561,6 +561,57 @@ def test_a_member_that_is_heard_elsewhere_only_is_probed_there_and_moves() -> No
     (peer,) = list(one.node.peers)
     assert peer.address == other.address
     assert one.node.peers.member(peer.key) is peer
+
+
+def test_a_member_that_has_moved_is_asked_where_it_is_heard_before_it_is_given_up() -> None:
+    """However seldom it beacons: nobody may answer any more where it was."""
+    one, other = Bench(1), Bench(2, heartbeat_seconds=10.0)
+    introduce(one, other)
+    one.take()
+    home, other.address = other.address, ("10.0.0.99", 1002)
+    one.hear(other, beacon(other, 9.0), 9.0)
+    assert one.datagrams() == []
+    one.node.advance(15.0)
+    (probe,) = one.take(fx.SendDatagram)
+    assert probe.address == other.address
+    other.node.datagram_received(probe.data, one.address, 15.0)
+    (reply,) = other.datagrams()
+    one.hear(other, reply, 15.0)
+    (peer,) = list(one.node.peers)
+    assert peer.address == other.address != home
+
+
+def test_a_link_to_where_a_member_was_for_a_moment_is_ended() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.take()
+    for now in (1.0, 2.0):
+        heard_from(one, other, ("10.0.0.99", 1002), now - 0.5)
+        one.hear(other, beacon(other, now), now)
+    home, other.address = other.address, ("10.0.0.99", 1002)
+    near, _ = connect(one, other, 2.0)
+    other.address = home
+    one.take()
+    one.hear(other, beacon(other, 2.5), 2.5)
+    assert one.take(fx.CloseLink) == []
+    one.hear(other, beacon(other, 3.5), 3.5)
+    ended, dial = one.take(fx.CloseLink, fx.DialEndpoint)
+    assert (ended.link, dial.address) == (near, "10.0.0.2")
+
+
+def test_who_has_a_moved_members_address_does_not_speak_for_it() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    near, _ = connect(one, other)
+    one.node.link_lost(near, "reset by whoever is there now", 0.5)
+    assert one.take(fx.SendDatagram)[0].address == other.address
+    heard_from(one, other, ("10.0.0.99", 1002), 0.6)
+    one.node.datagram_refused(other.address, 0.6)
+    (probe,) = one.take(fx.SendDatagram)
+    assert probe.address == ("10.0.0.99", 1002)
+    assert one.known == ["n2"]
+    one.node.datagram_refused(("10.0.0.99", 1002), 0.7)
+    assert one.known == []
 
 
 def test_an_address_that_reaches_further_is_preferred_at_once() -> None:

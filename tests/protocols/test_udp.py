@@ -6,9 +6,12 @@ from contextlib import AsyncExitStack
 import pytest
 
 from meshcluster import AsyncCluster
+from meshcluster.announcers.groups import LOOPBACK_WAY, open_group
+from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.errors import ConfigError, MessageTooLarge, NoRoute
 from meshcluster.protocols import Context
 from meshcluster.protocols.udp import UdpHandler
+from meshcluster.wire.codec import decode_datagram, is_message
 
 UDP = ["udp"]
 
@@ -43,6 +46,15 @@ async def met(*clusters):
         await cluster.wait_for_services(len(clusters) - 1)
 
 
+async def until(condition):
+    """Looks until it is so, for at most ten seconds or so."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("not in ten seconds")
+
+
 async def test_an_event_goes_by_udp_when_it_is_asked_for(join):
     one, other = await join("one"), await join("other")
     await met(one, other)
@@ -57,13 +69,76 @@ async def test_without_being_named_it_is_never_used_where_links_open(join):
     assert (await other.heard.get())[1] != "udp"
 
 
-async def test_a_broadcast_by_udp_is_a_datagram_to_each(join):
+@pytest.fixture
+async def group(beacon_port):
+    """Puts what everybody is told by the group here; they have begun when it is listened to."""
+    loop, told = asyncio.get_running_loop(), asyncio.Queue()
+    listener = open_group(LOOPBACK_WAY, DEFAULT_ADDRESS, beacon_port)
+
+    def read():
+        data = listener.recv(2048)
+        if is_message(data):
+            told.put_nowait(decode_datagram(data).message.body)
+
+    loop.add_reader(listener, read)
+    yield told
+    loop.remove_reader(listener)
+    listener.close()
+
+
+async def met_on_the_group(*clusters):
+    """Each has heard a beacon of each other."""
+    await met(*clusters)
+    await until(lambda: all(p.beaconed_at > 0 for each in clusters for p in each.joined.node.peers))
+
+
+async def test_a_broadcast_by_udp_is_one_datagram_to_the_group(join, group):
     members = [await join(name) for name in ("one", "two", "three")]
-    await met(*members)
-    told = await members[0].broadcast("hello", protocols=UDP)
-    assert sorted(service.name for service in told) == ["three", "two"]
-    for member in members[1:]:
-        assert await member.heard.get() == ("hello", "udp", "one")
+    await met_on_the_group(*members)
+    for word in (b"hello", b"again"):
+        told = await members[0].broadcast(word, protocols=UDP)
+        assert sorted(service.name for service in told) == ["three", "two"]
+        for member in members[1:]:
+            assert await member.heard.get() == (word, "udp", "one")
+    assert [await group.get(), await group.get()] == [b"hello", b"again"]
+    assert group.empty()
+
+
+async def test_hooks_see_it_as_any_message(join, group):
+    one, two, three = members = [await join(name) for name in ("one", "two", "three")]
+    await met_on_the_group(*members)
+    one.hook("send", protocol="udp")(lambda message: message.replace(data=b"changed"))
+    two.hook("receive", protocol="udp")(lambda message: message.replace(data=b"again"))
+    await one.broadcast(b"hello", protocols=UDP)
+    assert (await two.heard.get())[0] == b"again"
+    assert (await three.heard.get())[0] == await group.get() == b"changed"
+
+
+async def test_what_is_not_for_everybody_goes_to_each_alone(join, group):
+    """The group reaches whom a send hook takes out, and whom a hook refused as a member."""
+    one, two, three = members = [await join(name) for name in ("one", "two", "three")]
+    await met_on_the_group(*members)
+
+    @one.hook("send")
+    def only_two(message):
+        return message.replace(receivers=[r for r in message.receivers if r.name == "two"])
+
+    assert len(await one.broadcast(b"to two", protocols=UDP)) == 1
+    assert (await two.heard.get())[0] == b"to two"
+    one.unhook(only_two)
+    one.hook("service.validate")(lambda service: service.name != "two")
+    await one.broadcast(b"to three", protocols=UDP)
+    assert (await three.heard.get())[0] == b"to three"
+    await three.broadcast(b"to all", protocols=UDP)
+    assert (await two.heard.get())[0] == await group.get() == b"to all"
+    assert group.empty()
+
+
+async def test_channel_1_goes_to_the_group_where_all_are_on_this_host(join, group):
+    members = [await join(name) for name in ("one", "two", "three")]
+    await met_on_the_group(*members)
+    await members[0].broadcast(b"here", channel=1, protocols=UDP)
+    assert (await members[1].heard.get())[0] == await group.get() == b"here"
 
 
 async def test_a_broadcast_leaves_out_who_does_not_take_udp(join):
@@ -125,6 +200,8 @@ async def test_it_is_the_last_resort_where_no_link_opens(join):
     await one.send("hello", resolve="other")
     assert await other.heard.get() == ("hello", "udp", "one")
     assert one.dropped["messages sent by udp as a last resort"] == 1
+    await until(lambda: not one.undelivered)  # the other one confirms it
+    assert "messages by udp that were not confirmed" not in one.dropped
 
 
 async def test_one_after_the_other_all_arrive_on_a_host_that_loses_nothing(join):

@@ -1,13 +1,10 @@
 """What a send does before it is queued: whom it means, what hooks make of it, what it refuses."""
 
 import asyncio
-from contextlib import AsyncExitStack
-from functools import partial
 
 import pytest
 
 from meshcluster import (
-    AsyncCluster,
     ConfigError,
     EncodeError,
     HookFailed,
@@ -16,32 +13,9 @@ from meshcluster import (
     NoRoute,
     NoServices,
 )
-from meshcluster.config import ClusterConfig, Limits
 from meshcluster.node.snapshots import Snapshots
 from meshcluster.runtime.sending import Sender
 from meshcluster.testing import Bench, introduce
-
-
-@pytest.fixture
-async def join(beacon_port, monkeypatch):
-    """Joins members, with limits of their own if need be; all leave at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(*tags, limits=(), **settings):
-            with monkeypatch.context() as patch:
-                config = partial(ClusterConfig, limits=Limits(**dict(limits)))
-                patch.setattr("meshcluster.cluster.ClusterConfig", config)
-                joining = AsyncCluster().join(tags, port=beacon_port, **settings)
-            return await stack.enter_async_context(joining)
-
-        yield join
-
-
-@pytest.fixture
-async def pair(join):
-    one, other = await join("one"), await join("other")
-    await one.wait_for_services()
-    return one, other
 
 
 def soon(awaitable):

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from functools import partial
 
 import psutil
 import pytest
@@ -28,7 +27,7 @@ from meshcluster import (
     NotJoined,
     PluginError,
 )
-from meshcluster.config import ClusterConfig, Limits
+from meshcluster.config import Limits
 
 
 @pytest.fixture(params=["fastest loop", "plain loop"], autouse=True)
@@ -36,29 +35,6 @@ def loop(request, monkeypatch):
     """The loops that a cluster may find: uvloop where it is installed, else asyncio's own."""
     if request.param == "plain loop":
         monkeypatch.setitem(sys.modules, "uvloop", None)
-
-
-@pytest.fixture
-def join(beacon_port, monkeypatch):
-    """Joins members of a mesh of this test's own; all leave at its end."""
-    with ExitStack() as stack:
-
-        def join(*tags, cluster=None, limits=None, **settings):
-            with monkeypatch.context() as patch:
-                config = partial(ClusterConfig, limits=limits or Limits())
-                patch.setattr("meshcluster.cluster.ClusterConfig", config)
-                joined = (cluster or Cluster()).join(tags, port=beacon_port, **settings)
-            return stack.enter_context(joined)
-
-        yield join
-
-
-@pytest.fixture
-def pair(join):
-    one, other = join("one"), join("other")
-    one.wait_for_services()
-    other.wait_for_services()
-    return one, other
 
 
 def queue_of(cluster, point, **filters):
@@ -522,6 +498,17 @@ def test_a_blocked_event_hook_holds_senders_up_but_no_question(join):
     release.set()
     one.send([sent, b""], resolve="slow")
     assert [take(heard) for _ in range(sent + 1)] == list(range(sent + 1))
+
+
+def test_who_waits_for_room_among_datagrams_gets_it_though_no_link_is_written_to(join):
+    limits = Limits(waiting_messages=5, send_seconds=5)
+    one, other = join(limits=limits), join("other", limits=limits)
+    one.wait_for_services()
+    for number in range(400):  # each would wait for a tenth of a second before it looked again
+        assert one.send(number, resolve="other", protocols=["udp"])
+        assert one.broadcast(number, protocols=["udp"])
+    one.send("end", resolve="other")
+    other.leave()
 
 
 def test_a_sender_that_waits_for_room_ends_when_its_cluster_is_left(join):

@@ -1,6 +1,7 @@
 """Whole members in virtual time: the asynchronous shell, tens of them, hours in a moment."""
 
 import asyncio
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -107,3 +108,78 @@ def test_links_that_break_at_random_lose_double_and_reorder_nothing(seed):
 async def test_a_mesh_in_real_time_is_refused():
     with pytest.raises(ConfigError, match="run"):
         await VirtualMesh(1).join("m")
+
+
+class Talk:
+    """Members that tell each other numbers; what came of them, and what was reported."""
+
+    def __init__(self):
+        self.clusters = {}
+        self.sent = Counter()
+        self.came, self.lost = defaultdict(list), defaultdict(list)
+
+    async def join(self, mesh, name):
+        def lost(given_up):
+            numbers = [message.data for message in given_up.messages]
+            self.lost[name, given_up.service.name] += numbers
+
+        hooks = {
+            "event": lambda e: self.came[e.service.name, name].append(e.data),
+            "send.lost": lost,
+        }
+        self.clusters[name] = await mesh.join(name, hooks=hooks)
+
+    async def tell_all(self):
+        for name, cluster in self.clusters.items():
+            for service in cluster.services:
+                pair = name, service.name
+                await cluster.send(self.sent[pair], services=[service])
+                self.sent[pair] += 1
+
+    async def until_all_know_all(self):
+        for cluster in self.clusters.values():
+            await cluster.wait_for_services(len(self.clusters) - 1)
+
+    async def until_all_is_acknowledged(self):
+        clusters = self.clusters.values()
+        while any(each.undelivered for each in clusters):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.1)
+
+    def assert_once_in_order_or_reported(self):
+        for pair, sent in self.sent.items():
+            assert self.came[pair] == sorted(set(self.came[pair])), pair
+            assert {*self.came[pair], *self.lost[pair]} == set(range(sent)), pair
+
+
+@pytest.mark.parametrize("seconds", [3, 60])
+def test_fifty_cables_that_come_out_and_addresses_that_are_swapped(seconds):
+    """Who was cut off is back at once; nobody is there twice; no message is lost silently."""
+
+    async def main(mesh):
+        talk, slowest = Talk(), 0.0
+        for number in range(4):
+            await talk.join(mesh, f"m{number}")
+        await talk.until_all_know_all()
+        clusters = list(talk.clusters.values())
+        for number in range(50):
+            out = clusters[number % 4]
+            mesh.unplug(out)
+            if number % 3:
+                mesh.swap(out, clusters[(number + 1) % 4])
+            for _ in range(5):
+                await talk.tell_all()
+                await asyncio.sleep(seconds / 5)
+            mesh.plug(out)
+            plugged_at = asyncio.get_running_loop().time()
+            await talk.until_all_know_all()
+            slowest = max(slowest, asyncio.get_running_loop().time() - plugged_at)
+            await talk.tell_all()
+            await asyncio.sleep(3)
+            assert [len(cluster.services) for cluster in clusters] == [3] * 4
+        await talk.until_all_is_acknowledged()
+        return talk, slowest
+
+    talk, slowest = run(main, seed=5)
+    talk.assert_once_in_order_or_reported()
+    assert slowest < 4, "a beacon, and perhaps a probe before to where it was"
+    assert sum(map(len, talk.came.values())) > sum(talk.sent.values()) / 2

@@ -20,6 +20,7 @@ from meshcluster.wire.codec import (
     encode_datagram,
     encode_details,
     encode_frame,
+    is_message,
     preface,
 )
 from meshcluster.wire.frames import (
@@ -29,17 +30,21 @@ from meshcluster.wire.frames import (
     Beacon,
     Describe,
     Details,
+    DirectBeacon,
     Entry,
     Event,
     Events,
     Goodbye,
+    GroupParcel,
     Hello,
     Leave,
     Note,
+    Parcel,
     Probe,
     ProbeAck,
     ProbeReply,
     Question,
+    Receipt,
     Refuse,
     Request,
     Solicit,
@@ -94,6 +99,22 @@ DATAGRAMS = [
     (
         Solicit("c", ID, 7, 300, 3, SUM, True),
         b"mc\1\x98\7" + MEMBER_BYTES + b"\xcd\1\x2c\3\xc4\x08dddddddd\xc3",
+    ),
+    (
+        DirectBeacon("c", ID, 7, 3, SUM, WAYS, 12, 300),
+        b"mc\1\x99\x08" + MEMBER_BYTES + b"\3\xc4\x08dddddddd" + WAYS_BYTES + b"\x0c\xcd\1\x2c",
+    ),
+    (
+        Parcel("c", ID, 7, TO, 300, Question(9, 0, 2, b"q"), True),
+        b"mc\1\x98\x09" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c\x95\2\x09\0\2\xc4\1q\xc3",
+    ),
+    (
+        GroupParcel("c", ID, 7, 300, Event(0, 1, b"e")),
+        b"mc\1\x96\x0a" + MEMBER_BYTES + b"\xcd\1\x2c\x94\1\0\1\xc4\1e",
+    ),
+    (
+        Receipt("c", ID, 7, TO, 300),
+        b"mc\1\x96\x0b" + MEMBER_BYTES + b"\xc4\x18" + TO + b"\xcd\1\x2c",
     ),
 ]
 LINK_FRAMES = [
@@ -232,6 +253,26 @@ def test_an_unknown_message_in_a_batch_is_refused():
 
 def test_a_question_in_the_fast_lane_of_events_is_refused():
     is_refused(decode_frame, encode_frame(Events(1, 0, 0, [Question(1, 0, 1, b"")])))
+
+
+def test_to_everybody_there_are_events_alone():
+    """A question to the group would be answered by all at once, and is refused."""
+    asked = [10, "c", ID, 7, 1, [2, 9, 0, 1, b"q"]]
+    is_refused(decode_datagram, DATAGRAM_MAGIC + msgspec.msgpack.encode(asked))
+
+
+def test_members_of_before_read_a_parcel_that_says_more_than_they_know():
+    """As these read one that does not say whether it wants to be confirmed."""
+    parcel = Parcel("c", ID, 7, TO, 300, Event(0, 1, b"e"))
+    plain = as_lists(encode_datagram(parcel))
+    assert decode_datagram(packed_like(DATAGRAM_MAGIC, plain[:-1])) == parcel
+    assert decode_datagram(packed_like(DATAGRAM_MAGIC, [*plain, "later"])) == parcel
+
+
+def test_what_carries_a_users_words_is_told_from_what_says_who_is_there():
+    words = {type(value) for value, data in DATAGRAMS if is_message(data)}
+    assert words == {Parcel, GroupParcel}
+    assert not is_message(b"foreign")
 
 
 @thorough

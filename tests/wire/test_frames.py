@@ -25,6 +25,7 @@ from meshcluster.wire.frames import (
     Event,
     Events,
     Goodbye,
+    GroupParcel,
     Hello,
     Leave,
     LinkFrame,
@@ -34,6 +35,7 @@ from meshcluster.wire.frames import (
     ProbeAck,
     ProbeReply,
     Question,
+    Receipt,
     Refuse,
     Request,
     Solicit,
@@ -53,6 +55,8 @@ DATAGRAMS = {
     Solicit: 7,
     DirectBeacon: 8,
     Parcel: 9,
+    GroupParcel: 10,
+    Receipt: 11,
 }
 LINK_FRAMES = {
     Hello: 1,
@@ -81,7 +85,9 @@ VERSION_1 = {
     Vouch: "cluster id boot members",
     Solicit: "cluster id boot nonce details_version digest observer",
     DirectBeacon: "cluster id boot details_version digest endpoints known view",
-    Parcel: "cluster id boot to number message",
+    Parcel: "cluster id boot to number message confirm",
+    GroupParcel: "cluster id boot number message",
+    Receipt: "cluster id boot to number",
     Event: "channel form body",
     Question: "id channel form body",
     Answer: "id outcome channel form body",
@@ -128,6 +134,7 @@ VALUES = {
     "ParcelMessage": some.one_of(
         *(some.deferred(lambda kind=kind: any_of(kind)) for kind in (Event, Question, Answer))
     ),
+    "Event": some.deferred(lambda: any_of(Event)),
     "list[AnyMessage]": some.lists(
         some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
         max_size=3,

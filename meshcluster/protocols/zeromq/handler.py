@@ -201,9 +201,7 @@ class ZeromqHandler:
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects by the UNIX socket, if there is one here, or to the port."""
         _check_loop()
-        port, name = endpoint.props.get("port"), endpoint.props.get("name", "")
-        if not ports.is_port(port) or not port:
-            raise ConnectionError("malformed port")
+        port, name = ports.port_of(endpoint), endpoint.props.get("name", "")
         if not isinstance(name, str) or (name and not _NAME.fullmatch(name)):
             raise ConnectionError("malformed socket name")
         where: tuple[str, int] | str = (address, port)

@@ -1,0 +1,162 @@
+"""What another package's announcer does wrong is reported by its name, and troubles nobody."""
+
+import asyncio
+
+import pytest
+
+from meshcluster.announcers import guarded
+from meshcluster.announcers.guarded import GuardedAnnouncer
+from meshcluster.errors import ConfigError, PluginError
+from meshcluster.testing.announcers import Ear
+
+NOWHERE = ("here:nobody", 0)
+
+
+class Good:
+    """Does nothing, well."""
+
+    receiver = None
+
+    async def open(self):
+        pass
+
+    def start(self, receiver):
+        self.receiver = receiver
+
+    def announce(self, data):
+        pass
+
+    def reaches(self, address):
+        return True
+
+    def send(self, data, address):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+class Broken(Good):
+    """Raises wherever it can once it is open."""
+
+    def fail(self, *arguments):
+        raise ZeroDivisionError("as it does")
+
+    start = announce = reaches = send = close = fail
+
+    async def wait_closed(self):
+        self.fail()
+
+
+async def opened(inner):
+    announcer = GuardedAnnouncer("lamp", lambda: inner)
+    await announcer.open()
+    ear = Ear()
+    announcer.start(ear)
+    return announcer, ear
+
+
+async def test_one_that_raises_everywhere_is_reported_once_and_counted(caplog):
+    announcer, ear = await opened(Broken())
+    announcer.announce(b"beacon")
+    announcer.send(b"probe", NOWHERE)
+    assert announcer.reaches(NOWHERE) is False
+    announcer.close()
+    await announcer.wait_closed()
+    (record,) = caplog.records
+    assert "announcer 'lamp' broke in start" in record.message
+    assert record.exc_info[0] is ZeroDivisionError
+    assert ear.drops == ["announcer lamp: broke"] * 5
+
+
+@pytest.mark.parametrize("missing", ["start", "announce", "send", "close"])
+async def test_one_that_lacks_a_method_is_one_that_breaks_there(caplog, missing, monkeypatch):
+    monkeypatch.delattr(Good, missing)
+    announcer, _ = await opened(Good())
+    announcer.announce(b"beacon")
+    announcer.send(b"probe", NOWHERE)
+    announcer.close()
+    assert f"broke in {missing} " in caplog.text
+
+
+async def test_what_it_says_cannot_work_is_said_as_it_is():
+    class Picky(Good):
+        async def open(self):
+            raise ConfigError("announcer_options={'lamp': ...}: choose a folder")
+
+    with pytest.raises(ConfigError, match="choose a folder"):
+        await opened(Picky())
+
+
+async def test_one_that_breaks_while_it_opens_is_named():
+    def broken():
+        raise ZeroDivisionError("as it does")
+
+    with pytest.raises(PluginError, match=r"'lamp' cannot be opened: ZeroDivisionError"):
+        await GuardedAnnouncer("lamp", broken).open()
+
+
+async def test_one_that_never_opens_or_closes_is_not_waited_for(monkeypatch, caplog):
+    monkeypatch.setattr(guarded, "OPEN_SECONDS", 0.01)
+    monkeypatch.setattr(guarded, "CLOSE_SECONDS", 0.01)
+
+    class Slow(Good):
+        async def wait_closed(self):
+            await asyncio.Event().wait()
+
+    announcer, _ = await opened(Slow())
+    announcer.close()
+    await announcer.wait_closed()
+    assert "broke in wait_closed" in caplog.text
+    Slow.open = Slow.wait_closed
+    with pytest.raises(PluginError, match=r"'lamp' cannot be opened: TimeoutError"):
+        await opened(Slow())
+
+
+async def test_ip_addresses_and_unix_sockets_have_other_ways():
+    announcer, _ = await opened(Good())
+    assert announcer.reaches(NOWHERE)
+    assert not announcer.reaches(("127.0.0.1", 9))
+    assert not announcer.reaches(("unix:0123456789abcdef", 0))
+
+
+async def test_what_is_no_datagram_or_no_address_goes_no_further():
+    inner = Good()
+    _, ear = await opened(inner)
+    ear.hinted = lambda hint, address: ear.hints.put_nowait((hint, address))
+    bad = [
+        "127.0.0.1",
+        ("127.0.0.1", "9"),
+        ("127.0.0.1", 65536),
+        ("unix:0", 0),
+        ("host", 9),
+        (1, 2),
+    ]
+    for address in bad:
+        inner.receiver.datagram_received(b"beacon", address)
+        inner.receiver.datagram_refused(address)
+        inner.receiver.hinted(b"beacon", address)
+    inner.receiver.datagram_received("text", NOWHERE)
+    inner.receiver.hinted(None, NOWHERE)
+    inner.receiver.vanished(None)
+    assert ear.drops == ["announcer lamp: brought no datagram or no address"] * (3 * len(bad) + 3)
+    assert ear.datagrams.empty()
+    assert ear.hints.empty()
+    for address in (NOWHERE, ("10.0.0.9", 9), ("fe80::1%eth0", 9)):
+        inner.receiver.datagram_received(bytearray(b"beacon"), address)
+        inner.receiver.hinted(b"beacon", address)
+        assert ear.datagrams.get_nowait() == ear.hints.get_nowait() == (b"beacon", address)
+    assert inner.receiver.known() == []
+
+
+async def test_after_close_nothing_comes_from_it():
+    inner = Good()
+    announcer, ear = await opened(inner)
+    announcer.close()
+    inner.receiver.datagram_received(b"late", NOWHERE)
+    inner.receiver.hinted(b"late", NOWHERE)
+    inner.receiver.vanished(b"late")
+    inner.receiver.datagram_refused(NOWHERE)
+    inner.receiver.dropped("late")
+    assert inner.closed
+    assert (ear.datagrams.empty(), ear.hints.empty(), ear.drops) == (True, True, [])
