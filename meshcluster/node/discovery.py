@@ -125,7 +125,7 @@ class Discovery:
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
             DirectBeacon: self._heard_beacon,
-            Solicit: self._heard_solicit,
+            Solicit: self._heard_probe,
             Probe: self._heard_probe,
             ProbeReply: self._heard_reply,
             ProbeAck: self._heard_ack,
@@ -406,14 +406,6 @@ class Discovery:
         """Whether a member was heard lately from the address where it answers."""
         return now < peer.reached_at + self._patience(peer)[1]
 
-    def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
-        me = self._identity
-        probe = Probe(
-            self._config.cluster, me.id, me.boot, solicit.nonce, True, solicit.details_version,
-            solicit.digest,
-        )  # fmt: skip
-        self._heard_probe(peer, probe, source, now)
-
     def _show_ourselves(self, nonce: int, source: Address) -> None:
         """Answers an observer, and forgets it."""
         if self._config.observer:
@@ -422,7 +414,9 @@ class Discovery:
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
-    def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
+    def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
+        """A solicitation asks everybody what a probe asks one."""
+        wants = isinstance(probe, Solicit) or probe.want
         if peer.service is None:
             peer.address = source
             peer.local = peer.local or self.scope.is_own(source[0])
@@ -431,7 +425,7 @@ class Discovery:
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
-        me, details = self._identity, self._details() if probe.want else None
+        me, details = self._identity, self._details() if wants else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
         known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
