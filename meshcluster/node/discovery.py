@@ -371,7 +371,8 @@ class Discovery:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = peer.reached_at = now
-            self._look_elsewhere(peer, now)
+            if left := peer.left_meanwhile(now - self._patience(peer)[1]):
+                self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -392,15 +393,6 @@ class Discovery:
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
-
-    def _look_elsewhere(self, peer: Peer, now: float) -> None:
-        """A member was heard at its address: a link to another one, where it is heard no more, was
-        opened while it was there for a moment.
-        """
-        if now > peer.elsewhere_at + self._patience(peer)[1]:
-            if peer.elsewhere_at > -inf:
-                self._moved(peer, peer.elsewhere[0], now)
-            peer.elsewhere_at = -inf
 
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""

@@ -150,6 +150,15 @@ class Peer:
         if address[0] not in self.others:
             self.others = (address[0], *self.others)[:MAX_OTHERS]
 
+    def left_meanwhile(self, since: float) -> str:
+        """Where else it was heard, but not ``since``: links there were opened while it was there
+        for a moment. Told once.
+        """
+        if not -inf < self.elsewhere_at < since:
+            return ""
+        self.elsewhere_at = -inf
+        return self.elsewhere[0]
+
     @property
     def whereabouts(self) -> Address:
         """Where it is asked: where it answered, unless it is heard elsewhere since. (Its beacons
