@@ -90,10 +90,8 @@ class Discovery:
         snapshots: Snapshots, announcing: Announcing,
         parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
-        by_link: Callable[[Peer, float], None],
-        alive: Callable[[Peer, float], None],
-        gone: Callable[[Peer, str, float], None],
-        moved: Callable[[Peer, str, float], None],
+        by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
+        gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
         stirred: Callable[..., None],
     ) -> None:  # fmt: skip
         self._identity = identity
@@ -388,7 +386,7 @@ class Discovery:
                 return
             peer.met_at = now
         elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
-            peer.heard_also(source, now)  # on another network that it and we are in
+            peer.heard_elsewhere(source, now)  # on another network that it and we are in
             return
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard

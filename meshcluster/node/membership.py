@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import Address, Endpoint, Service, is_unix, member_key
+from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
 from ..wire.frames import Details
 from .negotiation import Experience
 from .scope import rank
@@ -142,13 +142,16 @@ class Peer:
         elif not is_unix(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
 
-    def heard_also(self, address: Address, now: float) -> None:
+    def heard_also(self, address: str) -> None:
         """Its beacon came from another network as well."""
-        if is_unix(address):
-            return
-        self.elsewhere, self.elsewhere_at = address, now
-        if address[0] not in self.others:
-            self.others = (address[0], *self.others)[:MAX_OTHERS]
+        if address not in self.others and not address.startswith(UNIX):
+            self.others = (address, *self.others)[:MAX_OTHERS]
+
+    def heard_elsewhere(self, source: Address, now: float) -> None:
+        """Its beacon came from elsewhere than ``address``."""
+        self.heard_also(source[0])
+        if not is_unix(source):
+            self.elsewhere, self.elsewhere_at = source, now
 
     def left_meanwhile(self, since: float) -> str:
         """Where else it was heard, but not ``since``: links there were opened while it was there
