@@ -230,7 +230,8 @@ class Discovery:
         if peer is None:
             return
         expire, overdue = self._patience(peer)
-        if now >= peer.heard_at + expire:
+        # Who was not asked yet may well be there: it is we who have slept.
+        if peer.probing is not None and now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
             return
         due = peer.heard_at + overdue
