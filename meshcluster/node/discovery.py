@@ -90,10 +90,8 @@ class Discovery:
         snapshots: Snapshots, announcing: Announcing,
         parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
-        by_link: Callable[[Peer, float], None],
-        alive: Callable[[Peer, float], None],
-        gone: Callable[[Peer, str, float], None],
-        moved: Callable[[Peer, str, float], None],
+        by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
+        gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
         stirred: Callable[..., None],
     ) -> None:  # fmt: skip
         self._identity = identity
@@ -232,7 +230,8 @@ class Discovery:
         if peer is None:
             return
         expire, overdue = self._patience(peer)
-        if now >= peer.heard_at + expire:
+        # Who was not asked yet may well be there: it is we who have slept.
+        if peer.probing is not None and now >= peer.heard_at + expire:
             self._gone(peer, "was not heard any more", now)
             return
         due = peer.heard_at + overdue
@@ -371,7 +370,8 @@ class Discovery:
             self._heard_elsewhere(peer, beacon, source, now)
         else:
             peer.heard_at = peer.reached_at = now
-            self._look_elsewhere(peer, now)
+            if left := peer.left_meanwhile(now - self._patience(peer)[1]):
+                self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -387,20 +387,11 @@ class Discovery:
                 return
             peer.met_at = now
         elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
-            peer.heard_also(source, now)  # on another network that it and we are in
+            peer.heard_elsewhere(source, now)  # on another network that it and we are in
             return
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
-
-    def _look_elsewhere(self, peer: Peer, now: float) -> None:
-        """A member was heard at its address: a link to another one, where it is heard no more, was
-        opened while it was there for a moment.
-        """
-        if now > peer.elsewhere_at + self._patience(peer)[1]:
-            if peer.elsewhere_at > -inf:
-                self._moved(peer, peer.elsewhere[0], now)
-            peer.elsewhere_at = -inf
 
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""
