@@ -21,6 +21,7 @@ from .config import (
     DEFAULT_PORT,
     FRAME_ROOM_BYTES,
     ClusterConfig,
+    check_offered,
     check_timeout,
     distinct,
 )  # fmt: skip
@@ -220,10 +221,7 @@ class AsyncCluster(ClusterView):
 
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
         offered = config.protocols or DEFAULT
-        for scheme in config.protocol_options:
-            if scheme not in offered:
-                listed = ", ".join(offered)
-                raise ConfigError(f"protocol_options: {scheme!r} is not offered: {listed}")
+        check_offered("protocol_options", config.protocol_options, offered)
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
         announcers: list[Announcer] = []

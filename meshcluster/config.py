@@ -133,9 +133,7 @@ class ClusterConfig:
         _check_options("protocol_options", self.protocol_options, "protocol")
         check_words("announcers", self.announcers)
         _check_options("announcer_options", self.announcer_options, "announcer")
-        for announcer in self.announcer_options:
-            wanted = f"{announcer!r} is none of announcers={list(self.announcers)}"
-            _check(announcer in self.announcers, "announcer_options", {announcer: ...}, wanted)
+        check_offered("announcer_options", self.announcer_options, self.announcers)
         if self.interfaces is not None:
             check_words("interfaces", self.interfaces)
         check_props(self.props)
@@ -255,6 +253,14 @@ def check_plain(setting: str, value: object) -> None:
     """Refuses a value that details cannot carry."""
     wanted = "None, bool, int of 64 bits, float, str, bytes, or lists and dicts of these"
     _check(_is_plain(value), setting, value, wanted)
+
+
+def check_offered(setting: str, options: Iterable[str], offered: Sequence[str]) -> None:
+    """Refuses options of what is not used."""
+    for name in options:
+        if name not in offered:
+            there = ", ".join(offered) or "nothing is"
+            raise ConfigError(f"{setting}: {name!r} is not offered: {there}")
 
 
 def _check_options(setting: str, options: object, of: str) -> None:

@@ -17,6 +17,7 @@ from .door import DoorAnnouncer, is_needed
 from .guarded import GuardedAnnouncer
 from .mdns import MdnsAnnouncer
 from .multicast import MulticastAnnouncer, has_no_network
+from .neighbours import Neighbours
 from .rendezvous import RendezvousAnnouncer
 
 logger = logging.getLogger("meshcluster.announcers")
@@ -53,7 +54,7 @@ async def open_announcers(
                 made(mdns)
                 await mdns.open()
                 opened.append(mdns)
-            opened += await _open_door(config, made)
+            opened += await _open_door(config, runtime_dir, made)
         context = _context_of(config, multicast, member_id, runtime_dir)
         for name in config.announcers:
             opened += await _open_named(name, context(name), named, made)
@@ -96,10 +97,13 @@ async def close_announcers(announcers: Iterable[Announcer]) -> None:
             await announcer.wait_closed()
 
 
-async def _open_door(config: ClusterConfig, made: Made) -> list[Announcer]:
+async def _open_door(config: ClusterConfig, runtime_dir: Path, made: Made) -> list[Announcer]:
     if config.observer or not is_needed():
         return []
-    door = DoorAnnouncer(config.port, config.ttl)
+    neighbours = Neighbours(
+        runtime_dir, cluster=config.cluster, address=config.address, port=config.port
+    )
+    door = DoorAnnouncer(config.port, config.ttl, neighbours)
     made(door)
     await door.open()
     return [door]

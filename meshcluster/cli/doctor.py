@@ -42,7 +42,7 @@ IN_DIRECTORY = ("unix", "zeromq")
 """Protocols with sockets in the runtime directory."""
 
 MDNS_SECONDS = 0.6
-MDNS_GROUP = "224.0.0.251"
+MDNS_GROUP, MDNS_GROUP_V6 = "224.0.0.251", "ff02::fb"
 MDNS_QUESTION = (
     bytes.fromhex("0000 0000 0001 0000 0000 0000")
     + b"\x0c_meshcluster\x04_tcp\x05local\x00"
@@ -153,20 +153,20 @@ class MdnsAsked(NamedTuple):
 
 
 def mdns(out: Sequence[Way], settings: Settings, *, wait: bool) -> MdnsAsked:
-    """The package, the port, the group on each way by IPv4; with ``wait``, who answers. Nothing
-    where mDNS is left out.
+    """The package, the port, the group on each way; with ``wait``, who answers. Nothing where mDNS
+    is left out.
     """
     if settings.no_mdns:
         return MdnsAsked([])
     checks = [mdns_library(), mdns_port()]
     if any(check.state == BROKEN for check in checks):
         return MdnsAsked(checks)
-    ways = [way for way in out if not way.is_v6]
-    hearing = Listening(ways, MDNS_GROUP, MDNS_PORT, settings.ttl).run(
-        MDNS_QUESTION, MDNS_SECONDS, until_own=not wait
+    listening = Listening(out, MDNS_GROUP, MDNS_PORT, settings.ttl, by_v6=MDNS_GROUP_V6)
+    hearing = listening.run(MDNS_QUESTION, MDNS_SECONDS, until_own=not wait)
+    checks += multicast(
+        "mdns", hearing.troubles, group=MDNS_GROUP, by_v6=MDNS_GROUP_V6, port=MDNS_PORT
     )
-    checks += multicast("mdns", hearing.troubles, group=MDNS_GROUP, port=MDNS_PORT)
-    return MdnsAsked(checks, hearing.heard if settings.ttl and ways else None)
+    return MdnsAsked(checks, hearing.heard if settings.ttl else None)
 
 
 def _context(settings: Settings, folder: Path | None) -> Context:

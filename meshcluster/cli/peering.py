@@ -114,8 +114,7 @@ def peer_checks(
         _multicast(peer, near, knocks, context.cluster),
         _unicast(peer, near, knocks, question),
     ]
-    is_there = any(check.state == GOOD for check in checks)
-    if records is not None and is_there and not all(":" in each for each in peer.addresses):
+    if records is not None and any(check.state == GOOD for check in checks):
         checks.append(_mdns(peer, records))
     found: dict[bytes, tuple[str, str, tuple[Endpoint, ...]]] = {}
     answers = [(each.address, each.data) for each in near]

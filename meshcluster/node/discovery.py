@@ -99,10 +99,8 @@ class Discovery:
         snapshots: Snapshots, announcing: Announcing,
         parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
-        by_link: Callable[[Peer, float], None],
-        alive: Callable[[Peer, float], None],
-        gone: Callable[[Peer, str, float], None],
-        moved: Callable[[Peer, str, float], None],
+        by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
+        gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
         stirred: Callable[..., None],
         detector: Detector,
     ) -> None:  # fmt: skip
@@ -136,7 +134,7 @@ class Discovery:
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
             DirectBeacon: self._heard_beacon,
-            Solicit: self._heard_solicit,
+            Solicit: self._heard_probe,
             Probe: self._heard_probe,
             ProbeReply: self._heard_reply,
             ProbeAck: self._heard_ack,
@@ -387,7 +385,8 @@ class Discovery:
         else:
             peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
-            self._look_elsewhere(peer, now)
+            if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
+                self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -403,32 +402,15 @@ class Discovery:
                 return
             peer.met_at = now
         elif rank(source[0]) <= rank(peer.address[0]) and self._reaches(peer, now):
-            peer.heard_also(source, now)  # on another network that it and we are in
+            peer.heard_elsewhere(source, now)  # on another network that it and we are in
             return
         elif peer.probing is not None and peer.probing.address == peer.address:
             self._prober.stop(peer)  # it went from there: ask where it is heard
         self.probe(peer, now, want=True, address=source)
 
-    def _look_elsewhere(self, peer: Peer, now: float) -> None:
-        """A member was heard at its address: a link to another one, where it is heard no more, was
-        opened while it was there for a moment.
-        """
-        if now > peer.elsewhere_at + self._detector.overdue(peer):
-            if peer.elsewhere_at > -inf:
-                self._moved(peer, peer.elsewhere[0], now)
-            peer.elsewhere_at = -inf
-
     def _reaches(self, peer: Peer, now: float) -> bool:
         """Whether a member was heard lately from the address where it answers."""
         return now < peer.reached_at + self._detector.overdue(peer)
-
-    def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
-        me = self._identity
-        probe = Probe(
-            self._config.cluster, me.id, me.boot, solicit.nonce, True, solicit.details_version,
-            solicit.digest,
-        )  # fmt: skip
-        self._heard_probe(peer, probe, source, now)
 
     def _show_ourselves(self, nonce: int, source: Address) -> None:
         """Answers an observer, and forgets it."""
@@ -438,7 +420,9 @@ class Discovery:
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
-    def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
+    def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
+        """A solicitation asks everybody what a probe asks one."""
+        wants = isinstance(probe, Solicit) or probe.want
         if peer.service is None:
             peer.address = source
             peer.local = peer.local or self.scope.is_own(source[0])
@@ -447,7 +431,7 @@ class Discovery:
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
-        me, details = self._identity, self._details() if probe.want else None
+        me, details = self._identity, self._details() if wants else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
         known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)

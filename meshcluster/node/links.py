@@ -218,7 +218,8 @@ class Links:
             return BUSY
         if session.dial is not None and self._identity.key < peer.key:
             return YIELD  # both dialled; ours stays
-        if session.link is not None and hello.links < session.peer_links:
+        same = hello.token == session.peer_token  # it has not lost us meanwhile
+        if session.link is not None and same and hello.links < session.peer_links:
             return YIELD  # dialled before it knew of the link that we have
         return session
 

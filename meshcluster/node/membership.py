@@ -168,13 +168,22 @@ class Peer:
         elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
 
-    def heard_also(self, address: Address, now: float) -> None:
-        """Its beacon came from another network as well."""
-        if is_named(address):
+    def heard_elsewhere(self, source: Address, now: float) -> None:
+        """Its beacon came from elsewhere than ``address``."""
+        if is_named(source):
             return
-        self.elsewhere, self.elsewhere_at = address, now
-        if address[0] not in self.others:
-            self.others = (address[0], *self.others)[:MAX_OTHERS]
+        self.elsewhere, self.elsewhere_at = source, now
+        if source[0] not in self.others:
+            self.others = (source[0], *self.others)[:MAX_OTHERS]
+
+    def left_meanwhile(self, since: float) -> str:
+        """Where else it was heard, but not ``since``: links there were opened while it was there
+        for a moment. Told once.
+        """
+        if not -inf < self.elsewhere_at < since:
+            return ""
+        self.elsewhere_at = -inf
+        return self.elsewhere[0]
 
     @property
     def whereabouts(self) -> Address:

@@ -1,9 +1,12 @@
 """What another package's announcer does wrong is reported by its name, and troubles nobody."""
 
 import asyncio
+import sys
 
 import pytest
 
+import meshcluster
+from meshcluster import AsyncCluster
 from meshcluster.announcers import guarded
 from meshcluster.announcers.guarded import GuardedAnnouncer
 from meshcluster.errors import ConfigError, PluginError
@@ -160,3 +163,92 @@ async def test_after_close_nothing_comes_from_it():
     inner.receiver.dropped("late")
     assert inner.closed
     assert (ear.datagrams.empty(), ear.hints.empty(), ear.drops) == (True, True, [])
+
+
+# --- members -----------------------------------------------------------------------------------
+
+LAMP = """
+made = []
+
+class Announcer:
+    def __init__(self, context):
+        made.append(self)
+
+    async def open(self):
+        pass
+
+    def start(self, receiver):
+        self.receiver = receiver
+
+    def announce(self, data):
+        self.said = data
+
+    def reaches(self, address):
+        return False
+
+    def send(self, data, address):
+        pass
+
+    def close(self):
+        pass
+"""
+
+
+@pytest.fixture
+def offer(install):
+    """Installs a package with an announcer ``lamp``."""
+
+    def offer(package, code):
+        install(package, "meshcluster.announcers", "lamp", f"{package}:Announcer", code)
+
+    return offer
+
+
+BROKEN = {
+    "at its import": "1 / 0",
+    "when it is made": "class Announcer:\n    def __init__(self, context): 1 / 0",
+    "when it opens": LAMP.replace("pass", "1 / 0", 1),
+    "when it starts": LAMP.replace("self.receiver = receiver", "1 / 0"),
+    "when it announces": LAMP.replace("self.said = data", "1 / 0"),
+}
+
+
+@pytest.mark.parametrize("when", BROKEN)
+def test_a_member_lives_on_whenever_one_breaks(offer, beacon_port, caplog, when):
+    offer(f"broken_{len(when)}", BROKEN[when])
+    with (
+        meshcluster.join(["one"], port=beacon_port, announcers=["lamp"]) as one,
+        meshcluster.join(["other"], port=beacon_port) as other,
+    ):
+        one.wait_for_services(resolve="other")
+        other.wait_for_services(resolve="one")
+        (warning,) = [each for each in caplog.records if each.levelname == "WARNING"]
+        assert "'lamp'" in warning.message
+        assert warning.exc_info
+        broke = "announcer lamp: broke" in one.dropped
+        assert broke is (when in ("when it starts", "when it announces"))
+
+
+async def test_what_it_brings_from_outside_the_scope_is_refused_and_counted(offer, beacon_port):
+    offer("scope_lamp", LAMP)
+    async with AsyncCluster().join(port=beacon_port, announcers=["lamp"]) as member:
+        (lamp,) = sys.modules["scope_lamp"].made
+        other = lamp.said.replace(member._id, b"x" * 16)
+        lamp.receiver.hinted(other, ("203.0.113.9", 9))
+        lamp.receiver.datagram_received(other, ("203.0.113.9", 9))
+        lamp.receiver.hinted(b"no beacon", ("127.0.0.1", 9))
+        assert member.services == ()
+        assert member.dropped == {
+            "hints: from outside the scope": 1,
+            "datagrams: from outside this host": 1,
+            "hints: foreign datagram": 1,
+        }
+
+
+def test_names_and_options_are_refused_as_those_of_protocols_are(beacon_port):
+    with pytest.raises(ConfigError, match="announcers='lamp': a sequence"):
+        meshcluster.join(port=beacon_port, announcers="lamp")
+    with pytest.raises(ConfigError, match="announcer_options: 'lamp' is not offered: nothing is"):
+        meshcluster.join(port=beacon_port, announcer_options={"lamp": {}})
+    with pytest.raises(PluginError, match="no announcer 'lantern' here"):
+        meshcluster.join(port=beacon_port, announcers=["lantern"])

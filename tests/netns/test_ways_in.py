@@ -50,6 +50,7 @@ def test_where_there_is_ipv6_alone(network):
     checks = examine(lan.hosts[2], "--ttl", "1", "--peer", peer)
     assert broken(checks) == []
     assert checks["peer", f"{peer} by unicast"]["state"] == "good"
+    assert checks["peer", f"{peer} by mdns"]["state"] == "good"
 
 
 def test_where_beacons_are_dropped_and_mdns_alone_is_left(network):
@@ -99,3 +100,17 @@ def test_where_loopback_carries_no_multicast(network):
     assert broken(checks) == [("beacons", "loopback 127.0.0.1"), ("mdns", "loopback 127.0.0.1")]
     assert "does not come back" in checks["beacons", "loopback 127.0.0.1"]["found"]
     assert checks["peer", "10.77.0.2 by multicast"]["state"] == "good"
+
+
+def test_two_meshes_on_one_host_are_seeds_each_of_its_own(network):
+    """Both share a port, and a datagram to it goes to one of them."""
+    here, there = lan = network.lan(2)
+    lan.drop_multicast()
+    meshes = ("first", "second", "third")
+    for each in meshes:
+        here.join(f"{each} seed", ttl=1, cluster=each)
+    members = [
+        there.join(each, wait=False, ttl=1, cluster=each, seeds=[here.address]) for each in meshes
+    ]
+    found = [[name for name, _, _ in member.ask("met()")] for member in members]
+    assert found == [[f"{each} seed"] for each in meshes]

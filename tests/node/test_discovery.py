@@ -102,6 +102,24 @@ def test_a_beacon_while_it_is_probed_keeps_a_member() -> None:
     assert one.known == ["n2"]
 
 
+def test_who_has_slept_asks_before_anybody_is_given_up() -> None:
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.take()
+    one.node.advance(300.0)  # long after all its timers
+    assert one.known == ["n2"]
+    (probe,) = [each for each in one.datagrams() if isinstance(each, Probe)]
+    other.hear(one, probe, 300.0)
+    (reply,) = [each for each in other.datagrams() if isinstance(each, ProbeReply)]
+    one.hear(other, reply, 300.1)
+    for now in (301.0, 301.5):
+        one.node.advance(now)
+    assert one.known == ["n2"]
+    while one.known and now < 320:
+        one.node.advance(now := now + 0.1)
+    assert now < 307, "silent from then on"
+
+
 def test_a_refused_probe_means_that_the_process_is_gone() -> None:
     one, other = Bench(1), Bench(2)
     introduce(one, other)

@@ -105,6 +105,32 @@ def test_a_broken_link_is_redialled_and_what_was_not_acknowledged_is_sent_again(
     assert heard(other) == [b"lost on the way"]
 
 
+def test_who_lost_us_and_found_us_again_is_not_kept_waiting_for_the_link_it_dropped() -> None:
+    one, other = pair()
+    near, far = connect(one, other)
+    for bench, link in ((one, near), (other, far)):
+        bench.node.link_lost(link, "reset", 0.5)
+    (dial,) = one.take(fx.DialEndpoint)
+    far = other.node.link_opened("tcp", "10.0.0.1", 0.5, local=False)
+    near = one.node.link_opened("tcp", "10.0.0.2", 0.5, local=False, number=dial.number)
+    carry(one, near, other, far, 0.5)
+    tell(other, b"never acknowledged")
+    (peer,) = list(one.node.peers)
+    one.node._admission.lose(peer, "is gone for the test", 1.0)
+    one.node.take_effects()
+    other.node.take_effects()
+    other.node._discovery.beacon(1.0)
+    for speaker, listener in ((other, one), (one, other), (other, one)):  # beacon, probe, reply
+        (datagram,) = speaker.datagrams()
+        listener.hear(speaker, datagram, 1.0)
+    near, new = connect(one, other, 1.0)
+    assert near.state is new.state is State.OPEN
+    assert far.state is State.CLOSED
+    tell(one, b"again")
+    carry(one, near, other, new)
+    assert heard(other) == [b"again"]
+
+
 def test_a_broken_link_whose_endpoints_all_refuse_means_that_the_member_died() -> None:
     one, other = pair()
     near, _ = connect(one, other)

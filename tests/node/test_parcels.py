@@ -455,7 +455,7 @@ def test_copies_by_another_network_that_both_are_in_count_as_such():
     one, (other, _) = mesh(2, 3)
     (parcel,), _ = told(one, b"hello")
     (peer,) = list(other.node.peers)
-    peer.heard_also(("10.9.9.1", one.address[1]), 0.0)
+    peer.heard_elsewhere(("10.9.9.1", one.address[1]), 0.0)
     other.hear(one, parcel, 0.0)
     one.address = ("10.9.9.1", one.address[1])
     other.hear(one, parcel, 0.0)

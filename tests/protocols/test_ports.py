@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from meshcluster.model import Endpoint
 from meshcluster.protocols import ports
 
 
@@ -44,3 +45,10 @@ async def test_connecting(host):
         assert connected.getpeername() == bound.getsockname()
     with socket.socket(family) as connected, pytest.raises(ConnectionRefusedError):
         await ports.connect(connected, (host, 1))
+
+
+@pytest.mark.parametrize("props", [{}, {"port": 0}, {"port": -1}, {"port": 65536}, {"port": "80"}])
+def test_what_a_peer_tells_as_its_port_is_one_or_refused(props):
+    with pytest.raises(ConnectionError, match="malformed port"):
+        ports.port_of(Endpoint("tcp", props))
+    assert ports.port_of(Endpoint("tcp", {**props, "at": 443}), "at") == 443
