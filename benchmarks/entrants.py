@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from .task import TCP, UNIX
+from .task import TCP, UNIX, ZEROMQ
 
 BLOCKING = "meshcluster, blocking"
 AWAITED = "meshcluster, async"
@@ -39,6 +39,10 @@ class Entrant:
         """Who plays."""
         return MEMBERS[self.name]
 
+    def peer(self, name: str) -> Entrant:
+        """Whom it is compared with: the same way, or what lies below it on one host."""
+        return Entrant(name, UNIX if self.way == ZEROMQ else self.way)
+
     def __str__(self) -> str:
         return f"{self.name}, {self.way}"
 
@@ -46,6 +50,12 @@ class Entrant:
 def entrants(*names: str, ways: tuple[str, ...] = (UNIX, TCP)) -> list[Entrant]:
     """Each of these in each of these ways."""
     return [Entrant(name, way) for name in names for way in ways]
+
+
+def talking(*names: str) -> list[Entrant]:
+    """Each of these by UNIX sockets and by TCP, and our own faces by ZeroMQ."""
+    ours = [name for name in names if name in (BLOCKING, AWAITED)]
+    return [*entrants(*names), *entrants(*ours, ways=(ZEROMQ,))]
 
 
 def missing() -> list[str]:

@@ -48,7 +48,7 @@ class Plan:
     """``/s``, where more is better; ``us`` or ``ms``, where less is."""
     entrants: Sequence[Entrant]
     peers: Sequence[str] = ()
-    """The entrants that ratios are given against, each in the row's own way."""
+    """The entrants that ratios are given against, see ``Entrant.peer``."""
     goals: dict[str, float] = field(default_factory=dict)
     """By entrant: the median that is wished for."""
     remark: str = ""
@@ -100,7 +100,7 @@ def _row(plan: Plan, entrant: Entrant, figures: dict[Entrant, list[Figure]]) -> 
     slow = [figure.p99 for figure in own if figure.p99 is not None]
     ratios = {}
     for peer in plan.peers:
-        theirs = figures.get(Entrant(peer, entrant.way))
+        theirs = figures.get(entrant.peer(peer))
         if theirs is not None and peer != entrant.name:
             ratios[peer] = _better_by(own, theirs, more_is_better=plan.more_is_better)
     return Row(

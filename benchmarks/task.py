@@ -9,7 +9,7 @@ from dataclasses import dataclass
 BODY_BYTES = 64
 """Of every message that is measured; marks have another length."""
 
-UNIX, TCP = "unix", "tcp"
+UNIX, TCP, ZEROMQ = "unix", "tcp", "zeromq"
 FIRST, AGAIN = "first join", "later join"
 """Ways: of talking, and of joining. A program pays its imports with its first join."""
 

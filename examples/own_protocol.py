@@ -14,7 +14,7 @@ import ssl
 import sys
 
 import meshcluster
-from meshcluster.protocols import Accept, Context, StreamLink, registry
+from meshcluster.protocols import Accept, Context, StreamLink, port_of, registry
 
 RUN_FOREVER = True
 
@@ -46,7 +46,7 @@ class TlsHandler:
     async def dial(self, address: str, endpoint: meshcluster.Endpoint, accept: Accept) -> None:
         loop = asyncio.get_running_loop()
         await loop.create_connection(
-            lambda: StreamLink(accept), address, endpoint.props["port"], ssl=self.outwards
+            lambda: StreamLink(accept), address, port_of(endpoint), ssl=self.outwards
         )
 
     async def close(self) -> None:

@@ -123,13 +123,14 @@ def main() -> None:
         eve.wait_for_services(2)
         alice.broadcast({"the code": 1234}, channel=CHANNEL)
         eve.send("I am alice", resolve="bob", channel=CHANNEL)
-        print("bob answers", *alice.query("when", resolve="bob", channel=CHANNEL).wait().values())
+        answers = alice.query("when", resolve="bob", channel=CHANNEL).wait()
+        print(f"bob answers {' '.join(answers.values())}")
         refused = eve.query("when", resolve="bob", channel=CHANNEL, timeout=2)
         try:
             refused.wait()
         except meshcluster.QueryTimeout:
             pass
-        print("eve is answered", refused.results, refused.errors)
+        print(f"eve is answered {refused.results} {refused.errors}")
         print("bob dropped", bob.dropped)
     print(*sorted(notes), sep="\n")
 

@@ -24,8 +24,6 @@ def answer(message: meshcluster.Message) -> str:
 if len(sys.argv) != 2:
     sys.exit("usage: zeromq_host.py PORT")
 options = {"plain": True, "plain_port": int(sys.argv[1])}
-cluster.join(
-    name="zeromq_host", protocols=["unix", "tcp", "zeromq"], protocol_options={"zeromq": options}
-)
+cluster.join(name="zeromq_host", protocol_options={"zeromq": options})
 print("guests are welcome", flush=True)
 cluster.run_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ from .config import (
     DEFAULT_PORT,
     FRAME_ROOM_BYTES,
     ClusterConfig,
+    check_offered,
     check_timeout,
     distinct,
 )  # fmt: skip
@@ -30,8 +32,9 @@ from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
 from .node.queries import Asked, Gathering
 from .node.snapshots import Snapshots
+from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT
+from .protocols.registry import DEFAULT, OPTIONAL, installed
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
 
 T = TypeVar("T")
+
+logger = logging.getLogger("meshcluster")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
@@ -146,6 +151,8 @@ class AsyncCluster(ClusterView):
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
         observer: bool = False, seeds: Iterable[str] = (),
         mdns: AsyncZeroconf | bool | None = None,
+        announcers: Iterable[str] = (),
+        announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -159,7 +166,7 @@ class AsyncCluster(ClusterView):
             heartbeat_seconds: between two beacons.
             expire_seconds: how long a member that is not heard is kept.
             channels: numbers we listen to besides 0, 1 and 2.
-            protocols: schemes we offer, best first; by default unix, tcp, udp.
+            protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
             interfaces: names, patterns, addresses or networks of those to use beyond this host
                 (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -172,10 +179,12 @@ class AsyncCluster(ClusterView):
                 the beacons'. One that answers is enough to meet all.
             mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
+            announcers: further ways to be found, of other packages, by name; ours are always used.
+            announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
-            PluginError: a protocol that is not known here.
+            PluginError: a protocol or an announcer that is not known here, or claimed twice.
             MessageTooLarge: tags and props of more than 63 KiB.
             ForkedClusterError: it had joined when this process was forked from another.
         """
@@ -191,6 +200,8 @@ class AsyncCluster(ClusterView):
             protocol_options=protocol_options or {}, props=props or {},
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
+            announcers=distinct("announcers", announcers),
+            announcer_options=announcer_options or {},
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -210,10 +221,7 @@ class AsyncCluster(ClusterView):
 
     async def _open(self, config: ClusterConfig) -> AsyncCluster:
         offered = config.protocols or DEFAULT
-        for scheme in config.protocol_options:
-            if scheme not in offered:
-                listed = ", ".join(offered)
-                raise ConfigError(f"protocol_options: {scheme!r} is not offered: {listed}")
+        check_offered("protocol_options", config.protocol_options, offered)
         self._boot = max(self._boot + 1, time.time_ns())
         identity = Identity(self._id, self._boot, config.name, host.host_id())
         announcers: list[Announcer] = []
@@ -257,19 +265,29 @@ class AsyncCluster(ClusterView):
     async def _endpoints(
         self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
     ) -> list[Endpoint]:
-        """Listens by every protocol. Without a network, what nobody asked for may fail."""
-        endpoints = []
+        """Listens by every protocol. What nobody asked for may fail, if it is one of several or
+        there is no network.
+        """
+        endpoints, plugins = [], installed()
         for scheme in config.protocols or DEFAULT:
             try:
-                endpoints.append(Endpoint(scheme, await self._listen(scheme, config, handlers)))
-            except ConfigError:
-                if networked or config.protocols is not None or scheme == DEFAULT[0]:
+                props = await self._listen(scheme, config, handlers, plugins)
+                endpoints.append(Endpoint(scheme, props))
+            except ConfigError as error:
+                asked = config.protocols is not None or scheme in config.protocol_options
+                if asked or scheme == DEFAULT[0] or (networked and scheme not in OPTIONAL):
                     raise
                 await handlers.pop(scheme).close()
+                if networked:
+                    logger.warning("%s. It is not offered", error)
         return endpoints
 
     async def _listen(
-        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]
+        self,
+        scheme: str,
+        config: ClusterConfig,
+        handlers: dict[str, ProtocolHandler],
+        plugins: Plugins,
     ) -> dict[str, str | int]:
         """Loads a protocol and begins to listen; returns what is advertised of it."""
         context = Context(
@@ -278,7 +296,7 @@ class AsyncCluster(ClusterView):
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
             ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
-        handler = handlers[scheme] = load(scheme, context)
+        handler = handlers[scheme] = load(scheme, context, plugins=plugins)
         forking.watch(handler)
 
         def accept(link: Link) -> LinkReceiver | None:
@@ -290,10 +308,12 @@ class AsyncCluster(ClusterView):
             raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
 
     def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
-        if self.joined:
-            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
-        else:
+        if self.joined is None:
             answer(b"busy", b"")
+        elif not self.joined.node.near(remote, "guests"):
+            answer(b"error", b"this member speaks to no one where you are")
+        else:
+            guests.asked(self.joined.runner.question, scheme, remote, body, answer)
 
     @property
     def _driver(self) -> Driver:
@@ -496,7 +516,8 @@ class AsyncCluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 

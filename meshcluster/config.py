@@ -51,7 +51,8 @@ class Limits:
     open_questions: int = 4096
     """Questions handed to responders and not answered yet; further ones are told to retry."""
     waiting_messages: int = 16384
-    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``."""
+    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``. As many
+    that went by udp for want of a link wait to be confirmed; beyond, the oldest count as lost."""
     event_window_bytes: int = 4 * 1024 * 1024
     """Events a receiver's hooks have not taken; beyond, its senders keep theirs."""
     unacked_bytes: int = 8 * 1024 * 1024
@@ -98,6 +99,9 @@ class ClusterConfig:
     seeds: tuple[str, ...] = ()
     mdns: Any = None
     """None: with a ``ttl`` of 1 or more; True, False; or an ``AsyncZeroconf`` to be used."""
+    announcers: tuple[str, ...] = ()
+    """Those of other packages that are used beside ours."""
+    announcer_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -124,12 +128,10 @@ class ClusterConfig:
         if self.protocols is not None:
             check_words("protocols", self.protocols)
             _check(self.protocols != (), "protocols", self.protocols, "at least one protocol")
-        options = self.protocol_options
-        _check(
-            isinstance(options, Mapping)
-            and all(isinstance(each, Mapping) for each in options.values()),
-            "protocol_options", options, "a dict of dicts, by protocol",
-        )  # fmt: skip
+        _check_options("protocol_options", self.protocol_options, "protocol")
+        check_words("announcers", self.announcers)
+        _check_options("announcer_options", self.announcer_options, "announcer")
+        check_offered("announcer_options", self.announcer_options, self.announcers)
         if self.interfaces is not None:
             check_words("interfaces", self.interfaces)
         check_props(self.props)
@@ -240,6 +242,19 @@ def check_plain(setting: str, value: object) -> None:
     """Refuses a value that details cannot carry."""
     wanted = "None, bool, int of 64 bits, float, str, bytes, or lists and dicts of these"
     _check(_is_plain(value), setting, value, wanted)
+
+
+def check_offered(setting: str, options: Iterable[str], offered: Sequence[str]) -> None:
+    """Refuses options of what is not used."""
+    for name in options:
+        if name not in offered:
+            there = ", ".join(offered) or "nothing is"
+            raise ConfigError(f"{setting}: {name!r} is not offered: {there}")
+
+
+def _check_options(setting: str, options: object, of: str) -> None:
+    good = isinstance(options, Mapping) and all(isinstance(v, Mapping) for v in options.values())
+    _check(good, setting, options, f"a dict of dicts, by {of}")
 
 
 def check_timeout(timeout: float) -> float:

@@ -43,7 +43,7 @@ class ConfigError(ClusterError, ValueError):
 
 
 class PluginError(ClusterError):
-    """A protocol that is not known here, or that two packages claim."""
+    """A protocol or an announcer that is not known here, or that two packages claim."""
 
 
 class NotJoined(ClusterError):

@@ -15,10 +15,12 @@ from .errors import NotJoined
 from .resolver import passes
 
 Address = tuple[str, int]
-"""An IP address as text and a port; or ``unix:``, a socket's name in the runtime directory, and 0.
+"""An IP address as text and a port; or ``unix:``, a socket's name in the runtime directory, and 0;
+or ``here:``, whatever another package's announcer calls somebody on this host, and any number.
 """
 
 UNIX = "unix:"
+HERE = "here:"
 UDP = "udp"
 """The scheme of messages in datagrams: it has no links, and is always the last choice."""
 
@@ -30,14 +32,19 @@ def is_unix(address: Address) -> bool:
     return address[0].startswith(UNIX)
 
 
+def is_named(address: Address) -> bool:
+    """Whether an address is no IP address, but a name: what comes from there is on this host."""
+    return address[0].startswith((UNIX, HERE))
+
+
 def unix_address(member_id: bytes) -> Address:
     """Where a member's own datagram socket is, in the runtime directory."""
     return UNIX + member_id[:8].hex(), 0
 
 
 def ip_of(address: Address) -> str:
-    """The IP address to dial: who is reached by UNIX sockets is on this machine."""
-    return LOOPBACK if is_unix(address) else address[0]
+    """The IP address to dial: who is reached by a name is on this machine."""
+    return LOOPBACK if is_named(address) else address[0]
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -4,8 +4,10 @@ Warnings are errors by `filterwarnings` in pyproject.toml.
 """
 
 import asyncio
+import contextlib
 import gc
 import itertools
+import json
 import os
 import queue
 import re
@@ -138,6 +140,56 @@ def beacon_port() -> int:
         return port
 
 
+class Talker:
+    """A script in a process of its own; it tells JSON lines and is told lines."""
+
+    def __init__(self, script, arguments):
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        pipe = subprocess.PIPE
+        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.said: queue.Queue[object] = queue.Queue()
+        self.log: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.popen.stdout, self._say)),
+            threading.Thread(target=self._read, args=(self.popen.stderr, self.log.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, take):
+        with stream:
+            for line in stream:
+                take(line)
+
+    def _say(self, line):
+        self.said.put(json.loads(line))
+
+    def hear(self, seconds=30):
+        """What it tells next."""
+        try:
+            return self.said.get(timeout=seconds)
+        except queue.Empty:
+            pytest.fail(f"the process said nothing for {seconds} s; its log:\n{''.join(self.log)}")
+
+    def say(self, line=""):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+
+    def ends(self, status=0):
+        """Waits for its end, which is as expected and says nothing on stderr."""
+        found = self.popen.wait(20)
+        for reader in self._readers:
+            reader.join(20)
+        assert (found, "".join(self.log)) == (status, "")
+
+    def stop(self):
+        self.popen.kill()
+        self.popen.stdin.close()
+        self.popen.wait()
+        for reader in self._readers:
+            reader.join()
+
+
 class Shell:
     """A program run as a reader runs it in a shell of its own: at a terminal of 80 columns, without
     colours.
@@ -230,6 +282,38 @@ class Shell:
 def own_mesh(runtime_dir, beacon_port, monkeypatch) -> None:
     """For programs that name no port: they meet nobody else on this host."""
     monkeypatch.setenv("MESHCLUSTER_PORT", str(beacon_port))
+
+
+@pytest.fixture
+def talk():
+    """`talk(script, "argument")` starts a script; what still runs at the end is killed."""
+    with contextlib.ExitStack() as stack:
+
+        def talk(script, *arguments) -> Talker:
+            talker = Talker(script, arguments)
+            stack.callback(talker.stop)
+            return talker
+
+        yield talk
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """`install("package", "meshcluster.protocols", "echo", "package:Handler", code)`: a package
+    with an entry point, as pip would leave it; `code` is its module, where it has one.
+    """
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(package: str, group: str, name: str, target: str, code: str | None = None) -> None:
+        if code is not None:
+            monkeypatch.delitem(sys.modules, package, raising=False)
+            (tmp_path / f"{package}.py").write_text(code)
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
+
+    return install
 
 
 @pytest.fixture

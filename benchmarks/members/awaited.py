@@ -8,7 +8,7 @@ import time
 from meshcluster import AsyncCluster
 from meshcluster.cluster import Joining
 
-from ..task import AGAIN, TCP, UNIX, Line, Task
+from ..task import AGAIN, TCP, UNIX, ZEROMQ, Line, Task
 from . import load
 from .roles import Meeting, rehearsal
 from .tally import Tally
@@ -83,5 +83,5 @@ async def meet(task: Task, line: Line) -> None:
 
 def join(cluster: AsyncCluster, task: Task) -> Joining:
     """Joins the measurement's own mesh."""
-    protocols = [task.way] if task.way in (UNIX, TCP) else None
+    protocols = [task.way] if task.way in (UNIX, TCP, ZEROMQ) else None
     return cluster.join(cluster="benchmarks", port=task.port, protocols=protocols)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from meshcluster import Cluster
 
-from ..task import TCP, UNIX, Task
+from ..task import TCP, UNIX, ZEROMQ, Task
 from .load import BODY, BURST, Ask, Burst, Mark
 from .roles import Take
 
@@ -60,5 +60,5 @@ class Blocking:
 
 def join(cluster: Cluster, task: Task) -> Cluster:
     """Joins the measurement's own mesh."""
-    protocols = [task.way] if task.way in (UNIX, TCP) else None
+    protocols = [task.way] if task.way in (UNIX, TCP, ZEROMQ) else None
     return cluster.join(cluster="benchmarks", port=task.port, protocols=protocols)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import table
-from ..entrants import AWAITED, BATCHES, BLOCKING, SOCKETS, ZENOH, Entrant, entrants
+from ..entrants import AWAITED, BATCHES, BLOCKING, SOCKETS, ZENOH, Entrant, talking
 from ..process import Crew
 from ..settings import Settings
 
@@ -11,14 +11,15 @@ PLAN = table.Plan(
     name="oneway",
     title="64 B one way, two processes, counted in the receiver's Python handler",
     unit="/s",
-    entrants=entrants(BLOCKING, AWAITED, ZENOH, BATCHES, SOCKETS),
+    entrants=talking(BLOCKING, AWAITED, ZENOH, BATCHES, SOCKETS),
     peers=(ZENOH, BATCHES),
     remark=(
         "`cluster.send(data, services=(service,))` to an `event` hook that reads `event.data`; "
         "zenoh: `publisher.put` with CongestionControl.BLOCK to a callback with "
         "`payload.to_bytes()`; sockets: length-prefixed, cut and handed over in Python, 64 "
         "messages with one `sendall` or one each. The rate is taken between two marks that travel "
-        "with the messages, so all that was sent has arrived."
+        "with the messages, so all that was sent has arrived. `zeromq` on one host is libzmq above "
+        "UNIX sockets, and is compared with the peers there."
     ),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import table
-from ..entrants import AWAITED, BLOCKING, ZENOH, entrants
+from ..entrants import AWAITED, BLOCKING, ZENOH, talking
 from ..settings import Settings
 from . import asking
 
@@ -11,7 +11,7 @@ PLAN = table.Plan(
     name="query",
     title="a query to two members until both have answered, three processes",
     unit="us",
-    entrants=entrants(BLOCKING, AWAITED, ZENOH),
+    entrants=talking(BLOCKING, AWAITED, ZENOH),
     peers=(ZENOH,),
     goals={BLOCKING: 1000.0, AWAITED: 1000.0},
     remark="zenoh: a querier with QueryTarget.ALL and two sessions with a queryable each.",

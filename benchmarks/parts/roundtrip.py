@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import table
-from ..entrants import AWAITED, BLOCKING, SOCKETS, ZENOH, entrants
+from ..entrants import AWAITED, BLOCKING, SOCKETS, ZENOH, talking
 from ..settings import Settings
 from . import asking
 
@@ -11,7 +11,7 @@ PLAN = table.Plan(
     name="roundtrip",
     title="sequential 64 B round trip, two processes",
     unit="us",
-    entrants=entrants(BLOCKING, AWAITED, ZENOH, SOCKETS),
+    entrants=talking(BLOCKING, AWAITED, ZENOH, SOCKETS),
     peers=(ZENOH, SOCKETS),
     remark=(
         "`cluster.query(data, services=services).wait()` to a `query` hook that returns its data, "

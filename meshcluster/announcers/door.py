@@ -1,7 +1,8 @@
 """The door: the beacon port, where those who have this host as a seed knock by unicast.
 
 It only hears; answers go out from the member's own port. Members of one host share the port, and a
-unicast datagram goes to one of them: any will do, for whom one knows the others are told of.
+unicast datagram goes to one of them: any will do, for whom one knows the others are told of. What
+is for another mesh on this host is passed on to it.
 Observers open no door: they answer nobody.
 """
 
@@ -13,8 +14,10 @@ import socket
 import sys
 from collections.abc import Iterable
 
+from ..interfaces import spoken
 from ..model import LOOPBACK, Address
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
+from .neighbours import Neighbours
 
 logger = logging.getLogger("meshcluster.announcers")
 
@@ -26,9 +29,10 @@ class DoorAnnouncer:
 
     port = 0
 
-    def __init__(self, port: int, ttl: int) -> None:
+    def __init__(self, port: int, ttl: int, neighbours: Neighbours | None = None) -> None:
         self._beacon_port = port
         self._ttl = ttl
+        self._neighbours = neighbours
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._receiver: AnnouncerReceiver | None = None
@@ -82,7 +86,11 @@ class DoorAnnouncer:
                 data, address = source.recvfrom(RECEIVE_BYTES)
             except OSError:
                 return
-            self._receiver.datagram_received(data, (str(address[0]), int(address[1])))
+            came_from = spoken(address), int(address[1])
+            if not data:  # which only tries whether we are here
+                continue
+            if self._neighbours is None or not self._neighbours.pass_on(data, came_from):
+                self._receiver.datagram_received(data, came_from)
 
 
 def is_needed() -> bool:

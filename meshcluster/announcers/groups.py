@@ -84,7 +84,11 @@ def ways(usable: Iterable[Interface]) -> tuple[Way, ...]:
 
 
 def group_v6(group: str) -> str:
-    """The link-local IPv6 group that goes with an IPv4 group: it ends in the same 32 bits."""
+    """The link-local IPv6 group that goes with an IPv4 group: it ends in the same 32 bits. An IPv6
+    group is that itself.
+    """
+    if ":" in group:
+        return group
     return str(ipaddress.IPv6Address((0xFF02 << 112) | int(ipaddress.IPv4Address(group))))
 
 

@@ -16,7 +16,6 @@ import ipaddress
 import logging
 import socket
 import sys
-import threading
 from base64 import b32encode
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClusterConfig
 from ..errors import ConfigError, DecodeError
+from ..imports import imported
 from ..interfaces import Interface
-from ..model import LOOPBACK, Address, is_unix
+from ..model import LOOPBACK, Address, is_named
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
 from ..wire.txt import Record, cluster_word, decode_txt, encode_txt, record_of
@@ -97,7 +97,6 @@ class MdnsAnnouncer:
         self._receiver: AnnouncerReceiver | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
-        self._importing: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._failed = False
@@ -175,7 +174,8 @@ class MdnsAnnouncer:
     async def _run(self) -> None:
         """All that happens, one thing after the other, until it is cancelled."""
         await asyncio.sleep(START_SECONDS)
-        await self._import()
+        with suppress(ImportError):  # the loop meets it again, and reports it
+            await imported("zeroconf.asyncio")
         while self._receiver is not None:
             try:
                 await self._follow_interfaces()
@@ -191,22 +191,6 @@ class MdnsAnnouncer:
                     await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
 
-    async def _import(self) -> None:
-        """Imports zeroconf in a thread, for it takes as long as a hundred messages."""
-        if "zeroconf.asyncio" in sys.modules:
-            return
-        loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
-        self._importing = done
-
-        def run() -> None:
-            with suppress(ImportError):  # the loop meets it again, and reports it
-                pass
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(done.set_result, None)
-
-        threading.Thread(target=run, name="meshcluster-import", daemon=True).start()
-        await asyncio.shield(done)
-
     def _report(self, error: Exception) -> None:
         if not self._failed and self._receiver is not None:
             self._drop("failed turns")
@@ -218,8 +202,6 @@ class MdnsAnnouncer:
         await asyncio.wait([self._running])
         if not self._running.cancelled():
             self._running.exception()
-        if self._importing is not None:
-            await self._importing
         if self._browser is not None:
             await self._browser.async_cancel()
         if self._zeroconf is not None and self._zeroconf is not self._own:
@@ -328,7 +310,7 @@ class MdnsAnnouncer:
             self._unresolved.pop(name, None)
             record = self._records.removed(name)
             if record is not None:
-                self._receiver.vanished(record.id, record.boot)
+                self._receiver.vanished(record)
         elif name in self._unresolved or len(self._unresolved) < UNRESOLVED:
             self._unresolved[name] = 0
             self._wake.set()
@@ -411,8 +393,10 @@ class MdnsAnnouncer:
     def _hint(self) -> None:
         if self._receiver is None or self._loop is None:
             return
-        # Who is reached by UNIX socket alone may be reached better.
-        known = {member_id for member_id, address in self._receiver.known() if not is_unix(address)}
+        # Who is reached by a name alone may be reached better.
+        known = {
+            member_id for member_id, address in self._receiver.known() if not is_named(address)
+        }
         for record, address in list(self._records.due(known, self._loop.time())):
             self._receiver.hinted(record, address)
 

@@ -32,7 +32,7 @@ from ..interfaces import (
     usable,
     written,
 )
-from ..model import Address, is_unix
+from ..model import Address, is_named
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 from .groups import LINUX, LOOPBACK_WAY, Way, aim, group_v6, open_group, open_own, ways
 from .watching import InterfaceWatch
@@ -123,7 +123,7 @@ class MulticastAnnouncer:
 
     def reaches(self, address: Address) -> bool:
         """Every IP address."""
-        return not is_unix(address)
+        return not is_named(address)
 
     def send(self, data: bytes, address: Address) -> None:
         """Sends a datagram."""

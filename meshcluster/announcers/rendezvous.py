@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import re
 import socket
@@ -24,6 +23,7 @@ from ..claims import Claim, remove_if_dead
 from ..model import UNIX, Address, is_unix, unix_address
 from ..wire import codec
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
+from .neighbours import meeting_folder, passed
 
 EAGER_SECONDS = 1.0
 """After the first announcement: so long each one is a reason to look into the directory."""
@@ -50,8 +50,7 @@ class RendezvousAnnouncer:
     def __init__(
         self, runtime_dir: Path, *, cluster: str, address: str, port: int, member_id: bytes
     ) -> None:
-        place = hashlib.blake2b(f"{cluster}\0{address}\0{port}".encode(), digest_size=4)
-        self._folder = runtime_dir / f"meet-{place.hexdigest()}"
+        self._folder = meeting_folder(runtime_dir, cluster, address, port)
         self._name = _name(unix_address(member_id))
         self._claim = Claim(self._folder / f"{self._name}.sock")
         self._file_name = re.compile(r"([0-9a-f]{16})\.sock")
@@ -213,6 +212,8 @@ class RendezvousAnnouncer:
             found = self._source.fullmatch(path) if isinstance(path, str) else None
             if found:
                 self._receiver.datagram_received(data, (UNIX + found[1], 0))
+            elif came := passed(data):
+                self._receiver.datagram_received(*came)
 
 
 def _name(address: Address) -> str:

@@ -118,10 +118,16 @@ def _scope(used: Sequence[Interface], ttl: int) -> Check:
 
 
 def multicast(
-    what: str, troubles: Mapping[Way, str | OSError], *, group: str, port: int
+    what: str, troubles: Mapping[Way, str | OSError], *, group: str, port: int, by_v6: str = ""
 ) -> Iterator[Check]:
-    """Whether what we send to a group comes back on each way; ``troubles``: see ``hearing``."""
+    """Whether what we send to a group comes back on each way; ``troubles`` and ``by_v6``: see
+    ``hearing``.
+    """
+    from ..announcers.groups import group_v6
+
+    to_v4 = group
     for way, trouble in troubles.items():
+        group = group_v6(by_v6 or to_v4) if way.is_v6 else to_v4
         subject = f"{way.name} {way.ip}"
         if not trouble:
             yield Check(what, subject, GOOD, "our own datagram to the group is heard")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,7 +23,7 @@ from .checks import (
     networks,
     protocols,
 )
-from .hearing import Listening, Question, others
+from .hearing import Heard, Listening, Question, others
 from .options import Command, Example, Settings, label
 from .peering import knock, looked_up, peer_checks
 from .screen import Screen
@@ -38,10 +38,17 @@ FAILED = 1
 LISTEN_SECONDS = 1.4
 """So long we listen to the beacons: those of a small mesh come once a second or so."""
 
+IN_DIRECTORY = ("unix", "zeromq")
+"""Protocols with sockets in the runtime directory."""
+
 MDNS_SECONDS = 0.6
-MDNS_GROUP = "224.0.0.251"
-MDNS_NOTHING = bytes(12)
-"""A query that asks nothing."""
+MDNS_GROUP, MDNS_GROUP_V6 = "224.0.0.251", "ff02::fb"
+MDNS_QUESTION = (
+    bytes.fromhex("0000 0000 0001 0000 0000 0000")
+    + b"\x0c_meshcluster\x04_tcp\x05local\x00"
+    + bytes.fromhex("000c 0001")
+)
+"""Which members are there? From a port other than 5353, so that the answers come to us alone."""
 
 
 @click.command(
@@ -121,11 +128,12 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
         listening = Listening(out, group, port, settings.ttl)
         hearing = beside.submit(listening.run, question.to_group(), LISTEN_SECONDS)
-        mdns_checks = beside.submit(mdns, out, settings.ttl)
+        mdns_asked = beside.submit(mdns, out, settings, wait=host is not None)
         spoken = asyncio.run(protocols(_schemes(folder), context))
+    heard = hearing.result().heard
     checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
-    checks += [*mdns_checks.result(), *spoken]
-    checks += others(hearing.result().heard, settings.cluster)
+    checks += [*mdns_asked.result().checks, *spoken]
+    checks += others(heard, settings.cluster)
     checks += [_seed(seed, port, question) for seed in settings.joining.get("seeds", ())]
     if host is None:
         return checks
@@ -133,19 +141,32 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     if isinstance(peer, Check):
         return [*checks, peer]
     own = {address.ip for each in used for address in each.addresses}
-    return [*checks, *peer_checks(peer, hearing.result().heard, question, context, own)]
+    records = mdns_asked.result().heard
+    return [*checks, *peer_checks(peer, heard, question, context, own, records)]
 
 
-def mdns(out: Sequence[Way], ttl: int) -> list[Check]:
-    """The package, the port, the group on each way by IPv4."""
+class MdnsAsked(NamedTuple):
+    """The checks of mDNS here; what came of our question, None when nothing could be asked."""
+
+    checks: list[Check]
+    heard: list[Heard] | None = None
+
+
+def mdns(out: Sequence[Way], settings: Settings, *, wait: bool) -> MdnsAsked:
+    """The package, the port, the group on each way; with ``wait``, who answers. Nothing where mDNS
+    is left out.
+    """
+    if settings.no_mdns:
+        return MdnsAsked([])
     checks = [mdns_library(), mdns_port()]
     if any(check.state == BROKEN for check in checks):
-        return checks
-    ways = [way for way in out if not way.is_v6]
-    hearing = Listening(ways, MDNS_GROUP, MDNS_PORT, ttl).run(
-        MDNS_NOTHING, MDNS_SECONDS, until_own=True
+        return MdnsAsked(checks)
+    listening = Listening(out, MDNS_GROUP, MDNS_PORT, settings.ttl, by_v6=MDNS_GROUP_V6)
+    hearing = listening.run(MDNS_QUESTION, MDNS_SECONDS, until_own=not wait)
+    checks += multicast(
+        "mdns", hearing.troubles, group=MDNS_GROUP, by_v6=MDNS_GROUP_V6, port=MDNS_PORT
     )
-    return [*checks, *multicast("mdns", hearing.troubles, group=MDNS_GROUP, port=MDNS_PORT)]
+    return MdnsAsked(checks, hearing.heard if settings.ttl else None)
 
 
 def _context(settings: Settings, folder: Path | None) -> Context:
@@ -158,12 +179,12 @@ def _context(settings: Settings, folder: Path | None) -> Context:
 
 
 def _schemes(folder: Path | None) -> list[str]:
-    """What a member offers by itself, and what others' packages add; without a directory there are
-    no UNIX sockets.
+    """What a member offers by itself, and what others' packages add; without a directory only what
+    has no UNIX sockets.
     """
     from ..protocols.registry import BUILT_IN, DEFAULT, known_schemes
 
-    offered = [each for each in DEFAULT if folder is not None or each != "unix"]
+    offered = [each for each in DEFAULT if folder is not None or each not in IN_DIRECTORY]
     return [*offered, *(each for each in known_schemes() if each not in BUILT_IN)]
 
 

@@ -46,9 +46,13 @@ class Hearing:
 class Listening:
     """Sends to a group by all ways and hears what comes of it."""
 
-    def __init__(self, ways: Sequence[Way], group: str, port: int, ttl: int) -> None:
+    def __init__(
+        self, ways: Sequence[Way], group: str, port: int, ttl: int, *, by_v6: str = ""
+    ) -> None:
+        """``by_v6``: the group by IPv6, where it is not the one that goes with ``group``."""
         self._ways = ways
         self._group = group
+        self._by_v6 = by_v6 or group
         self._port = port
         self._ttl = ttl
         self._own: dict[socket.AddressFamily, socket.socket] = {}
@@ -77,8 +81,9 @@ class Listening:
                 if not way.hears:
                     del troubles[way]
                     continue
+                group = self._by_v6 if way.is_v6 else self._group
                 try:
-                    joined = stack.enter_context(open_group(way, self._group, self._port))
+                    joined = stack.enter_context(open_group(way, group, self._port))
                     self._selector.register(joined, selectors.EVENT_READ, way)
                 except OSError as error:
                     troubles[way] = error
@@ -106,7 +111,7 @@ class Listening:
                 continue
             try:
                 if way.is_v6:
-                    own.sendto(data, (group_v6(self._group), self._port, 0, way.index))
+                    own.sendto(data, (group_v6(self._by_v6), self._port, 0, way.index))
                 else:
                     aim(own, way)
                     own.sendto(data, (self._group, self._port))

@@ -83,8 +83,9 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 'meshcluster COMMAND --help' has examples.
-Environment: MESHCLUSTER_CLUSTER, _TTL, _PORT and _TIMEOUT, for the options of
-these names; MESHCLUSTER_RUNTIME_DIR, where members of one user meet.
+Environment: MESHCLUSTER_CLUSTER, _TTL, _PORT, _INTERFACE, _SEED, _NO_MDNS and
+_TIMEOUT, for the options of these names; MESHCLUSTER_RUNTIME_DIR, where members
+of one user meet.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 somebody has not answered,
 4 nobody matched, 130 interrupted.""",
 )  # fmt: skip

@@ -14,10 +14,12 @@ import click
 from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
-"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE``, ``_SEED``, ``_TIMEOUT`` are read"""
+"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE``, ``_SEED``, ``_NO_MDNS`` and
+``_TIMEOUT`` are read.
+"""
 
 TIMEOUT_SECONDS = 10.0
-OF_ALL = ("cluster", "ttl", "port", "interface", "seed", "json", "timeout")
+OF_ALL = ("cluster", "ttl", "port", "interface", "seed", "no_mdns", "json", "timeout")
 
 
 def colored() -> bool:
@@ -35,6 +37,7 @@ class Settings(NamedTuple):
     timeout: float = TIMEOUT_SECONDS
     interface: tuple[str, ...] = ()
     seed: tuple[str, ...] = ()
+    no_mdns: bool = False
 
     @property
     def joining(self) -> dict[str, Any]:
@@ -42,7 +45,8 @@ class Settings(NamedTuple):
         port = {} if self.port is None else {"port": self.port}
         chosen = {"interfaces": self.interface} if self.interface else {}
         seeds = {"seeds": self.seed} if self.seed else {}
-        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen, **seeds}
+        mdns = {"mdns": False} if self.no_mdns else {}
+        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen, **seeds, **mdns}
 
     @property
     def reach(self) -> str:
@@ -144,7 +148,7 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
 
     def option(name: str, **named: Any) -> click.Option:
         if environment and name != "--json":
-            named["envvar"] = ENVIRONMENT + name.strip("-").upper()
+            named["envvar"] = ENVIRONMENT + name.strip("-").replace("-", "_").upper()
         return click.Option([name], default=None, **named)
 
     return [
@@ -159,6 +163,8 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
         option("--seed", multiple=True, callback=seeds, metavar="HOST",
                help="Where a member may be, where multicast does not work: an address or a name, "
                     "with :PORT if need be. May be given many times."),
+        option("--no-mdns", is_flag=True,
+               help="Neither be found by mDNS nor look there [beyond this host both]."),
         option("--json", is_flag=True, help="JSON: one document, or one object a line."),
         option("--timeout", callback=number(0.001, 1e6), metavar="SECONDS",
                help=f"How long to wait for others [{TIMEOUT_SECONDS:g}]."),

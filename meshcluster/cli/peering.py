@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .checks import BROKEN, GOOD, LINKLESS, NOTE, SKIPPED, Check, Links, dial
+from .checks import BROKEN, GOOD, LINKLESS, MDNS_PORT, NOTE, SKIPPED, Check, Links, dial
 from .hearing import Heard, Question, understood
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 1.0
 TRIES = 3
 RECEIVE_BYTES = 2048
+
+MDNS_LABEL = b"\x0c_meshcluster\x04_tcp"
+"""In every answer to our question."""
 
 
 class Peer(NamedTuple):
@@ -51,28 +55,46 @@ class Knocking(NamedTuple):
 
 
 def knock(address: str, port: int, question: Question) -> Knocking:
-    """Asks one address, a few times."""
+    """Asks one address, a few times.
+
+    A member answers from a port of its own, which a connected socket would not hear; only such a
+    one is told everywhere that nobody listens there. So there is one of each.
+    """
+    from ..announcers.multicast import NOTHING
     from ..interfaces import family_of, written
 
-    with socket.socket(family_of(address), socket.SOCK_DGRAM) as asking:
+    kind = family_of(address), socket.SOCK_DGRAM
+    with socket.socket(*kind) as asking, socket.socket(*kind) as trying:
         try:
-            asking.connect(written(address, port))
+            trying.connect(target := written(address, port))
             for _ in range(TRIES):
-                asking.send(question.to_one())
-                end = time.monotonic() + ANSWER_SECONDS / TRIES
-                while (wait := end - time.monotonic()) > 0:
-                    asking.settimeout(wait)
-                    try:
-                        data = asking.recv(RECEIVE_BYTES)
-                    except TimeoutError:
-                        break
-                    if question.reply(data) is not None:
-                        return Knocking(data)
-        except ConnectionRefusedError:
+                trying.send(NOTHING)
+                asking.sendto(question.to_one(), target)
+                if data := _answer(asking, trying, question):
+                    return Knocking(data)
+        except (ConnectionRefusedError, ConnectionResetError):
             return Knocking(trouble="refused")
         except OSError as error:
             return Knocking(trouble=error.strerror or str(error))
     return Knocking(trouble="silent")
+
+
+def _answer(asking: socket.socket, trying: socket.socket, question: Question) -> bytes:
+    """The answer that comes to one try; empty when none does.
+
+    Raises:
+        ConnectionRefusedError: nobody listens there.
+    """
+    end = time.monotonic() + ANSWER_SECONDS / TRIES
+    while (wait := end - time.monotonic()) > 0:
+        ready, _, _ = select.select([asking, trying], [], [], wait)
+        if trying in ready:
+            trying.recv(RECEIVE_BYTES)
+        if asking in ready:
+            data = asking.recv(RECEIVE_BYTES)
+            if question.reply(data) is not None:
+                return data
+    return b""
 
 
 def peer_checks(
@@ -81,14 +103,19 @@ def peer_checks(
     question: Question,
     context: Context,
     own: Container[str],
+    records: Sequence[Heard] | None = None,
 ) -> list[Check]:
-    """All that can be said of a peer; ``heard`` came after ``question`` went to the group."""
+    """All that can be said of a peer; ``heard`` came after ``question`` went to the group, and
+    ``records`` after members were asked for by mDNS, if they were.
+    """
     near = [each for each in heard if each.address in peer.addresses]
     knocks = {address: knock(address, peer.port, question) for address in peer.addresses}
     checks = [
         _multicast(peer, near, knocks, context.cluster),
         _unicast(peer, near, knocks, question),
     ]
+    if records is not None and any(check.state == GOOD for check in checks):
+        checks.append(_mdns(peer, records))
     found: dict[bytes, tuple[str, str, tuple[Endpoint, ...]]] = {}
     answers = [(each.address, each.data) for each in near]
     answers += [(address, each.data) for address, each in knocks.items() if each.data]
@@ -151,6 +178,16 @@ def _unicast(
         text = f"{there}: {', '.join(sorted(troubles))}"
         advice = "this host has no way there: look at its cable, address and routes"
     return Check("peer", subject, BROKEN, text, advice)
+
+
+def _mdns(peer: Peer, records: Iterable[Heard]) -> Check:
+    """Whether its members' records come: a network may filter mDNS and no beacons."""
+    subject = f"{peer.host} by mdns"
+    if any(each.address in peer.addresses and MDNS_LABEL in each.data for each in records):
+        return Check("peer", subject, GOOD, "the record of a member comes")
+    text = "no record of a member comes: mDNS does not get through between us, or is off there"
+    advice = f"let the network pass UDP port {MDNS_PORT}, should beacons not suffice"
+    return Check("peer", subject, NOTE, text, advice)
 
 
 async def _dialled(

@@ -82,33 +82,30 @@ class Admission:
                 return
             elif other:
                 self._peers.rename(peer, details)
-        fingerprint = peer.fingerprint if service is not None else 0
         endpoints = peer.endpoints
         peer.describe(details, digest)
         if service is not None and endpoints != details.endpoints:
             self._links.dialling.readvertised(peer, now)
         peer.told = told
-        made = self._snapshots.service(peer, lan=self._discovery.scope.on_lan(ip_of(peer.address)))
+        made = self._snapshots.service(peer, lan=self._on_lan(peer))
         if not self._accepts(made):
             peer.refused = None if told else digest
             if service is not None:
-                if not peer.observer:
-                    self._views.toggle(fingerprint ^ peer.fingerprint)
                 self.lose(peer, "was refused by a hook", now)
             else:
                 self.forget_later(peer, now)
         elif service is not None:
-            self._changed(peer, made, fingerprint, now)
+            self._changed(peer, made, now)
         elif peer.observer or not self._waits_for_twin(peer, details, now):
             self._admit(peer, made, now)
 
-    def _changed(self, peer: Peer, service: Service, fingerprint: int, now: float) -> None:
+    def _changed(self, peer: Peer, service: Service, now: float) -> None:
         peer.service = service
         if peer.observer:
             return
         self._effects.append(ServiceChanged(service))
         self.changes += 1
-        self._views.toggle(fingerprint ^ peer.fingerprint)
+        self._views.count(peer)
         if peer.proven and not peer.told:
             self._views.vouch_for(peer, now)
 
@@ -118,6 +115,22 @@ class Admission:
             if peer.service is not None and not self._accepts(peer.service):
                 peer.refused = peer.digest
                 self.lose(peer, "was refused by a hook", now)
+
+    def networks_changed(self, now: float) -> None:
+        """Our interfaces have other addresses: who is in a network of ours is seen anew."""
+        for peer in tuple(self._peers.linkable()):
+            lan, service = self._on_lan(peer), peer.service
+            if service is None or service.lan is (lan or peer.local):
+                continue
+            made = self._snapshots.service(peer, lan=lan)
+            if self._accepts(made):
+                self._changed(peer, made, now)
+            else:
+                peer.refused = peer.digest
+                self.lose(peer, "was refused by a hook", now)
+
+    def _on_lan(self, peer: Peer) -> bool:
+        return self._discovery.scope.on_lan(ip_of(peer.address))
 
     def forget_later(self, peer: Peer, now: float) -> None:
         """A candidate that does not become a member is forgotten in time."""
@@ -148,8 +161,8 @@ class Admission:
         for other in self._twins.pop(peer.key, ()):
             current = self._peers.get(other.key) is other  # it was not forgotten meanwhile
             if current and other.service is None and other.details is not None:
-                lan = self._discovery.scope.on_lan(ip_of(other.address))
-                self._admit(other, self._snapshots.service(other, lan=lan), now)
+                made = self._snapshots.service(other, lan=self._on_lan(other))
+                self._admit(other, made, now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:
         if not self._peers.admit(peer):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..model import Address, is_unix
+from ..model import Address, is_named
 from ..wire import codec
 from ..wire.frames import Beacon, Datagram, DirectBeacon, Solicit
 from .effects import Announce, Effect, SendDatagram
@@ -58,7 +58,7 @@ class Announcing:
         we hear its beacons there, and it sends us none alone, as it would if it did not hear ours.
         """
         since = now - _patience(peer, self._interval())
-        return peer.beaconed_at >= since > peer.direct_at and not is_unix(peer.address)
+        return peer.beaconed_at >= since > peer.direct_at and not is_named(peer.address)
 
 
 def _patience(peer: Peer, interval: float) -> float:

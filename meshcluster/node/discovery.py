@@ -21,7 +21,7 @@ import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
-from ..model import Address, Identity, is_unix, member_key, unix_address
+from ..model import Address, Identity, is_named, is_unix, member_key, unix_address
 from ..wire import codec
 from ..wire.frames import (
     AnyParcel,
@@ -123,7 +123,7 @@ class Discovery:
         self._heard: dict[type, Callable[[Peer, Any, Address, float], None]] = {
             Beacon: self._heard_beacon,
             DirectBeacon: self._heard_beacon,
-            Solicit: self._heard_solicit,
+            Solicit: self._heard_probe,
             Probe: self._heard_probe,
             ProbeReply: self._heard_reply,
             ProbeAck: self._heard_ack,
@@ -193,7 +193,7 @@ class Discovery:
         me, digest, views = self._identity, self._own_digest(details), self._views
         return Beacon(
             self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known, views.fingerprint,
+            views.known_beyond, views.fingerprint,
         )  # fmt: skip
 
     def beacon_size(self, details: Details) -> int:
@@ -381,7 +381,7 @@ class Discovery:
 
     def _heard_elsewhere(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A member's beacon came from another address than the one where it answers."""
-        if is_unix(source) and peer.probing is None:
+        if is_named(source) and peer.probing is None:
             peer.heard_at = now
             if beacon.digest == peer.digest and now < peer.met_at + MEET_SECONDS:
                 return
@@ -397,23 +397,17 @@ class Discovery:
         """Whether a member was heard lately from the address where it answers."""
         return now < peer.reached_at + self._patience(peer)[1]
 
-    def _heard_solicit(self, peer: Peer, solicit: Solicit, source: Address, now: float) -> None:
-        me = self._identity
-        probe = Probe(
-            self._config.cluster, me.id, me.boot, solicit.nonce, True, solicit.details_version,
-            solicit.digest,
-        )  # fmt: skip
-        self._heard_probe(peer, probe, source, now)
-
     def _show_ourselves(self, nonce: int, source: Address) -> None:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me, known = self._identity, self._views.known
+        me, known = self._identity, self._views.known_to(source[0])
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
         self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
 
-    def _heard_probe(self, peer: Peer, probe: Probe, source: Address, now: float) -> None:
+    def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
+        """A solicitation asks everybody what a probe asks one."""
+        wants = isinstance(probe, Solicit) or probe.want
         if peer.service is None:
             peer.address = source
             peer.local = peer.local or self.scope.is_own(source[0])
@@ -422,9 +416,9 @@ class Discovery:
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
-        me, details = self._identity, self._details() if probe.want else None
+        me, details = self._identity, self._details() if wants else None
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        known_here = self._views.known
+        known_here = self._views.known_to(source[0])
         self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
@@ -449,7 +443,7 @@ class Discovery:
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()
-        known = self._views.known
+        known = self._views.known_to(address[0])
         ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
         self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 
@@ -473,8 +467,8 @@ class Discovery:
             self._gone(peer, "left", now)
 
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
-        """Whether a member sends its datagrams from there."""
-        return source in (peer.address, unix_address(peer.id))
+        here = self.scope.is_own(source[0])
+        return source == unix_address(peer.id) or peer.speaks_from(source, here=here)
 
     def refused(self, address: Address, now: float) -> None:
         """The host at an address answers that nobody listens there: its process is gone.

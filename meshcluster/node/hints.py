@@ -7,8 +7,11 @@ no sign of life, moves nobody, and ends no membership.
 from __future__ import annotations
 
 from ..config import ClusterConfig
+from ..errors import DecodeError
 from ..model import Address, Identity, member_key
-from ..wire.txt import Record, cluster_word
+from ..wire import codec
+from ..wire.frames import Beacon, Leave
+from ..wire.txt import Record, cluster_word, record_of
 from .counters import Counters
 from .discovery import Discovery
 from .membership import Membership
@@ -30,8 +33,32 @@ class Hints:
         self._discovery = discovery
         self._counters = counters
 
-    def heard(self, hint: Record, address: Address, now: float) -> None:
-        """A record says who answers at an address."""
+    def heard(self, hint: Record | bytes, address: Address, now: float) -> None:
+        """A record, or what a member once announced, says who answers at an address."""
+        if isinstance(hint, bytes):
+            beacon = self._announced(hint)
+            if isinstance(beacon, Leave):
+                self._gone(beacon.id, beacon.boot, now)
+            if not isinstance(beacon, Beacon):
+                return
+            hint = record_of(beacon, "", port=address[1], ttl=self._config.ttl)
+        self._hinted(hint, address, now)
+
+    def _announced(self, data: bytes) -> Beacon | Leave | None:
+        """What such bytes say of their member; whatever else they are is counted."""
+        try:
+            if len(data) > self._config.limits.datagram_bytes:
+                raise DecodeError("oversized")
+            datagram = codec.decode_datagram(data)
+        except DecodeError as error:
+            self._counters.count(f"hints: {str(error).split(':')[0]}")
+            return None
+        if isinstance(datagram, Beacon | Leave):
+            return datagram
+        self._counters.count("hints: of no member")
+        return None
+
+    def _hinted(self, hint: Record, address: Address, now: float) -> None:
         if hint.cluster != self._cluster:
             self._counters.count("hints: of another cluster")
         elif not self._discovery.scope.covers(address[0]):
@@ -57,8 +84,13 @@ class Hints:
             peer.endpoints = hint.endpoints
             self._discovery.probe(peer, now, want=True, address=address)
 
-    def vanished(self, member_id: bytes, boot: int, now: float) -> None:
-        """A member's record was taken back: it may have left, and is asked."""
+    def vanished(self, hint: Record | bytes, now: float) -> None:
+        """What told of a member was taken back: it may have left, and is asked."""
+        told = self._announced(hint) if isinstance(hint, bytes) else hint
+        if told is not None:
+            self._gone(told.id, told.boot, now)
+
+    def _gone(self, member_id: bytes, boot: int, now: float) -> None:
         peer = self._peers.member(member_key(member_id, boot))
         if peer is not None:
             self._discovery.probe(peer, now, want=False)

@@ -10,9 +10,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import UNIX, Address, Endpoint, Service, is_unix, member_key
+from ..model import Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
-from .negotiation import Experience
+from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
 
@@ -46,6 +46,7 @@ class Peer:
         "boot",
         "challenge",
         "challenged_at",
+        "counted",
         "details",
         "digest",
         "direct_at",
@@ -72,6 +73,7 @@ class Peer:
         "told",
         "viewed_at",
         "vouched",
+        "wider",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -92,6 +94,10 @@ class Peer:
         """How many members it said it knows, itself included."""
         self.vouched = -1
         """Which version of its details the group was told of: once is enough."""
+        self.counted: int | None = None
+        """What our view's fingerprint has of it; None: it is not in there."""
+        self.wider = False
+        """It told us of members that are outside our scope."""
         self.viewed_at = -inf
         """When it was last told whom we know."""
         self.heard_at = now
@@ -133,25 +139,22 @@ class Peer:
         self.proven = True
 
     def answered_from(self, source: Address, *, local: bool, asked: bool = False) -> None:
-        """It answers at ``source``. A member's IP address gives way to no UNIX socket, and to
+        """It answers at ``source``. A member's IP address gives way to no name here, and to
         a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
-        if self.service is None or is_unix(self.address):
+        if self.service is None or is_named(self.address):
             self.address = source
-        elif not is_unix(source) and (asked or rank(source[0]) >= rank(self.address[0])):
+        elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
             self.address = source
-
-    def heard_also(self, address: str) -> None:
-        """Its beacon came from another network as well."""
-        if address not in self.others and not address.startswith(UNIX):
-            self.others = (address, *self.others)[:MAX_OTHERS]
 
     def heard_elsewhere(self, source: Address, now: float) -> None:
         """Its beacon came from elsewhere than ``address``."""
-        self.heard_also(source[0])
-        if not is_unix(source):
-            self.elsewhere, self.elsewhere_at = source, now
+        if is_named(source):
+            return
+        self.elsewhere, self.elsewhere_at = source, now
+        if source[0] not in self.others:
+            self.others = (source[0], *self.others)[:MAX_OTHERS]
 
     def left_meanwhile(self, since: float) -> str:
         """Where else it was heard, but not ``since``: links there were opened while it was there
@@ -169,6 +172,15 @@ class Peer:
         """
         moved = self.elsewhere_at > self.reached_at + MOVED_SECONDS
         return self.elsewhere if moved else self.address
+
+    def speaks_from(self, source: Address, *, here: bool) -> bool:
+        """Whether its datagrams come from there (``here``: from this machine). All its networks see
+        one port of it, and it may have heard us first in another one than we heard it.
+        """
+        if source == self.address or source[1] != self.address[1]:
+            return source == self.address
+        said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
+        return (self.local and here) or source[0] in said
 
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""

@@ -19,7 +19,7 @@ from ..errors import (
     NotJoined,
 )
 from ..hooks import HookRegistry
-from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_unix, unix_address
+from ..model import LOOPBACK, UDP, Address, Endpoint, Identity, is_named, unix_address
 from ..wire import codec
 from ..wire.frames import (
     BUSY,
@@ -253,10 +253,16 @@ class Node:
         self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
     ) -> NodeLink | None:
         """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
-        if number is None and not self.scope.covers(remote, local=local):
-            self.counters.count("links from outside the scope")
+        if number is None and not self.near(remote, "links", local=local):
             return None
         return self._links.opened(scheme, remote, now, local=local, number=number)
+
+    def near(self, remote: str, what: str, *, local: bool = False) -> bool:
+        """Whether ``what`` comes from near enough for ``ttl``; counted when not."""
+        if self.scope.covers(remote, local=local):
+            return True
+        self.counters.count(f"{what} from outside the scope")
+        return False
 
     def dial_failed(self, number: int, reason: str, now: float) -> None:
         """An endpoint could not be opened."""
@@ -375,7 +381,7 @@ class Node:
         peer = self.peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
-        if peer.service is None and link.dial is None and not is_unix(peer.address):
+        if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
         peer.proved_local(link.local or self.scope.is_own(link.remote))
         self._admission.proved(peer, hello.details, now)
@@ -434,6 +440,7 @@ class Node:
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""
         self._discovery.networks_changed(networks, now)
+        self._admission.networks_changed(now)
         self._ourselves.moved(now)
 
     # --- ourselves ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..model import LOOPBACK, UNIX
+from ..model import HERE, LOOPBACK, UNIX
 
 MAX_ALLOWED = 4096
 """Addresses beyond our networks that were allowed by name; further ones are not."""
@@ -78,8 +78,8 @@ class Scope:
 
 @lru_cache(maxsize=4096)
 def is_loopback(address: str) -> bool:
-    """Whether an IP address, or a UNIX socket's, cannot leave this machine."""
-    if address.startswith(("127.", UNIX)):
+    """Whether an IP address, or a name for somebody here, cannot leave this machine."""
+    if address.startswith(("127.", UNIX, HERE)):
         return True
     try:
         return ipaddress.ip_address(address).is_loopback
@@ -90,7 +90,7 @@ def is_loopback(address: str) -> bool:
 @lru_cache(maxsize=4096)
 def rank(address: str) -> int:
     """Which of two addresses of one member is the better: the higher one reaches further."""
-    if address.startswith(UNIX):
+    if address.startswith((UNIX, HERE)):
         return 0
     if is_loopback(address):
         return 1

@@ -20,7 +20,7 @@ from ..wire.frames import Datagram, Details, Entry, View, ViewRequest, Vouch
 from .links import Links
 from .membership import Membership, Peer
 from .schedule import Schedule
-from .scope import Scope
+from .scope import Scope, is_loopback
 from .session import Session
 
 DIRECT_PROOFS = 64
@@ -95,7 +95,10 @@ class Views:
         self._announce = announce
         self._catch_up = FIRST_LOOK_SECONDS if seeded else CATCH_UP_SECONDS
         self._print = 0
-        """All members' fingerprints and our own, combined by exclusive or: order is no matter."""
+        """The fingerprints of those that are told of and our own, combined by exclusive or: order
+        is no matter.
+        """
+        self._counted = 0
         self._recent: deque[int] = deque(maxlen=VIEWS_KEPT)
         self._vouching: dict[bytes, Peer] = {}
         self._lost: OrderedDict[bytes, float] = OrderedDict()
@@ -124,8 +127,21 @@ class Views:
         return len(self._peers) + 1
 
     @property
+    def known_beyond(self) -> int:
+        """How many of them, ourselves included, may be told of beyond this host (at ``ttl=0``: all
+        of them): of these our beacons speak, for others hear them who know no more.
+        """
+        return self._counted + 1
+
+    def known_to(self, address: str) -> int:
+        """How many members we know, for one who asks from an address."""
+        return self.known if is_loopback(address) else self.known_beyond
+
+    @property
     def fingerprint(self) -> int:
-        """Equal for members who know the same members with the same details."""
+        """Equal for members who know the same members with the same details, where these may be
+        told of beyond this host.
+        """
         return self._print
 
     @property
@@ -138,9 +154,19 @@ class Views:
         self._recent.append(self._print)
         self._print ^= fingerprint
 
+    def count(self, peer: Peer) -> None:
+        """Puts a member into our view's fingerprint as it is now, or takes it out."""
+        service = peer.service
+        told = service is not None and self._tellable(service.address, False)
+        counted = peer.fingerprint if told else None
+        if counted != peer.counted:
+            self._counted += (counted is not None) - (peer.counted is not None)
+            self.toggle((peer.counted or 0) ^ (counted or 0))
+            peer.counted = counted
+
     def entered(self, peer: Peer, now: float) -> None:
         """A member was admitted."""
-        self.toggle(peer.fingerprint)
+        self.count(peer)
         self._lost.pop(peer.key, None)
         if peer.proven and not peer.told:
             self.vouch_for(peer, now)
@@ -149,7 +175,7 @@ class Views:
 
     def left(self, peer: Peer, now: float) -> None:
         """A member left or died: nobody's word brings this run of it back, for a while."""
-        self.toggle(peer.fingerprint)
+        self.count(peer)
         self._vouching.pop(peer.key, None)
         self._heard.pop(peer.key, None)
         if not self.large:
@@ -223,10 +249,11 @@ class Views:
     def look_soon(self, peer: Peer, known: int, now: float) -> None:
         """A member that just proved itself knows ``known``: fetch them if that is many more."""
         peer.knows = known
-        if known > DIRECT_PROOFS and known > self.known + known // 8:
+        ours = self.known_to(peer.address[0])
+        if known > DIRECT_PROOFS and known > ours + known // 8:
             self._partner, self._catching_up = peer, False
             self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
-        elif self.known < known <= DIRECT_PROOFS and now >= self._rested_at:
+        elif ours < known <= DIRECT_PROOFS and now >= self._rested_at:
             if VIEW_KEY not in self._schedule:
                 self._partner, self._catching_up = peer, True
                 self._set_look(now + self._catch_up * (1 + self._random.random()))
@@ -236,8 +263,13 @@ class Views:
     ) -> None:
         """A member's beacon tells of its view. In a small mesh the members that everybody hears
         are proven by that; there only a ``direct`` beacon, which not everybody gets, says much.
+
+        Who keeps to this host knows nobody beyond it, and who has another ``ttl`` than we knows
+        whom we may not: their views differ for ever, so they are no reason to compare.
         """
         peer.knows = known
+        if peer.counted is None or (peer.wider and not direct):
+            return
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             self._differing = 0
@@ -265,7 +297,7 @@ class Views:
         """Asks a member whom it knows."""
         peer, self._partner = self._partner, None
         catching_up, self._catching_up = self._catching_up, False
-        if catching_up and (peer is None or peer.knows <= self.known):
+        if catching_up and (peer is None or peer.knows <= self.known_to(peer.address[0])):
             return  # they came by themselves
         if peer is None or peer.service is None:
             peer = self._random.choice(tuple(self._peers)) if len(self._peers) else None
@@ -312,11 +344,12 @@ class Views:
 
     def answered(self, view: View, session: Session, now: float) -> None:
         """Takes in whom another member knows; tells it of those it does not."""
-        news = 0
+        news, by = 0, session.peer
+        by.wider = by.wider or not all(self._in_scope(entry, by) for entry in view.members)
         for entry in view.members:
             if self._fits(entry.details):
                 key = member_key(entry.id, entry.boot)
-                news += self._take(entry, key, self._peers.get(key), session.peer, now)
+                news += self._take(entry, key, self._peers.get(key), by, now)
         if news:
             self._wait = LOOK_SECONDS[0]
             self._rested_at = now
@@ -390,9 +423,11 @@ class Views:
             return False
         if details.port == 0 and not by.local:  # it has a UNIX socket only
             return False
-        if not self._scope.covers(entry.address, local=by.local):
-            return False
-        return self._tellable(entry.address, by.local)
+        return self._in_scope(entry, by)
+
+    def _in_scope(self, entry: Entry, by: Peer) -> bool:
+        covered = self._scope.covers(entry.address, local=by.local)
+        return covered and self._tellable(entry.address, by.local)
 
     def _fits(self, details: Details) -> bool:
         """Whether a member could say that much of itself. What came in a datagram it can."""

@@ -1,6 +1,7 @@
 """Ways to move messages: one file a protocol, all behind ``ProtocolHandler``."""
 
 from .base import Accept, Context, Link, LinkReceiver, ProtocolHandler
+from .ports import port_of
 from .registry import known_schemes, load
 from .stream import StreamLink
 
@@ -13,4 +14,5 @@ __all__ = (
     "StreamLink",
     "known_schemes",
     "load",
+    "port_of",
 )

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Iterable
-from typing import TypeGuard
 
 from ..errors import ConfigError
 from ..interfaces import written
 from ..model import Endpoint
 from .base import Accept, Context, Props
+from .ports import BACKLOG, EVERYWHERE, bind, connect, is_port, port_of
 from .stream import StreamLink, close_server
-
-EVERYWHERE = "0.0.0.0"
-"""The default to bind: every address, of IPv6 as well."""
-
-PORT_TRIES = 16
-"""Free ports that are tried when one is taken for IPv6."""
 
 
 class TcpHandler:
@@ -41,7 +34,7 @@ class TcpHandler:
             raise ConfigError(f"protocol 'tcp' has no option {', '.join(options)}: port, host")
         if not isinstance(given, str):
             raise _refused("host", given, "an IP address of this machine, as text")
-        if not _is_port(self._port):
+        if not is_port(self._port):
             raise _refused("port", self._port, "0 to 65535; 0 is any free one")
         self._servers: list[asyncio.Server] = []
 
@@ -51,9 +44,12 @@ class TcpHandler:
         try:
             # Given a host, libuv (uvloop) would look it up in threads that stay for ever, and
             # whose absence crashes a forked child at its exit.
-            for listener in self._bind():
+            for listener in bind(self._host, self._port):
                 server = await loop.create_server(
-                    lambda: StreamLink(accept), sock=listener, backlog=512, start_serving=False
+                    lambda: StreamLink(accept),
+                    sock=listener,
+                    backlog=BACKLOG,
+                    start_serving=False,
                 )
                 self._servers.append(server)
         except OSError as error:
@@ -66,36 +62,17 @@ class TcpHandler:
             await server.start_serving()  # apart, or asyncio loses it when cancelled here
         return {"port": self._servers[0].sockets[0].getsockname()[1]}
 
-    def _bind(self) -> list[socket.socket]:
-        """A listener, or one by IPv4 and one by IPv6 with the same port number."""
-        host, port = self._host, self._port
-        if host != EVERYWHERE:
-            return [_listener(host, port)]
-        for _ in range(PORT_TRIES):
-            first = _listener(host, port)
-            try:
-                return [first, _listener("::", first.getsockname()[1])]
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    return [first]  # a system without IPv6
-                first.close()
-                if port:
-                    raise
-        return [_listener(host, port)]
-
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
         """Connects to the port at an address of the member."""
         loop = asyncio.get_running_loop()
-        port = endpoint.props.get("port")
-        if not _is_port(port) or not port:
-            raise ConnectionError("malformed port")
+        port = port_of(endpoint)
         if ":" not in address:
             await loop.create_connection(lambda: StreamLink(accept), address, port)
             return
         # asyncio looks an address with its interface up as a name, in a thread; uvloop loses it.
         connected = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         try:
-            await _connect(loop, connected, written(address, port))
+            await connect(connected, written(address, port))
         except BaseException:
             connected.close()
             raise
@@ -110,33 +87,6 @@ class TcpHandler:
         for server in self._servers:
             await close_server(server)
         self._servers.clear()
-
-
-async def _connect(
-    loop: asyncio.AbstractEventLoop, connected: socket.socket, target: tuple[str | int, ...]
-) -> None:
-    """Connects a socket to an address that is nobody's to resolve."""
-    connected.setblocking(False)
-    number = connected.connect_ex(target)
-    if number in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)):
-        writable = asyncio.Event()
-        loop.add_writer(connected, writable.set)
-        try:
-            await writable.wait()
-        finally:
-            loop.remove_writer(connected)
-        number = connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if number:
-        raise OSError(number, os.strerror(number))  # which makes the right subclass
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=512)
-
-
-def _is_port(port: object) -> TypeGuard[int]:
-    return isinstance(port, int) and not isinstance(port, bool) and 0 <= port < 65536
 
 
 def _refused(option: str, value: object, trouble: str) -> ConfigError:

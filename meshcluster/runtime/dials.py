@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from ..errors import ClusterError
+from ..model import Endpoint
 from ..node.effects import CancelDial, DialEndpoint
 from ..node.links import REFUSED
 from ..protocols.base import Accept, Link, LinkReceiver, ProtocolHandler
@@ -44,7 +45,8 @@ class Dials:
         scheme = effect.endpoint.scheme
         accept = partial(self._accept, scheme, effect.number)
         try:
-            await self._race(self._handlers[scheme], effect, accept)
+            addresses = (effect.address, *effect.others)
+            await race(self._handlers[scheme], addresses, effect.endpoint, accept)
             return
         except _REFUSALS:
             reason = REFUSED
@@ -54,30 +56,6 @@ class Dials:
             logger.exception("protocol %s broke while dialling", scheme)
             reason = repr(error)
         self._failed(effect.number, reason)
-
-    async def _race(self, handler: ProtocolHandler, effect: DialEndpoint, accept: Accept) -> None:
-        """Dials one address after the other, without waiting long for any; the first that opens
-        wins. When all fail the first one's error is raised, or a refusal if all refused.
-        """
-        if not effect.others:
-            await handler.dial(effect.address, effect.endpoint, accept)
-            return
-        racing: list[asyncio.Task[None]] = []
-        errors: list[BaseException] = []
-        try:
-            for address in (effect.address, *effect.others):
-                dial = handler.dial(address, effect.endpoint, accept)
-                racing.append(self._loop.create_task(_as_task(dial)))
-                if await _won(racing, errors, STAGGER_SECONDS):
-                    return
-            while racing:
-                if await _won(racing, errors, None):
-                    return
-        finally:
-            for task in racing:
-                task.cancel()
-            await asyncio.gather(*racing, return_exceptions=True)
-        raise next((e for e in errors if not isinstance(e, _REFUSALS)), errors[0])
 
     def cancel(self, effect: CancelDial) -> None:
         """Gives one up."""
@@ -91,6 +69,35 @@ class Dials:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def race(
+    handler: ProtocolHandler, addresses: Sequence[str], endpoint: Endpoint, accept: Accept
+) -> None:
+    """Dials one address after the other, without waiting long for any; the first that opens wins.
+
+    Raises:
+        OSError: all failed: the first one's error, or a refusal if all refused.
+    """
+    if len(addresses) == 1:
+        await handler.dial(addresses[0], endpoint, accept)
+        return
+    loop = asyncio.get_running_loop()
+    racing: list[asyncio.Task[None]] = []
+    errors: list[BaseException] = []
+    try:
+        for address in addresses:
+            racing.append(loop.create_task(_as_task(handler.dial(address, endpoint, accept))))
+            if await _won(racing, errors, STAGGER_SECONDS):
+                return
+        while racing:
+            if await _won(racing, errors, None):
+                return
+    finally:
+        for task in racing:
+            task.cancel()
+        await asyncio.gather(*racing, return_exceptions=True)
+    raise next((e for e in errors if not isinstance(e, _REFUSALS)), errors[0])
 
 
 async def _as_task(dial: Awaitable[None]) -> None:

@@ -81,7 +81,9 @@ class Driver:
         self._outlets = Outlets(announcers, node.counters)
         self._lookups = Lookups(self._seeds_found, node.seed_failed, self.call_soon)
         self.asking = Asking(self)
-        self._listeners = Listeners(handlers, self.accept, self._renewed)
+        self._listeners = Listeners(
+            handlers, self.accept, self._renewed, lambda: sorted(node.scope.own_addresses)
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
         self._woken: deque[Session] = deque()

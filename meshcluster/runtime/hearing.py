@@ -27,12 +27,12 @@ class Hearing:
         self._node.datagram_refused(address, self._driver.time())
         self._driver.step()
 
-    def hinted(self, record: Record, address: Address) -> None:
-        self._node.hints.heard(record, address, self._driver.time())
+    def hinted(self, hint: Record | bytes, address: Address) -> None:
+        self._node.hints.heard(hint, address, self._driver.time())
         self._driver.step()
 
-    def vanished(self, member_id: bytes, boot: int) -> None:
-        self._node.hints.vanished(member_id, boot, self._driver.time())
+    def vanished(self, hint: Record | bytes) -> None:
+        self._node.hints.vanished(hint, self._driver.time())
         self._driver.step()
 
     def dropped(self, reason: str) -> None:

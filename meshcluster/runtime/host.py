@@ -47,6 +47,8 @@ def runtime_dir() -> Path:
         if found.st_uid != os.getuid():
             raise ConfigError(_advice(path, f"belongs to user {found.st_uid}"))
         if found.st_mode & 0o077:
+            if given:  # it may be anything, /etc among others: it is not ours to change
+                raise ConfigError(_advice(path, "is open to others"))
             raise ConfigError(f"runtime directory {path} is open to others: chmod 700 {path}")
     return path
 
@@ -97,5 +99,6 @@ def _kept_seed() -> bytes:
 
 def _advice(path: Path, trouble: str) -> str:
     return (
-        f"runtime directory {path} {trouble}: set {RUNTIME_DIR_VARIABLE} to a directory of your own"
+        f"runtime directory {path} {trouble}: set {RUNTIME_DIR_VARIABLE} to a directory of your "
+        "own ('mkdir -m 700 DIR' makes one)"
     )

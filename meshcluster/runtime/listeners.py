@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from ..errors import ClusterError
+from ..interfaces import LOOPBACK_V6
 from ..model import LOOPBACK, Endpoint
 from ..node.effects import CheckEndpoint
 from ..protocols.base import Link, LinkReceiver, ProtocolHandler
+from .dials import race
 
 logger = logging.getLogger("meshcluster")
 
@@ -24,16 +26,17 @@ Accepted = Callable[[str, int | None, Link], LinkReceiver | None]
 
 class Listeners:
     """The checks under way, one for a scheme. ``accept`` is told of each link that others open,
-    ``renewed`` of each endpoint that takes the place of another one.
+    ``renewed`` of each endpoint that takes the place of another one; ``addresses`` gives ours.
     """
 
     def __init__(
         self, handlers: Mapping[str, ProtocolHandler], accept: Accepted,
-        renewed: Callable[[Endpoint, Endpoint], None],
+        renewed: Callable[[Endpoint, Endpoint], None], addresses: Callable[[], Iterable[str]],
     ) -> None:  # fmt: skip
         self._handlers = handlers
         self._accept = accept
         self._renewed = renewed
+        self._addresses = addresses
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def check(self, effect: CheckEndpoint) -> None:
@@ -62,9 +65,12 @@ class Listeners:
         self._renewed(endpoint, Endpoint(scheme, props))
 
     async def _opens(self, handler: ProtocolHandler, endpoint: Endpoint) -> bool:
+        """Whether it opens at any address of ours: it may be bound to a single one (``host=``)."""
+        others = () if handler.local_only else (LOOPBACK_V6, *self._addresses())
+        addresses = tuple(dict.fromkeys((LOOPBACK, *others)))
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                await handler.dial(LOOPBACK, endpoint, lambda link: None)
+                await race(handler, addresses, endpoint, lambda link: None)
         except OSError:  # a timeout among them
             return False
         return True

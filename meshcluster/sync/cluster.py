@@ -108,13 +108,16 @@ class Cluster(ClusterView):
         interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
         observer: bool = False, seeds: Iterable[str] = (),
         mdns: AsyncZeroconf | bool | None = None,
+        announcers: Iterable[str] = (),
+        announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
             tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
-            props=props, observer=observer, seeds=seeds, mdns=mdns,
+            props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
+            announcer_options=announcer_options,
         )  # fmt: skip
 
         async def start() -> None:
@@ -301,7 +304,8 @@ class Cluster(ClusterView):
         self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
     ) -> tuple[Service, ...]:
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
-        who offers none of ``protocols`` is left out.
+        who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
+        multicast reaches, and one to each of the others.
         """
         return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
 
@@ -371,6 +375,8 @@ def join(
     interfaces: Iterable[str] | None = None, props: Mapping[str, Any] | None = None,
     observer: bool = False, seeds: Iterable[str] = (),
     mdns: AsyncZeroconf | bool | None = None,
+    announcers: Iterable[str] = (),
+    announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -384,7 +390,7 @@ def join(
         heartbeat_seconds: between two beacons.
         expire_seconds: how long a member that is not heard is kept.
         channels: numbers we listen to besides 0, 1 and 2.
-        protocols: schemes we offer, best first; by default unix, tcp, udp.
+        protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
         interfaces: names, patterns, addresses or networks of those to use beyond this host
             (``["eth0"]``), with ``!`` of those not to use (``["!docker*"]``); by default all
@@ -397,10 +403,12 @@ def join(
             the beacons'. One that answers is enough to meet all.
         mdns: whether to be found by mDNS as well, with a ``ttl`` of 1 or more by default; or an
             ``AsyncZeroconf`` of this event loop, which is used and not closed.
+        announcers: further ways to be found, of other packages, by name; ours are always used.
+        announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
-        PluginError: a protocol that is not known here.
+        PluginError: a protocol or an announcer that is not known here, or claimed twice.
         MessageTooLarge: tags and props of more than 63 KiB.
         ForkedClusterError: it had joined when this process was forked from another.
     """
@@ -408,5 +416,6 @@ def join(
         tags, cluster=cluster, name=name, ttl=ttl, address=address, port=port,
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
-        observer=observer, seeds=seeds, mdns=mdns,
+        observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
+        announcer_options=announcer_options,
     )  # fmt: skip

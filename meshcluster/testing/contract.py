@@ -36,7 +36,7 @@ import pytest_asyncio
 from ..cluster import AsyncCluster
 from ..model import LOOPBACK, Endpoint
 from ..protocols import Context, load
-from ..protocols.base import Buffer, Link, LinkReceiver, ProtocolHandler
+from ..protocols.base import Buffer, Link, LinkReceiver, Props, ProtocolHandler
 from ..wire import codec
 
 LARGE_BYTES = 200_000
@@ -50,6 +50,26 @@ GARBAGE = {
     "oversized": [codec.preface(), b"x" * LARGE_BYTES],
 }
 """What a stranger may send over a link."""
+
+
+def _left_out(props: Props, name: str) -> Props:
+    return {key: value for key, value in props.items() if key != name}
+
+
+def _of_another_kind(props: Props, name: str) -> Props:
+    return {**props, name: 7 if isinstance(props[name], str) else "7"}
+
+
+def _out_of_range(props: Props, name: str) -> Props:
+    return {**props, name: "\0/../" * 999 if isinstance(props[name], str) else 2**63}
+
+
+def _below(props: Props, name: str) -> Props:
+    return {**props, name: "" if isinstance(props[name], str) else -1}
+
+
+LIES = [_left_out, _of_another_kind, _out_of_range, _below]
+"""What a peer may say of an endpoint instead of what its handler returned."""
 
 Connect = Callable[..., Awaitable[Sequence["End"]]]
 Join = Callable[..., Awaitable[AsyncCluster]]
@@ -95,6 +115,22 @@ class End:
         await asyncio.wait_for(self.lost.wait(), WAIT_SECONDS)
 
 
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for one test, with a path as short as sockets need it."""
+    folder = tempfile.mkdtemp(prefix="mc-", dir=None if os.name == "nt" else "/tmp")
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A UDP port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((LOOPBACK, 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 def descriptors(*holders: object) -> set[int]:
     """What they say they hold."""
     none: tuple[int, ...] = ()
@@ -129,10 +165,9 @@ class ProtocolContract:
     @pytest.fixture
     def own_folder(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """A runtime directory for this test alone; its path is short, as sockets need it."""
-        folder = tempfile.mkdtemp(prefix="mc-", dir=None if os.name == "nt" else "/tmp")
-        monkeypatch.setenv("MESHCLUSTER_RUNTIME_DIR", folder)
-        yield Path(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        with short_folder() as folder:
+            monkeypatch.setenv("MESHCLUSTER_RUNTIME_DIR", str(folder))
+            yield folder
 
     @pytest_asyncio.fixture
     async def handlers(self, own_folder: Path) -> AsyncIterator[list[ProtocolHandler]]:
@@ -164,9 +199,7 @@ class ProtocolContract:
     @pytest_asyncio.fixture
     async def join(self, own_folder: Path) -> AsyncIterator[Join]:
         """Joins members that speak this protocol alone; all leave at the end."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind((LOOPBACK, 0))
-            port = free.getsockname()[1]
+        port = free_port()
 
         async def join(*tags: str) -> AsyncCluster:
             options = {self.scheme: dict(self.options)}
@@ -192,6 +225,19 @@ class ProtocolContract:
         await server.close()
         with pytest.raises(ConnectionRefusedError):
             await client.dial(LOOPBACK, Endpoint(self.scheme, props), lambda link: None)
+
+    @pytest.mark.parametrize("lie", LIES)
+    async def test_a_dial_to_what_a_hostile_peer_advertises_is_refused(self, handlers, lie):
+        """It opens a link after all, where what was changed is no matter, or ends in an OSError:
+        what a peer says of its endpoints may be anything that can travel.
+        """
+        props = await handlers[0].listen(lambda link: None)
+        changed = [lie(props, name) for name in props]
+        for told in [{}, *changed] if lie is _left_out else changed:
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await handlers[1].dial(LOOPBACK, Endpoint(self.scheme, told), lambda link: None)
+                assert told, "an endpoint that tells nothing cannot be dialled"
 
     async def test_a_link_that_is_not_wanted_ends(self, handlers):
         ends: list[End] = []

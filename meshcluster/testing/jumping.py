@@ -27,6 +27,7 @@ from ..cluster import AsyncCluster
 from ..config import ClusterConfig
 from ..errors import ConfigError
 from ..model import LOOPBACK, Address
+from ..plugins import Plugins
 from ..protocols.base import Props, ProtocolHandler
 from .cables import CabledHandler, Cables
 from .network import Network
@@ -149,9 +150,10 @@ class VirtualCluster(AsyncCluster):
         return [MemoryAnnouncer(self._mesh, self._number)]
 
     async def _listen(
-        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler]
-    ) -> Props:
-        props = await super()._listen(scheme, config, handlers)
+        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler],
+        plugins: Plugins,
+    ) -> Props:  # fmt: skip
+        props = await super()._listen(scheme, config, handlers, plugins)
         mesh = self._mesh
         mesh.listeners[str(props["name"])] = self._number
         handlers[scheme] = CabledHandler(

@@ -48,6 +48,7 @@ def knock(port, host="127.0.0.1"):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sender:
         sender.bind((host, 0))
+        sender.sendto(b"", (host, port))  # nothing, as who tries a port sends
         sender.sendto(b"knock", (host, port))
         return sender.getsockname()[:2]
 

@@ -40,6 +40,7 @@ def test_ipv6_goes_out_once_from_the_link():
 
 def test_the_group_of_ipv6_ends_as_that_of_ipv4():
     assert group_v6(GROUP) == "ff02::efff:4d43"
+    assert group_v6("ff02::fb") == "ff02::fb"
 
 
 @pytest.mark.parametrize(("ttl", "count"), [(0, 1), (1, 1 + socket.has_ipv6)])

@@ -10,6 +10,7 @@ from zeroconf import Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from meshcluster.announcers import MdnsAnnouncer
+from meshcluster.announcers import mdns as module
 from meshcluster.announcers.mdns import SERVICE_TYPE, UNRESOLVED
 from meshcluster.config import ClusterConfig
 from meshcluster.errors import ConfigError
@@ -35,8 +36,8 @@ class Receiver:
     def hinted(self, record, address):
         self.hints.put_nowait((record, address))
 
-    def vanished(self, member_id, boot):
-        self.gone.put_nowait((member_id, boot))
+    def vanished(self, record):
+        self.gone.put_nowait((record.id, record.boot))
 
     def dropped(self, reason):
         self.drops.put_nowait(reason)
@@ -141,7 +142,7 @@ async def test_what_changes_is_seen(pair):
 async def test_a_goodbye_takes_the_record_back_within_a_second(pair):
     one, other = pair
     one.announce(Leave("default", one.id, one.boot))
-    assert await asyncio.wait_for(other.receiver.gone.get(), 3) == (one.id, one.boot)
+    assert await asyncio.wait_for(other.receiver.gone.get(), 1) == (one.id, one.boot)
 
 
 async def test_closing_takes_the_record_back_as_well_and_waits_for_nobody(pair):
@@ -330,6 +331,18 @@ class Failing:
         if self.times > 1:
             self.again.set()
         raise OSError(98, "Address already in use")
+
+
+async def test_zeroconf_is_imported_beside_the_loop(member, monkeypatch):
+    asked = asyncio.Queue()
+
+    async def imported(name):
+        asked.put_nowait(name)
+
+    monkeypatch.setattr(module, "imported", imported)
+    one = await member(1)
+    one.announce(one.beacon())
+    assert await soon(asked.get()) == "zeroconf.asyncio"
 
 
 def test_zeroconf_is_not_imported_by_joining_nor_at_ttl_0():

@@ -1,20 +1,23 @@
 """All ways to be found that work here are opened; at ttl=0 the directory alone suffices."""
 
 import errno
+import re
 import socket
 import sys
 
 import pytest
 
-from meshcluster import ConfigError
+from meshcluster import ConfigError, PluginError
 from meshcluster.announcers import (
     DoorAnnouncer,
     MdnsAnnouncer,
     MulticastAnnouncer,
     RendezvousAnnouncer,
+    close_announcers,
     multicast,
     open_announcers,
 )
+from meshcluster.announcers.guarded import GuardedAnnouncer
 from meshcluster.config import ClusterConfig
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
@@ -126,3 +129,103 @@ async def test_an_own_zeroconf_that_cannot_be_used_leaves_nothing_open(opened, r
     with pytest.raises(ConfigError, match="with ttl=0 use mdns=True"):
         await opened(mdns=Own())
     assert list(runtime_dir.glob("*/*.sock")) == []
+
+
+# --- of other packages -----------------------------------------------------------------------
+
+PACKAGE = """
+from meshcluster.errors import ConfigError
+
+class Announcer:
+    def __init__(self, context):
+        self.context = context
+
+    async def open(self):
+        if self.context.options.get("folder") == "none":
+            raise ConfigError("no such folder")
+        if self.context.options:
+            raise OSError("as it does")
+
+    def close(self):
+        pass
+"""
+
+
+@pytest.fixture
+def offer(install):
+    """Installs a package with an announcer ``lamp``."""
+
+    def offer(package, code=PACKAGE):
+        install(package, "meshcluster.announcers", "lamp", f"{package}:Announcer", code)
+
+    return offer
+
+
+async def test_those_of_other_packages_are_opened_last_when_they_are_named(opened, offer):
+    offer("lamp_package")
+    rest = [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]
+    assert await opened(announcers=("lamp",)) == [*rest, GuardedAnnouncer]
+
+
+async def test_one_is_told_of_its_mesh_and_where_its_member_answers(
+    offer, beacon_port, runtime_dir
+):
+    offer("telling_package")
+    config = ClusterConfig(port=beacon_port, cluster="blue", announcers=("lamp",))
+    found = await open_announcers(config, member_id=b"1" * 16, runtime_dir=runtime_dir)
+    try:
+        context = found[-1]._inner.context
+        assert (context.cluster, context.group) == ("blue", f"{config.address}:{beacon_port}")
+        assert (context.member_id, context.runtime_dir) == (b"1" * 16, runtime_dir)
+        assert (context.ttl, context.port) == (0, found[0].port)
+        assert (context.addresses(), dict(context.options)) == (("127.0.0.1",), {})
+    finally:
+        await close_announcers(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "reason"),
+    [
+        ("1 / 0", {}, "'lamp' .*cannot be loaded: ZeroDivisionError"),
+        ("class Announcer: pass", {}, "'lamp' cannot be opened: TypeError"),
+        (PACKAGE, {"lamp": {"some": 1}}, r"'lamp' cannot be opened: OSError\('as it does'\)"),
+    ],
+)
+async def test_a_broken_one_is_reported_by_name_and_the_others_are_used(
+    opened, offer, caplog, code, options, reason
+):
+    offer("broken_lamp", code)
+    used = await opened(announcers=("lamp",), announcer_options=options)
+    assert used == [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]
+    (record,) = caplog.records
+    assert re.search(reason, record.message)
+    assert record.levelname == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "text"),
+    [
+        ({"announcers": ("torch",)}, PluginError, "no announcer 'torch' here: there are multicast"),
+        ({"announcers": ("mdns",)}, ConfigError, "'mdns': .* is used anyway"),
+        (
+            {"announcers": ("lamp",), "announcer_options": {"lamp": {"folder": "none"}}},
+            ConfigError,
+            "no such folder",
+        ),
+    ],
+)
+async def test_names_and_settings_that_nothing_can_come_of_are_refused(
+    opened, offer, runtime_dir, settings, error, text
+):
+    offer("picky_package")
+    with pytest.raises(error, match=text):
+        await opened(**settings)
+    assert list(runtime_dir.glob("*/*.sock")) == []
+
+
+async def test_one_that_two_packages_claim_is_refused(opened, offer):
+    offer("one_lamp")
+    offer("other_lamp")
+    with pytest.raises(PluginError, match=r"one_lamp \(.*\) and other_lamp"):
+        await opened(announcers=("lamp",))
+    assert await opened() == [MulticastAnnouncer, RendezvousAnnouncer, DoorAnnouncer]

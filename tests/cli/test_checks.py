@@ -49,7 +49,7 @@ def test_a_directory_that_is_as_it_should_be(runtime_dir):
 @pytest.mark.parametrize(
     ("spoil", "text", "advice"),
     [
-        (lambda path: path.chmod(0o755), "is open to others", "chmod 700 {path}"),
+        (lambda path: path.chmod(0o755), "is open to others", "set MESH"),
         (lambda path: (path.rmdir(), path.write_text("")), "is not a directory", "set MESH"),
     ],
     ids=["open to others", "a file"],

@@ -82,3 +82,15 @@ def test_seeds_may_be_many_and_after_the_command_they_stand_for_those_before(mon
 def test_what_is_no_seed_is_a_wrong_usage() -> None:
     with pytest.raises(click.BadParameter, match="an IP address or a name"):
         parsed("show", "x", "--seed", "10.0.0.5:port")
+
+
+def test_mdns_can_be_left_out(monkeypatch) -> None:
+    assert "mdns" not in parsed("show", "x").joining
+    assert parsed("show", "x", "--no-mdns").joining["mdns"] is False
+    assert parsed("--no-mdns", "show", "x").joining["mdns"] is False
+    for said, left_out in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setenv("MESHCLUSTER_NO_MDNS", said)
+        assert parsed("show", "x").no_mdns is left_out
+    monkeypatch.setenv("MESHCLUSTER_NO_MDNS", "perhaps")
+    with pytest.raises(click.BadParameter, match="perhaps"):
+        parsed("show", "x")

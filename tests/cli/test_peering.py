@@ -62,13 +62,16 @@ def test_a_member_is_found_and_its_protocols_dialled(beacon_port, context, proto
 
 @pytest.fixture
 def answering(beacon_port):
-    """A member, as far as probes are concerned."""
+    """A member, as far as probes are concerned: it answers from a port of its own."""
 
     def answer(listener):
-        probe, source = listener.recvfrom(2048)
+        while not (found := listener.recvfrom(2048))[0]:
+            pass
+        probe, source = found
         nonce = understood(probe).nonce
         reply = ProbeReply("default", bytes(16), 1, nonce, 0, None, True)
-        listener.sendto(encode_datagram(reply), source)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.sendto(encode_datagram(reply), source)
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.settimeout(20)

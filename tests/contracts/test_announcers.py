@@ -1,14 +1,119 @@
-"""What every announcer promises."""
+"""What every announcer promises, ours and another package's alike: see
+meshcluster/testing/announcers.py. An announcer that is added gets a class here.
+"""
 
 import asyncio
 import sys
 
 import pytest
 
-from meshcluster.announcers import MulticastAnnouncer, RendezvousAnnouncer
-from meshcluster.config import DEFAULT_ADDRESS
+from meshcluster.announcers import (
+    MdnsAnnouncer,
+    MulticastAnnouncer,
+    RendezvousAnnouncer,
+)
+from meshcluster.config import DEFAULT_ADDRESS, ClusterConfig
+from meshcluster.testing.announcers import AnnouncerContract
+from meshcluster.testing.jumping import MemoryAnnouncer, VirtualMesh
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
+
+
+def group_of(context):
+    address, _, port = context.group.partition(":")
+    return address, int(port)
+
+
+class TestMulticast(AnnouncerContract):
+    def make(self, context):
+        return MulticastAnnouncer(*group_of(context), context.ttl)
+
+
+class TestRendezvous(AnnouncerContract):
+    def make(self, context):
+        address, port = group_of(context)
+        return RendezvousAnnouncer(
+            context.runtime_dir, cluster=context.cluster, address=address, port=port,
+            member_id=context.member_id,
+        )  # fmt: skip
+
+
+class TestMdns(AnnouncerContract):
+    hints = True
+
+    def make(self, context):
+        address, port = group_of(context)
+        config = ClusterConfig(context.cluster, address=address, port=port, mdns=True)
+        return MdnsAnnouncer(config, probed=context.port)
+
+
+class TestMemory(AnnouncerContract):
+    """That of simulated members; tests/testing/test_jumping.py has whole members with it."""
+
+    test_members_that_it_is_all_they_have_meet_talk_and_part = None
+
+    @pytest.fixture(autouse=True)
+    def meshes(self):
+        self.meshes = {}
+
+    def make(self, context):
+        place = context.group, context.cluster
+        mesh = self.meshes.setdefault(place, VirtualMesh(1))
+        return MemoryAnnouncer(mesh, context.port)
+
+
+class HallAnnouncer:
+    """All that another package writes: those of one process and event loop find each other."""
+
+    port = 0
+    hall = {}  # noqa: RUF012 - the network of this one
+
+    def __init__(self, context):
+        self.name = "here:" + context.member_id.hex()
+        self.place = context.group, context.cluster
+        self.receiver = None
+
+    async def open(self):
+        pass
+
+    def start(self, receiver):
+        self.receiver = receiver
+        self.hall[self.name] = self
+
+    def announce(self, data):
+        for other in list(self.hall.values()):
+            if other.place == self.place and self.receiver is not None:
+                self.send(data, (other.name, 0))
+
+    def reaches(self, address):
+        return address[0] in self.hall
+
+    def send(self, data, address):
+        other = self.hall.get(address[0])
+        if other is not None and self.receiver is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(other.arrived, data, (self.name, 0))
+
+    def arrived(self, data, source):
+        if self.receiver is not None:
+            self.receiver.datagram_received(data, source)
+
+    def close(self):
+        self.receiver = None
+        self.hall.pop(self.name, None)
+
+
+class TestAnotherPackages(AnnouncerContract):
+    name = "hall"
+
+    @pytest.fixture(autouse=True)
+    def installed(self, install):
+        """Its package: its entry point names the class above."""
+        install("hall", "meshcluster.announcers", "hall", f"{__name__}:HallAnnouncer")
+
+
+# --- what ours promise besides ------------------------------------------------------------
+
 ANNOUNCEMENTS = 2
 """An announcer may leave a member's first announcement to others."""
 
@@ -72,20 +177,6 @@ async def beacon_source(sender, receiver):
     return source
 
 
-async def test_the_source_of_a_beacon_answers_for_its_member(pair):
-    (one, hears_one), (two, hears_two) = pair
-    source = await beacon_source(one, hears_two)
-    assert two.reaches(source)
-    two.send(b"who are you", source)
-    while (heard := await soon(hears_one.datagrams.get()))[0] == b"beacon":
-        pass  # its own copy
-    assert heard[0] == b"who are you"
-    one.send(b"I am one", heard[1])
-    while (heard := await soon(hears_two.datagrams.get()))[0] == b"beacon":
-        pass
-    assert heard == (b"I am one", source)
-
-
 async def test_an_oversized_datagram_shows_as_larger_than_any_of_ours(pair):
     (one, _), (two, hears) = pair
     source = await beacon_source(two, pair[0][1])
@@ -116,18 +207,3 @@ async def test_what_cannot_be_sent_is_lost_without_an_error(pair):
         if one.reaches(address):
             one.send(b"lost", address)
     one.announce(b"x" * 100_000)
-
-
-async def test_before_start_and_after_close_nothing_is_done(make):
-    one = make()
-    one.close()
-    await one.open()
-    one.announce(b"too early")
-    receiver = Receiver()
-    one.start(receiver)
-    one.close()
-    one.close()
-    one.announce(b"too late")
-    one.send(b"too late", ("unix:0123456789abcdef", 0))
-    await asyncio.sleep(0)
-    assert receiver.datagrams.empty()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from meshcluster.protocols import StreamLink
+from meshcluster.protocols import StreamLink, port_of
 from meshcluster.testing.contract import ProtocolContract
 
 
@@ -27,7 +27,7 @@ class WhisperHandler:
 
     async def dial(self, address, endpoint, accept):
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: StreamLink(accept), address, endpoint.props["at"])
+        await loop.create_connection(lambda: StreamLink(accept), address, port_of(endpoint, "at"))
 
     async def close(self):
         if self.server is not None:
@@ -56,11 +56,6 @@ class TestWhisper(ProtocolContract):
     holds_listener = False  # it need not tell; its links do
 
     @pytest.fixture(autouse=True)
-    def installed(self, tmp_path, monkeypatch):
-        """The third party's package, as pip leaves it: its entry point names the class above."""
-        info = tmp_path / "whisper-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: whisper\nVersion: 1.0\n")
-        point = f"[meshcluster.protocols]\nwhisper = {__name__}:WhisperHandler\n"
-        (info / "entry_points.txt").write_text(point)
-        monkeypatch.syspath_prepend(tmp_path)
+    def installed(self, install):
+        """Its package: its entry point names the class above."""
+        install("whisper", "meshcluster.protocols", "whisper", f"{__name__}:WhisperHandler")

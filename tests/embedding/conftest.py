@@ -1,13 +1,8 @@
 """Real processes that run a small script, and a member here that hears what becomes of them."""
 
-import json
 import logging
 import queue
-import sys
-import threading
 import time
-from contextlib import ExitStack
-from subprocess import PIPE, Popen
 
 import pytest
 
@@ -53,55 +48,6 @@ def run(main):
 """
 
 
-class Process:
-    """A script in a process of its own; it tells JSON lines and is told lines."""
-
-    def __init__(self, script, port, loop):
-        command = [sys.executable, "-c", PRELUDE + script, str(port), loop]
-        self.popen = Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
-        self.said = queue.Queue()
-        self.log = []
-        self._readers = [
-            threading.Thread(target=self._read, args=(self.popen.stdout, self._say)),
-            threading.Thread(target=self._read, args=(self.popen.stderr, self.log.append)),
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self, stream, take):
-        with stream:
-            for line in stream:
-                take(line)
-
-    def _say(self, line):
-        self.said.put(json.loads(line))
-
-    def hear(self, seconds=20):
-        """What it tells next."""
-        try:
-            return self.said.get(timeout=seconds)
-        except queue.Empty:
-            pytest.fail(f"the process said nothing for {seconds} s; its log:\n{''.join(self.log)}")
-
-    def say(self, line=""):
-        self.popen.stdin.write(line + "\n")
-        self.popen.stdin.flush()
-
-    def ends(self, status=0):
-        """Waits for its end, which is as expected and says nothing on stderr."""
-        found = self.popen.wait(20)
-        for reader in self._readers:
-            reader.join(20)
-        assert (found, "".join(self.log)) == (status, "")
-
-    def stop(self):
-        self.popen.kill()
-        self.popen.stdin.close()
-        self.popen.wait()
-        for reader in self._readers:
-            reader.join()
-
-
 @pytest.fixture(params=["uvloop", "plain"])
 def loop(request):
     """The two event loops that a member may run in."""
@@ -111,16 +57,9 @@ def loop(request):
 
 
 @pytest.fixture
-def start(beacon_port, loop):
+def start(talk, beacon_port, loop):
     """Starts scripts; what still runs at the end is killed."""
-    with ExitStack() as stack:
-
-        def start(script):
-            process = Process(script, beacon_port, loop)
-            stack.callback(process.stop)
-            return process
-
-        yield start
+    return lambda script: talk(PRELUDE + script, beacon_port, loop)
 
 
 class Watcher:

@@ -372,7 +372,7 @@ cluster = join(name="victim")
 time.sleep(60)
 """)
     watcher.hears("discovered", "victim")
-    assert len(list(runtime_dir.glob("*/*.sock"))) == 4  # two members: to be linked, to be met
+    assert len(list(runtime_dir.glob("*/*.sock"))) == 6  # of two: unix, zeromq, to be met
     process.popen.kill()
     watcher.loses("victim")
     next_process = start("""
@@ -380,11 +380,11 @@ with join(name="next"):
     told()
 """)
     watcher.hears("discovered", "next")
-    assert len(list(runtime_dir.glob("*/*.sock"))) == 4  # two members: to be linked, to be met
+    assert len(list(runtime_dir.glob("*/*.sock"))) == 6  # of two: unix, zeromq, to be met
     next_process.say()
     next_process.ends()
     watcher.hears("lost", "next")
     assert sorted(os.path.splitext(p)[1] for p in runtime_dir.glob("*/*")) == [
-        *2 * [".lock"],
-        *2 * [".sock"],
+        *3 * [".lock"],
+        *3 * [".sock"],
     ]

@@ -58,18 +58,23 @@ def path_with(folder):
     return os.pathsep.join([str(folder), str(PACKAGE.parents[1])])
 
 
-def test_two_members_talk_by_what_was_installed(installed, own_mesh):
+def test_two_members_talk_and_are_found_by_what_was_installed(installed, own_mesh):
     program = (
-        "import meshcluster, threading\n"
-        "join = lambda tag: meshcluster.join([tag], protocols=['paced'])\n"
+        "import meshcluster, os, pathlib, threading\n"
+        "shelf = pathlib.Path(os.environ['MESHCLUSTER_RUNTIME_DIR'], 'shelf')\n"
+        "join = lambda tag: meshcluster.join([tag], protocols=['paced'], announcers=['shelf'])\n"
         "with join('one') as one, join('other') as other:\n"
         "    heard = threading.Event()\n"
         "    other.hook('event')(lambda event: (print(event.data, event.protocol), heard.set()))\n"
         "    one.wait_for_services()\n"
         "    one.send('hello', resolve='other')\n"
         "    assert heard.wait(20)\n"
+        "    ids = sorted(path.stem for path in shelf.glob('*/*.json'))\n"
+        "    print(ids == sorted(each.wait_for_services()[0].id for each in (one, other)))\n"
+        "print(list(shelf.glob('*/*')))\n"
     )
-    assert run("-c", program, PYTHONPATH=path_with(installed)) == (0, "hello paced\n")
+    said = "hello paced\nTrue\n[]\n"
+    assert run("-c", program, PYTHONPATH=path_with(installed)) == (0, said)
 
 
 def test_it_keeps_the_contract(installed, tmp_path):

@@ -2,16 +2,13 @@
 room that its scenario needs on an idle machine, so that a busy one passes too.
 """
 
-import json
 import queue
 import random
 import signal
 import socket
 import sys
-import threading
 import time
-from contextlib import ExitStack, suppress
-from subprocess import PIPE, Popen
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -42,59 +39,10 @@ def join(*tags, **settings):
 TEXT = "naïve façade, 5 €, \0, 😀, \u202e, ﷽"
 
 
-class Process:
-    """A small script in a process of its own; it tells JSON lines and is told lines."""
-
-    def __init__(self, script, port):
-        command = [sys.executable, "-c", PRELUDE + script, str(port)]
-        self.popen = Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
-        self.said = queue.Queue()
-        self.log = []
-        self._readers = [
-            threading.Thread(target=self._read, args=(self.popen.stdout, self._say)),
-            threading.Thread(target=self._read, args=(self.popen.stderr, self.log.append)),
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self, stream, take):
-        with stream:
-            for line in stream:
-                take(line)
-
-    def _say(self, line):
-        self.said.put(json.loads(line))
-
-    def hear(self, seconds=30):
-        """What it tells next."""
-        try:
-            return self.said.get(timeout=seconds)
-        except queue.Empty:
-            pytest.fail(f"the process said nothing for {seconds} s; its log:\n{''.join(self.log)}")
-
-    def say(self, line=""):
-        self.popen.stdin.write(line + "\n")
-        self.popen.stdin.flush()
-
-    def end(self):
-        self.popen.kill()
-        self.popen.stdin.close()
-        self.popen.wait()
-        for reader in self._readers:
-            reader.join()
-
-
 @pytest.fixture
-def start(beacon_port):
+def start(talk, beacon_port):
     """Starts scripts; what still runs at the end is killed."""
-    with ExitStack() as stack:
-
-        def start(script):
-            process = Process(script, beacon_port)
-            stack.callback(process.end)
-            return process
-
-        yield start
+    return lambda script: talk(PRELUDE + script, beacon_port)
 
 
 @pytest.fixture
@@ -808,7 +756,7 @@ told()
     bad_links = [n for reason, n in counted.items() if reason.startswith("links: ")]
     assert sum(bad_datagrams) == 2 * len(datagrams), counted
     assert sum(bad_links) >= len(streams) - 3, counted
-    process.end()
+    process.stop()
     assert 0 < len(process.log) <= len(bad_datagrams + bad_links)
     assert len(process.log) == len(set(process.log))
     assert process.said.empty()

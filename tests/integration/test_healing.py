@@ -78,7 +78,7 @@ async def traffic(beacon_port):
         await asyncio.gather(*running, return_exceptions=True)
 
 
-@pytest.mark.parametrize(("first", "second"), [("unix", "tcp"), ("tcp", "unix")])
+@pytest.mark.parametrize(("first", "second"), [("unix", "tcp"), ("tcp", "unix"), ("tcp", "zeromq")])
 async def test_the_next_takes_over_and_the_preferred_one_returns(traffic, first, second):
     made = await traffic([first, second])
     assert made.protocols == [first]

@@ -103,6 +103,17 @@ class Host:
         """Its IPv4 address in its first network."""
         return self.lans[0].address_of(self)
 
+    @property
+    def mac(self) -> str:
+        """Its address in Ethernet in its first network."""
+        return json.loads(self.run("ip", "-j", "link", "show", "dev", "eth0"))[0]["address"]
+
+    @property
+    def link_local(self) -> str:
+        """Its IPv6 address in its first network, with the interface as we write it."""
+        shown = self.run("ip", "-j", "-6", "addr", "show", "dev", "eth0", "scope", "link")
+        return json.loads(shown)[0]["addr_info"][0]["local"] + "%eth0"
+
     def attach(self, lan: Any, number: int, *lines: str) -> str:
         """Sets its next interface up, which is there already or made by these lines; its name."""
         interface = f"eth{len(self.lans)}"

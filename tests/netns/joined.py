@@ -78,8 +78,8 @@ class Member:
 
     def _discovered(self, service):
         self.discoveries[service.name] += 1
+        self.times.append((time.time(), len(self.known) + 1))
         self.known.add(service.id)
-        self.times.append((time.time(), len(self.known)))
 
     def _lost(self, service):
         self.known.discard(service.id)
@@ -117,9 +117,11 @@ class Member:
         return self.names()
 
     def complete(self, count):
-        """Waits until so many are known; since when they are."""
-        self.met(count)
-        return next((at for at, known in self.times if known >= count), None)
+        """Waits until hooks were told of so many; since when they were, None for never."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while len(self.known) < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return next((at for at, known in list(self.times) if known >= count), None)
 
     def tell(self, data, **options):
         """Tells everybody something."""
@@ -133,9 +135,14 @@ class Member:
         """Who was lost next: [name, when]."""
         return self.losses.get(timeout=PATIENCE_SECONDS)
 
-    def answers(self, question="who", **options):
-        """Asks everybody: the [name, protocol] that each has answered."""
-        return sorted(self.cluster.query(question, **options).wait(PATIENCE_SECONDS).values())
+    def answers(self, question="who", seconds=PATIENCE_SECONDS, **options):
+        """Asks everybody: the [name, protocol] of each that has answered in time."""
+        query = self.cluster.query(question, **options)
+        try:
+            query.wait(seconds)
+        except TimeoutError:
+            pass
+        return sorted(query.results.values())
 
     def counted(self, reason, more):
         """Waits until so many more were dropped for a reason; all counters."""

@@ -1,29 +1,13 @@
 """``meshcluster doctor`` names what is blocked, on hosts where that is so."""
 
-import json
 import os
 
 import pytest
 
 from .conftest import needs
+from .doctor import broken, examine
 
 PORT = 27677
-
-
-def examine(host, *options):
-    """The checks that ``doctor --json`` makes, by what and of what; its exit code."""
-    done = host.meshcluster("doctor", "--json", *options)
-    assert done.stdout, done.stderr
-    document = json.loads(done.stdout)
-    broken = [each for each in document["checks"] if each["state"] == "broken"]
-    assert document["broken"] == len(broken)
-    assert done.returncode == (1 if broken else 0)
-    assert all(each["next"] for each in broken)
-    return {(each["check"], each["of"]): each for each in document["checks"]}
-
-
-def broken(checks):
-    return sorted(key for key, each in checks.items() if each["state"] == "broken")
 
 
 def test_where_all_works_nothing_is_broken(network):

@@ -98,11 +98,11 @@ def test_twenty_members_all_meet(quiet):
 def test_who_comes_next_removes_what_the_killed_left(quiet):
     dead = quiet.join("dead")
     left = files(quiet)
-    assert len(left) == 4  # a lock and a socket, for links and for meeting
+    assert len(left) == 6  # a lock and a socket, for unix, for zeromq and for meeting
     dead.kill()
     assert files(quiet) == left
     member = quiet.join("next")
-    assert len(files(quiet)) == 4
+    assert len(files(quiet)) == 6
     assert not {*files(quiet)} & {*left}
     member.ask("leave()")
     assert files(quiet) == []

@@ -1,7 +1,10 @@
 """How far beacons reach: ttl=0 stays on its host."""
 
+from pathlib import Path
+
 import pytest
 
+FORGER = Path(__file__).with_name("forger.py")
 GROUP, PORT = "239.255.77.67", 27677  # hosts of our own: the defaults disturb nobody
 
 BRISK = {"heartbeat_seconds": 0.2}
@@ -22,6 +25,8 @@ for _ in range(20):
 FIVE_BEACONS = "counted('datagrams: own copies', 5)"
 """Waits until the member has sent so many, and heard them itself."""
 
+OWN_PORTS = "[each._cluster.joined.node.details.port for each in (cluster, *others)]"
+
 
 def own_port(process):
     """The UDP port of a member's own, as the kernel tells it."""
@@ -39,21 +44,29 @@ def test_with_only_loopback_up_two_members_meet(network):
     assert one.ask("answers()") == [["other", "unix"]]
 
 
-def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap(network):
-    here, there = lan = network.lan(2)
+def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap_and_nothing_forged_is_heard(
+    network,
+):
+    here, there, _ = lan = network.lan(3)
     capture = lan.capture()
-    one, outside = here.join("one", **BRISK), there.join("outside", **BRISK)
+    one, witness = here.join("one", **BRISK), lan.hosts[2].join("witness", ttl=1, **BRISK)
     one.ask("join_others(19)")
-    for _ in range(2):
+    ports = [str(PORT), *map(str, one.ask(OWN_PORTS))]
+    for _ in range(3):
         lan.unplug(here)
         one.ask(FIVE_BEACONS)
         lan.plug(here)
         here.ip("link set eth0 down", "link set eth0 up")
-        one.ask(FIVE_BEACONS)
+        done = there.python(str(FORGER), here.mac, here.address, *ports)
+        assert done.returncode == 0, done.stderr
+        dropped = one.ask(FIVE_BEACONS)
     assert len(one.ask("met(19)")) == 19
-    outside.ask(FIVE_BEACONS)
-    assert outside.ask("names()") == []
-    assert capture.frames() == []
+    assert set(dropped) == {"datagrams: own copies"}
+    heard = witness.ask("counted('datagrams: of another cluster', 0)")
+    assert heard["datagrams: of another cluster"] == 6  # each round one from each neighbour
+    assert witness.ask("names()") == []
+    assert capture.frames(here) == []
+    assert capture.frames(there)
 
 
 def test_at_ttl_1_neighbours_meet_and_the_capture_sees_it(network):

@@ -71,3 +71,20 @@ def test_a_host_that_multicast_does_not_reach_gets_it_alone(network):
     for member in members[1:]:
         assert member.ask("heard()") == ["hello", "udp"]
     assert gone_to(capture) == sorted([GROUPS[0], deaf.address])
+
+
+def test_what_went_for_want_of_a_link_is_delivered_when_confirmed_and_told_when_lost(network):
+    one, other = network.lan(2, ipv6=False)
+    here, there = one.join("m0", ttl=1), other.join("m1", ttl=1, protocols=["udp"])
+    assert [here.ask("met()")[0][0], there.ask("met()")[0][0]] == ["m1", "m0"]
+    here.ask("cluster.hook('send.lost')(lambda l: events.put([m.data for m in l.messages])) and 0")
+    here.ask("tell('small')")
+    assert there.ask("heard()") == ["small", "udp"]
+    until(here, "not cluster.undelivered")
+    there.pause()
+    here.ask("tell('to the dead')")
+    until(here, "cluster.dropped.get('messages sent by udp as a last resort') == 2")
+    assert here.ask("[service.name for service in cluster.undelivered]") == ["m1"]
+    there.kill()
+    assert here.ask("heard()") == ["to the dead"]
+    assert here.ask("cluster.undelivered") == []

@@ -66,3 +66,37 @@ def test_a_member_met_by_unix_socket_has_an_ip_address_and_is_near():
     assert one.known == ["n2"]
     assert peer.service.address == "127.0.0.1"
     assert peer.service.lan
+
+
+@pytest.fixture
+def near():
+    """One, in 10.0.0.0/24 at ttl=2, knows other, which is there."""
+    one, other = Bench(1, own_networks=["10.0.0.1/24"], ttl=2), Bench(2)
+    other.address = ("10.0.0.77", 5)
+    introduce(one, other)
+    one.node.take_effects()
+    assert peer_of(one).service.lan
+    return one
+
+
+def test_who_is_near_is_seen_anew_when_our_networks_change(near):
+    for networks, lan in ((["10.9.0.1/24"], False), (["10.0.0.2/16"], True)):
+        changes = near.node.changes
+        near.node.networks_changed(networks, 1.0)
+        assert peer_of(near).service.lan is lan
+        assert told(near) == [("ServiceChanged", "n2")]
+        assert near.node.changes == changes + 1
+    near.node.networks_changed(["10.0.0.2/16", "fd00::1/64"], 2.0)
+    assert told(near) == []
+
+
+def test_the_views_fingerprint_is_the_same_for_who_was_near_and_is_not(near):
+    before = near.node._views.fingerprint
+    near.node.networks_changed(["10.9.0.1/24"], 1.0)
+    assert near.node._views.fingerprint == before
+
+
+def test_a_hook_judges_again_who_is_near_no_more(near):
+    near.hooks.add("service.validate", lambda service: service.lan)
+    near.node.networks_changed(["10.9.0.1/24"], 1.0)
+    assert (near.known, told(near)) == ([], [("ServiceGone", "n2")])

@@ -659,4 +659,7 @@ def test_what_comes_from_no_network_of_ours_is_refused_and_counted() -> None:
     assert one.datagrams() == []
     assert one.dropped == {"datagrams: from outside our networks": 1}
     assert one.node.link_opened("tcp", "10.9.0.1", 0.0, local=False) is None
+    assert not one.node.near("10.9.0.1", "guests")
+    assert one.node.near("10.0.0.9", "guests")
     assert one.dropped["links from outside the scope"] == 1
+    assert one.dropped["guests from outside the scope"] == 1

@@ -4,7 +4,7 @@ from meshcluster.model import Endpoint
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Probe
+from meshcluster.wire.frames import Leave, Probe, Solicit
 from meshcluster.wire.txt import cluster_word, record_of
 
 
@@ -68,11 +68,46 @@ def test_a_record_taken_back_has_its_member_asked_not_lost():
     one, other = Bench(1), Bench(2)
     introduce(one, other)
     one.node.take_effects()
-    me = other.node.identity
-    one.node.hints.vanished(me.id, me.boot, 0.0)
+    one.node.hints.vanished(record(other), 0.0)
     assert probes(one) == [other.address]
     assert one.known == ["n2"]
-    one.node.hints.vanished(bytes(16), 1, 0.0)  # of a stranger: nothing
+    one.node.hints.vanished(record(other, id=bytes(16)), 0.0)  # of a stranger: nothing
+
+
+def test_the_bytes_that_a_member_announced_are_a_hint_as_well():
+    one, other = Bench(1), Bench(2)
+    beacon = codec.encode_datagram(other.node._discovery._beacon_of(other.node.details))
+    one.node.hints.heard(beacon, other.address, 0.0)
+    assert (one.known, probes(one)) == ([], [other.address])
+    one = Bench(1)
+    introduce(one, other)
+    one.node.take_effects()
+    one.node.hints.heard(beacon, other.address, 1.0)
+    assert probes(one) == []
+    one.node.hints.vanished(beacon, 1.0)
+    assert (one.known, probes(one)) == (["n2"], [other.address])
+
+
+def test_a_goodbye_that_is_found_has_its_member_asked():
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    one.node.take_effects()
+    me = other.node.identity
+    goodbye = codec.encode_datagram(Leave("default", me.id, me.boot))
+    one.node.hints.heard(goodbye, ("10.0.0.99", 9), 0.0)
+    assert (one.known, probes(one)) == (["n2"], [other.address])
+
+
+def test_bytes_that_are_no_announcement_are_counted():
+    one, other = Bench(1), Bench(2)
+    me = other.node.identity
+    solicit = codec.encode_datagram(Solicit("default", me.id, me.boot, 1, 1, b"", True))
+    for found in (b"\xc1", b"x" * 1201, solicit):
+        one.node.hints.heard(found, other.address, 0.0)
+        one.node.hints.vanished(found, 0.0)
+    assert probes(one) == []
+    assert sorted(one.dropped.values()) == [2, 2, 2]
+    assert {"hints: oversized", "hints: of no member"} < one.dropped.keys()
 
 
 def test_our_own_record_and_those_of_other_meshes_are_left_alone():

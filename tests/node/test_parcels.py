@@ -103,6 +103,38 @@ def test_from_another_address_nothing_is_taken():
     assert other.dropped == {"parcels: of strangers": 1}
 
 
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [
+        (("10.1.0.1", 1001), True),
+        (("10.1.0.1", 1009), False),
+        (("10.9.0.1", 1001), False),
+        (("127.0.0.1", 1001), False),
+    ],
+)
+def test_from_another_network_that_its_host_is_in_a_parcel_is_taken(source, taken):
+    networks = ["10.0.0.1/24", "10.1.0.1/24"]
+    one, other = Bench(1, own_networks=networks, **OFFER), Bench(2, **OFFER)
+    introduce(one, other)
+    one.node.take_effects()
+    (parcel,) = send(one, HELLO)
+    one.address = source
+    other.hear(one, parcel, 0.0)
+    assert events(other) == ([b"hello"] if taken else [])
+
+
+@pytest.mark.parametrize(("port", "taken"), [(1001, True), (1009, False)])
+def test_a_neighbour_on_this_host_may_speak_from_any_address_of_it(port, taken):
+    """Each of two may have heard the other on another interface first."""
+    one, other = Bench(1, **OFFER), Bench(2, own_networks=["10.0.0.1/24"], **OFFER)
+    one.address = ("127.0.0.1", 1001)
+    introduce(one, other)
+    (parcel,) = send(one, HELLO)
+    one.address = ("10.0.0.1", port)
+    other.hear(one, parcel, 0.0)
+    assert events(other) == ([b"hello"] if taken else [])
+
+
 def test_what_is_meant_for_another_run_is_not_taken():
     one, other = pair()
     (parcel,) = send(one, HELLO)
@@ -423,7 +455,7 @@ def test_copies_by_another_network_that_both_are_in_count_as_such():
     one, (other, _) = mesh(2, 3)
     (parcel,), _ = told(one, b"hello")
     (peer,) = list(other.node.peers)
-    peer.heard_also("10.9.9.1")
+    peer.heard_elsewhere(("10.9.9.1", one.address[1]), 0.0)
     other.hear(one, parcel, 0.0)
     one.address = ("10.9.9.1", one.address[1])
     other.hear(one, parcel, 0.0)

@@ -529,6 +529,23 @@ def test_members_who_know_the_same_have_the_same_view_in_whatever_order_they_cam
     assert fingerprints[0] != fingerprints[1]
 
 
+def test_who_keeps_to_our_host_is_in_no_view_that_is_told_beyond_it() -> None:
+    one, other, neighbour = Bench(1), Bench(2), Bench(3)
+    neighbour.address = ("127.0.0.1", 1003)
+    for each in (other, neighbour):
+        prove(one, each, 1.0)
+    prove(other, one, 1.0)
+    ours = one.node._views
+    assert ours.fingerprint == other.node._views.fingerprint
+    assert (ours.known, ours.known_beyond) == (3, 2)
+    assert (ours.known_to("10.0.0.7"), ours.known_to("127.0.0.1")) == (2, 3)
+    peer_of(one, neighbour).address = ("10.0.0.3", 1003)
+    one.node._admission.proved(peer_of(one, neighbour), neighbour.node.details, 2.0)
+    assert (ours.known_beyond, ours.fingerprint == other.node._views.fingerprint) == (3, False)
+    one.node._admission.lose(peer_of(one, neighbour), "left", 3.0)
+    assert (ours.known_beyond, ours.fingerprint == other.node._views.fingerprint) == (2, True)
+
+
 def test_a_view_changes_with_what_a_member_says_of_itself() -> None:
     one, other = pair()
     before = one.node._views.fingerprint

@@ -2,25 +2,21 @@
 
 import pytest
 
-from meshcluster import PluginError
+from meshcluster import AsyncCluster, PluginError
 from meshcluster.protocols import Context, known_schemes, load
 from meshcluster.protocols.registry import BUILT_IN
 
+HANDLER = "class Handler:\n    def __init__(self, context): ...\n"
+
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Installs a package that offers a protocol, as pip would leave it."""
-    monkeypatch.syspath_prepend(tmp_path)
+def offer(install):
+    """Installs a package that offers a protocol."""
 
-    def install(package, scheme, code="class Handler:\n    def __init__(self, context): ...\n"):
-        (tmp_path / f"{package}.py").write_text(code)
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        points = f"[meshcluster.protocols]\n{scheme} = {package}:Handler\n"
-        (info / "entry_points.txt").write_text(points)
+    def offer(package, scheme, code=HANDLER):
+        install(package, "meshcluster.protocols", scheme, f"{package}:Handler", code)
 
-    return install
+    return offer
 
 
 @pytest.fixture
@@ -33,37 +29,52 @@ def test_a_built_in_handler_says_the_scheme_it_is_loaded_by(scheme, context):
     assert load(scheme, context).scheme == scheme
 
 
-def test_known_schemes_are_ours_first(install):
-    install("aaa_package", "aaa")
+def test_known_schemes_are_ours_first(offer):
+    offer("aaa_package", "aaa")
     assert known_schemes()[: len(BUILT_IN)] == tuple(BUILT_IN)
     assert "aaa" in known_schemes()
 
 
-def test_an_unknown_scheme_lists_the_known_ones(context, install):
-    install("whisper_package", "whisper")
+def test_an_unknown_scheme_lists_the_known_ones(context, offer):
+    offer("whisper_package", "whisper")
     with pytest.raises(PluginError, match=r"'smoke'.*unix, tcp, udp, zeromq, memory.*whisper"):
         load("smoke", context)
 
 
-def test_a_plug_in_is_found_by_its_entry_point(context, install):
-    install("whisper_package", "whisper")
+def test_a_plug_in_is_found_by_its_entry_point(context, offer):
+    offer("whisper_package", "whisper")
     assert type(load("whisper", context)).__module__ == "whisper_package"
 
 
-def test_a_scheme_claimed_twice_names_both(context, install):
-    install("one_package", "echo")
-    install("other_package", "echo")
-    with pytest.raises(PluginError, match=r"one_package:Handler and other_package:Handler"):
+def test_a_scheme_claimed_twice_names_both(context, offer):
+    offer("one_package", "echo")
+    offer("other_package", "echo")
+    claims = r"one_package \(one_package:Handler\) and other_package \(other_package:Handler\)"
+    with pytest.raises(PluginError, match=f"protocol 'echo' is claimed by {claims}: uninstall one"):
         load("echo", context)
 
 
-def test_a_plug_in_cannot_take_the_place_of_a_built_in(context, install):
-    install("evil_package", "tcp")
-    assert type(load("tcp", context)).__module__ == "meshcluster.protocols.tcp"
+def test_a_package_that_claims_a_built_in_scheme_is_named(context, offer):
+    offer("evil_package", "tcp")
+    claims = r"meshcluster itself \(.*TcpHandler\) and evil_package \(evil_package:Handler\)"
+    with pytest.raises(PluginError, match=f"'tcp' is claimed by {claims}: uninstall evil_package"):
+        load("tcp", context)
     assert known_schemes().count("tcp") == 1
+    assert load("memory", context).scheme == "memory"
 
 
-def test_a_plug_in_that_cannot_be_imported_is_named(context, install):
-    install("broken_package", "broken", "import nothing_like_this\n")
+async def test_who_offers_what_another_package_claims_does_not_join(offer, beacon_port):
+    offer("evil_package", "tcp")
+    with pytest.raises(PluginError, match="evil_package"):
+        await AsyncCluster().join(port=beacon_port)
+    async with AsyncCluster().join(port=beacon_port, protocols=["memory"]):
+        pass
+
+
+def test_a_plug_in_that_cannot_be_imported_is_named(context, offer):
+    offer("broken_package", "broken", "import nothing_like_this\n")
     with pytest.raises(PluginError, match=r"'broken' \(broken_package:Handler\).*nothing_like"):
         load("broken", context)
+    offer("failing_package", "failing", "1 / 0\n")
+    with pytest.raises(PluginError, match=r"'failing'.*ZeroDivisionError: division by zero"):
+        load("failing", context)

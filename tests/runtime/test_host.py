@@ -59,8 +59,20 @@ def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
 def test_a_directory_that_others_can_enter_is_refused(tmp_path, monkeypatch, mode):
     tmp_path.chmod(mode)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    with pytest.raises(ConfigError, match="open to others: chmod 700"):
+    with pytest.raises(ConfigError, match=f"open to others: set {VARIABLE} to .*mkdir -m 700"):
         host.runtime_dir()
+
+
+@posix_only
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root")
+def test_nobody_is_advised_to_change_a_directory_that_is_not_ours(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "/etc")
+    with pytest.raises(ConfigError) as refused:
+        host.runtime_dir()
+    assert "chmod" not in str(refused.value)
+    assert f"set {VARIABLE} to a directory of your own ('mkdir -m 700 DIR' makes one)" in str(
+        refused.value
+    )
 
 
 @posix_only

@@ -1,32 +1,13 @@
 """A member's links: small before the hello, large after it, replaced when they break."""
 
 import asyncio
-from contextlib import AsyncExitStack
-from functools import partial
 
 import msgspec
 import pytest
 
-from meshcluster import AsyncCluster
-from meshcluster.config import ClusterConfig, Limits
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Details, Hello
 from meshcluster.wire.splitter import HEADER
-
-
-@pytest.fixture
-async def join(beacon_port, monkeypatch):
-    """Joins members, with limits of their own if need be; all leave at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(*tags, limits=(), **settings):
-            with monkeypatch.context() as patch:
-                config = partial(ClusterConfig, limits=Limits(**dict(limits)))
-                patch.setattr("meshcluster.cluster.ClusterConfig", config)
-                joining = AsyncCluster().join(tags, port=beacon_port, **settings)
-            return await stack.enter_async_context(joining)
-
-        yield join
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """What a send does before it is queued: whom it means, what hooks make of it, what it refuses."""
 
 import asyncio
-from contextlib import AsyncExitStack
-from functools import partial
 
 import pytest
 
 from meshcluster import (
-    AsyncCluster,
     ConfigError,
     EncodeError,
     HookFailed,
@@ -16,32 +13,9 @@ from meshcluster import (
     NoRoute,
     NoServices,
 )
-from meshcluster.config import ClusterConfig, Limits
 from meshcluster.node.snapshots import Snapshots
 from meshcluster.runtime.sending import Sender
 from meshcluster.testing import Bench, introduce
-
-
-@pytest.fixture
-async def join(beacon_port, monkeypatch):
-    """Joins members, with limits of their own if need be; all leave at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(*tags, limits=(), **settings):
-            with monkeypatch.context() as patch:
-                config = partial(ClusterConfig, limits=Limits(**dict(limits)))
-                patch.setattr("meshcluster.cluster.ClusterConfig", config)
-                joining = AsyncCluster().join(tags, port=beacon_port, **settings)
-            return await stack.enter_async_context(joining)
-
-        yield join
-
-
-@pytest.fixture
-async def pair(join):
-    one, other = await join("one"), await join("other")
-    await one.wait_for_services()
-    return one, other
 
 
 def soon(awaitable):
@@ -262,7 +236,7 @@ async def test_protocols_choose_the_link_whatever_is_open(pair):
 
 
 async def test_a_protocol_nobody_offers_has_no_route(pair):
-    with pytest.raises(NoRoute, match=r"\['smoke'\]: unix, tcp, udp can"):
+    with pytest.raises(NoRoute, match=r"\['smoke'\]: unix, tcp, zeromq, udp can"):
         await pair[0].send("x", resolve="other", protocols=["smoke"])
 
 

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from functools import partial
 
 import psutil
 import pytest
@@ -28,7 +27,7 @@ from meshcluster import (
     NotJoined,
     PluginError,
 )
-from meshcluster.config import ClusterConfig, Limits
+from meshcluster.config import Limits
 
 
 @pytest.fixture(params=["fastest loop", "plain loop"], autouse=True)
@@ -36,29 +35,6 @@ def loop(request, monkeypatch):
     """The loops that a cluster may find: uvloop where it is installed, else asyncio's own."""
     if request.param == "plain loop":
         monkeypatch.setitem(sys.modules, "uvloop", None)
-
-
-@pytest.fixture
-def join(beacon_port, monkeypatch):
-    """Joins members of a mesh of this test's own; all leave at its end."""
-    with ExitStack() as stack:
-
-        def join(*tags, cluster=None, limits=None, **settings):
-            with monkeypatch.context() as patch:
-                config = partial(ClusterConfig, limits=limits or Limits())
-                patch.setattr("meshcluster.cluster.ClusterConfig", config)
-                joined = (cluster or Cluster()).join(tags, port=beacon_port, **settings)
-            return stack.enter_context(joined)
-
-        yield join
-
-
-@pytest.fixture
-def pair(join):
-    one, other = join("one"), join("other")
-    one.wait_for_services()
-    other.wait_for_services()
-    return one, other
 
 
 def queue_of(cluster, point, **filters):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshcluster import Endpoint
-from meshcluster.protocols import Accept, Context, StreamLink
+from meshcluster.protocols import Accept, Context, StreamLink, port_of
 
 
 class PacedLink(StreamLink):
@@ -71,7 +71,7 @@ class PacedHandler:
         return {"port": self._server.sockets[0].getsockname()[1]}
 
     async def dial(self, address: str, endpoint: Endpoint, accept: Accept) -> None:
-        loop, port = asyncio.get_running_loop(), endpoint.props["port"]
+        loop, port = asyncio.get_running_loop(), port_of(endpoint)
         await loop.create_connection(lambda: PacedLink(accept, self._pace), address, port)
 
     def descriptors(self) -> list[int]:

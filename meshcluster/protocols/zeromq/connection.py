@@ -12,6 +12,8 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ...interfaces import spoken
+
 
 @contextmanager
 def _view(number: int) -> Iterator[tuple[socket.socket, int]]:
@@ -50,7 +52,7 @@ class Connection:
                 if not is_ours(view):
                     return None
                 local = view.family == getattr(socket, "AF_UNIX", None)
-                remote = "" if local else str(view.getpeername()[0])
+                remote = "" if local else spoken(view.getpeername())
                 return cls(number, inode, remote, local=local)
         except OSError:
             return None

@@ -8,11 +8,13 @@ from typing import cast
 
 import zmq
 
+from ...interfaces import family_of, spoken, written
 from ..base import Accept
+from ..ports import connect
 from . import monitor
 from .connection import Connection
 from .link import FRAMES, ZeromqLink
-from .sockets import Sockets
+from .sockets import Sockets, url_of
 
 READS_A_TURN = 16
 """Messages, before others get their turn."""
@@ -110,7 +112,9 @@ class DialledLink(ZeromqLink):
     def _is_ours(self, view: socket.socket) -> bool:
         """Whether a socket is connected as ours is, not another of this process."""
         peer = view.getpeername()
-        return (peer if isinstance(peer, str) else peer[:2]) == self._where
+        if isinstance(peer, str) or isinstance(self._where, str):
+            return bool(peer == self._where)
+        return (spoken(peer), peer[1]) == self._where
 
     def _happened(self, event: int, value: int) -> None:
         if event == monitor.CONNECTED:
@@ -149,25 +153,16 @@ async def _find_out(where: tuple[str, int] | str) -> None:
     Raises:
         OSError: it says no.
     """
-    loop = asyncio.get_running_loop()
-    if isinstance(where, str):
-        family = socket.AF_UNIX
-    else:
-        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    if not isinstance(where, str):
+        with socket.socket(family_of(where[0]), socket.SOCK_STREAM) as probe:
+            await connect(probe, written(*where))
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            await loop.sock_connect(probe, where)
+            await asyncio.get_running_loop().sock_connect(probe, where)
         except FileNotFoundError:
             raise ConnectionRefusedError("no such socket") from None
-
-
-def url_of(where: tuple[str, int] | str) -> str:
-    """What libzmq calls an address."""
-    if isinstance(where, str):
-        return f"ipc://{where}"
-    host, port = where
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def _settle(future: asyncio.Future[None], error: Exception | None = None) -> None:

@@ -7,15 +7,14 @@ puts an empty one before it, and so may a DEALER) and gets two: a status and a b
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+from collections.abc import Sequence
 from typing import Any, cast
 
 import zmq
 
 from ..base import Ask
-from .connection import Connection
-from .sockets import Sockets
+from .sockets import Sockets, hand_over
 
 OK, ERROR, NONE, BUSY = b"ok", b"error", b"none", b"busy"
 """Answered; refused or raised, the body says why; no hook answered; too many wait, try again."""
@@ -28,9 +27,9 @@ OPEN_QUESTIONS = 256
 
 
 class Guests:
-    """Takes guests' messages on a bound, listening socket, which it takes over."""
+    """Takes guests' messages on bound, listening sockets, which it takes over."""
 
-    def __init__(self, sockets: Sockets, url: str, bound: socket.socket, ask: Ask) -> None:
+    def __init__(self, sockets: Sockets, bound: Sequence[socket.socket], ask: Ask) -> None:
         self._sockets = sockets
         self._ask = ask
         self._loop = asyncio.get_running_loop()
@@ -41,15 +40,11 @@ class Guests:
         self._socket.setsockopt(zmq.IPV6, 1)
         self._fd = cast(int, self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._look)
-        bound.setblocking(False)
-        inode = os.fstat(bound.fileno()).st_ino
-        self._listener = Connection(bound.fileno(), inode, local=False)
-        self._socket.setsockopt(zmq.USE_FD, bound.detach())
-        self._socket.bind(url)
+        self._listeners = [hand_over(each, self._socket) for each in bound]
 
     def descriptors(self) -> list[int]:
-        """The listener, for a forked child to let go of."""
-        return [self._listener.descriptor] if self._open else []
+        """The listeners, for a forked child to let go of."""
+        return [each.descriptor for each in self._listeners] if self._open else []
 
     def close(self) -> None:
         """Ends it, and every guest's connection. Idempotent."""

@@ -7,7 +7,6 @@ nor when one goes; its monitor does, by descriptors. A connection's first messag
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Sequence
 from typing import Any, cast
@@ -18,7 +17,7 @@ from ..base import Accept
 from . import monitor
 from .connection import Connection
 from .link import ZeromqLink
-from .sockets import Sockets
+from .sockets import Sockets, hand_over
 
 READS_A_TURN = 64
 """Messages of all links, before others get their turn."""
@@ -50,15 +49,14 @@ class AcceptedLink(ZeromqLink):
 
 
 class Router:
-    """Accepts on bound, listening sockets, which it takes over."""
+    """Accepts on bound, listening sockets, which it takes over. ``port`` is that of the first."""
 
-    def __init__(
-        self, sockets: Sockets, listening: Sequence[tuple[str, socket.socket]], accept: Accept
-    ) -> None:
+    def __init__(self, sockets: Sockets, bound: Sequence[socket.socket], accept: Accept) -> None:
         self._sockets = sockets
         self._accept: Accept | None = accept
         self._loop = asyncio.get_running_loop()
-        self._names = [each.getsockname() for _, each in listening]
+        self.port: int = bound[0].getsockname()[1]
+        self._names: list[Any] = []
         self._links: dict[int, AcceptedLink] = {}
         """By descriptor, until we hear that it is closed."""
         self._speakers: dict[bytes, AcceptedLink] = {}
@@ -80,14 +78,12 @@ class Router:
         self._fd = cast(int, self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._look)
         self._loop.add_reader(self._monitor.fd, self._look)
-        self.listeners = [self._listen(url, each) for url, each in listening]
+        self.listeners: list[Connection] = []
+        self._listen(bound)
 
-    def _listen(self, url: str, bound: socket.socket) -> Connection:
-        bound.setblocking(False)
-        listener = Connection(bound.fileno(), os.fstat(bound.fileno()).st_ino, local=False)
-        self._socket.setsockopt(zmq.USE_FD, bound.detach())
-        self._socket.bind(url)
-        return listener
+    def _listen(self, bound: Sequence[socket.socket]) -> None:
+        self._names += [each.getsockname() for each in bound]
+        self.listeners += [hand_over(each, self._socket) for each in bound]
 
     # --- what the handler calls --------------------------------------------------------------
 
@@ -102,6 +98,11 @@ class Router:
         some, who connects is cut off at once."""
         self._accept = None
         self.ended()
+
+    def accept_again(self, accept: Accept, bound: Sequence[socket.socket]) -> None:
+        """Accepts as before it was closed, and on these sockets besides."""
+        self._accept = accept
+        self._listen(bound)
 
     # --- what its links call -----------------------------------------------------------------
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from typing import Any
+
 import zmq
+
+from .connection import Connection
 
 WAITING_MESSAGES = 8
 """Messages, of about 256 KiB each at most, that libzmq holds for a connection and each way; then
@@ -44,3 +50,21 @@ class Sockets:
         if self._count == 0 and self._context is not None:
             context, self._context = self._context, None
             context.term()
+
+
+def hand_over(bound: socket.socket, taker: zmq.Socket[bytes]) -> Connection:
+    """Has a ZeroMQ socket accept on a listening one, which is its own from now on."""
+    bound.setblocking(False)
+    listener = Connection(bound.fileno(), os.fstat(bound.fileno()).st_ino, local=False)
+    where: Any = bound.getsockname()
+    taker.setsockopt(zmq.USE_FD, bound.detach())
+    taker.bind(url_of(where if isinstance(where, str) else where[:2]))
+    return listener
+
+
+def url_of(where: tuple[str, int] | str) -> str:
+    """What libzmq calls an IP address and port, or a UNIX socket's path."""
+    if isinstance(where, str):
+        return f"ipc://{where}"
+    host, port = where
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"

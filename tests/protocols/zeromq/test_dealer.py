@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from meshcluster.protocols.zeromq.dealer import dial, url_of
-from meshcluster.protocols.zeromq.sockets import Sockets
+from meshcluster.protocols.zeromq.dealer import dial
+from meshcluster.protocols.zeromq.sockets import Sockets, url_of
 
 from .conftest import soon
 

@@ -1,6 +1,7 @@
 """ZeroMQ: a port and a path of its own, refused where nobody listens, no thread left."""
 
 import asyncio
+import contextlib
 import os
 import queue
 import signal
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import zmq
 
 import meshcluster
 from meshcluster import ConfigError, Endpoint
+from meshcluster.protocols.zeromq import handler as handler_module
 
 from .conftest import soon
 
@@ -28,10 +29,12 @@ def bound_addresses(port):
     return {c.laddr.ip for c in connections if c.laddr.port == port and c.status == "LISTEN"}
 
 
-@pytest.mark.parametrize(("host_only", "address"), [(True, "127.0.0.1"), (False, "0.0.0.0")])
-async def test_at_ttl_0_it_binds_loopback_only(listen, host_only, address):
+@pytest.mark.parametrize(
+    ("host_only", "addresses"), [(True, {"127.0.0.1"}), (False, {"0.0.0.0", "::"})]
+)
+async def test_at_ttl_0_it_binds_loopback_only(listen, host_only, addresses):
     accepting = await listen(host_only=host_only)
-    assert bound_addresses(accepting.props["port"]) == {address}
+    assert bound_addresses(accepting.props["port"]) == addresses
 
 
 async def test_at_ttl_0_it_binds_loopback_whatever_host_says(listen):
@@ -239,9 +242,167 @@ def test_blocking_members_talk_by_it_in_loops_of_their_own(beacon_port):
     assert messages[0].protocol == "zeromq"
 
 
-def test_it_is_offered_by_who_names_it_since_to_load_it_takes_time():
-    from meshcluster.protocols.registry import DEFAULT, known_schemes
+# --- loaded late ------------------------------------------------------------------------------
 
-    assert "zeromq" not in DEFAULT
-    assert "zeromq" in known_schemes()
-    assert zmq.zmq_version_info() >= (4, 3)
+AT_REST = """
+import sys, time, meshcluster
+from meshcluster.cli import main as command
+
+port = int(sys.argv[1])
+with meshcluster.join(["one"], port=port) as one, meshcluster.join(["two"], port=port) as two:
+    (service,) = one.wait_for_services()
+    offered = [each.scheme for each in service.endpoints]
+    assert offered == ["unix", "tcp", "zeromq", "udp"], offered
+    two.hook("query")(lambda question: question.protocol)
+    assert one.query().wait() == {service: "unix"}
+    assert command.run(["members", "--port", str(port)]) == 0
+    time.sleep(1)  # a member at rest does nothing later either
+    assert "zmq" not in sys.modules
+    assert one.query(protocols=["zeromq"]).wait() == {service: "zeromq"}
+    assert "zmq" in sys.modules
+"""
+
+
+@pytest.mark.process
+def test_it_is_offered_by_default_and_loaded_when_it_is_used(beacon_port):
+    """Neither joining nor being there costs pyzmq, nor does looking on; a question right after
+    joining that names it is answered by it.
+    """
+    command = [sys.executable, "-c", AT_REST, str(beacon_port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc")
+async def test_listening_alone_has_no_thread(listen):
+    before = threads()
+    accepting = await listen(1)
+    assert threads() == before
+    here = await listen(2)
+    await here.handler.dial("127.0.0.1", accepting.by_tcp, here.accept)
+    ends = [await soon(each.links.get()) for each in (here, accepting)]
+    assert threads() > before
+    ends[0].link.abort()
+    for each in ends:
+        await soon(each.lost.wait())
+
+
+async def test_leaving_while_it_is_loaded_neither_waits_nor_leaves_anything(listen, monkeypatch):
+    begun = asyncio.Event()
+
+    async def for_ever(name):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(handler_module, "imported", for_ever)
+    accepting = await listen(1)
+    with socket.create_connection(("127.0.0.1", accepting.props["port"])):
+        await soon(begun.wait())
+        await soon(accepting.handler.close())
+    assert bound_addresses(accepting.props["port"]) == set()
+
+
+async def test_where_pyzmq_cannot_be_loaded_that_is_said_once(listen, make, monkeypatch, caplog):
+    async def broken(name):
+        raise ImportError("no libzmq for this machine")
+
+    monkeypatch.setattr(handler_module, "imported", broken)
+    accepting = await listen(1)
+    with pytest.raises(OSError, match="pyzmq cannot be loaded: no libzmq"):
+        await make(2).dial("127.0.0.1", accepting.by_tcp, unwanted)
+    for again in (False, True):
+        if again:  # as when others tell that it does not open
+            await accepting.handler.close()
+            accepting.props = await accepting.handler.listen(accepting.accept)
+        with contextlib.suppress(ConnectionError):
+            other = socket.create_connection(("127.0.0.1", accepting.props["port"]))
+            with other:
+                assert await asyncio.to_thread(other.recv, 1) == b""
+    (record,) = caplog.records
+    assert "no libzmq" in record.getMessage()
+    assert "Others are not affected" in record.getMessage()
+
+
+async def test_without_pyzmq_it_is_left_out_unless_it_was_asked_for(
+    beacon_port, monkeypatch, caplog
+):
+    monkeypatch.setattr(handler_module.importlib.util, "find_spec", lambda name: None)
+    async with meshcluster.AsyncCluster().join(port=beacon_port) as cluster:
+        offered = [each.scheme for each in cluster.joined.node.details.endpoints]
+    assert offered == ["unix", "tcp", "udp"]
+    (record,) = caplog.records
+    assert "'zeromq' cannot be used here: pyzmq is not installed" in record.getMessage()
+    for asked in ({"protocols": ["tcp", "zeromq"]}, {"protocol_options": {"zeromq": {"port": 0}}}):
+        with pytest.raises(ConfigError, match="pyzmq is not installed"):
+            await meshcluster.AsyncCluster().join(port=beacon_port, **asked)
+
+
+async def test_a_dead_process_is_seen_without_loading_anything(listen, make, monkeypatch):
+    accepting = await listen(1)
+    claim = accepting.handler._claim
+    os.close(claim._lock)  # as the end of its process does
+    claim._lock = -1
+
+    async def never(name):
+        pytest.fail("loaded")
+
+    monkeypatch.setattr(handler_module, "imported", never)
+    with pytest.raises(ConnectionRefusedError):
+        await make(2).dial("127.0.0.1", accepting.endpoint, unwanted)
+    claim.path.unlink()
+    claim.path.with_suffix(".lock").unlink()
+
+
+# --- opened anew ------------------------------------------------------------------------------
+
+
+async def test_a_fixed_port_is_opened_anew_while_links_live(listen, connect, make):
+    """libzmq cannot give the port up without ending them: it goes on accepting there."""
+    first = await listen(9)
+    port = first.props["port"]
+    await first.handler.close()
+    accepting = await listen(1, port=port)
+    dialled, accepted = await connect(accepting)
+    await accepting.handler.close()
+    props = await accepting.handler.listen(accepting.accept)
+    assert props == accepting.props
+    dialled.link.send([b"still"])
+    assert await soon(accepted.frames.get()) == b"still"
+    for unix in (True, False):
+        newer, newest = await connect(accepting, unix=unix)
+        newer.link.send([b"new"])
+        assert await soon(newest.frames.get()) == b"new"
+
+
+async def test_a_fixed_port_is_opened_anew_while_we_have_dialled_others(listen, connect):
+    """libzmq closes the old listener in a thread of its own, in its own time."""
+    here, accepting = await listen(8), await listen(9)
+    port = accepting.props["port"]
+    await accepting.handler.close()
+    accepting = await listen(1, port=port)
+    await accepting.handler.dial("127.0.0.1", here.by_tcp, accepting.accept)
+    ours = await soon(accepting.links.get())
+    for _ in range(20):
+        dialled, accepted = await connect(accepting)
+        dialled.link.abort()
+        await soon(accepted.lost.wait())
+        await accepting.handler.close()
+        assert (await accepting.handler.listen(accepting.accept))["port"] == port
+    ours.link.abort()
+    await soon(ours.lost.wait())
+
+
+async def test_links_by_ipv6(listen, make):
+    here, accepting = await listen(2), await listen(1, host_only=False, host="::1")
+    assert bound_addresses(accepting.props["port"]) == {"::1"}
+    await here.handler.dial("::1", accepting.by_tcp, here.accept)
+    dialled, accepted = await soon(here.links.get()), await soon(accepting.links.get())
+    assert (dialled.link.remote, accepted.link.remote) == ("::1", "::1")
+    dialled.link.send([b"six"])
+    assert await soon(accepted.frames.get()) == b"six"
+    dialled.link.abort()
+    await soon(accepted.lost.wait())
+    await soon(dialled.lost.wait())
+    await accepting.handler.close()
+    with pytest.raises(ConnectionRefusedError):
+        await here.handler.dial("::1", accepting.by_tcp, unwanted)

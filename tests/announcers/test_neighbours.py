@@ -1,0 +1,74 @@
+"""What knocks at a shared port and is another mesh's gets there, with the address it came from."""
+
+import asyncio
+import socket
+
+import msgspec
+import pytest
+
+from meshcluster.announcers.neighbours import PASSED, Neighbours, passed
+from meshcluster.announcers.rendezvous import RendezvousAnnouncer
+from meshcluster.wire import codec
+from meshcluster.wire.frames import Beacon
+
+pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs UNIX sockets")
+
+PLACE = {"address": "239.1.2.3", "port": 5}
+SOURCE = ("10.0.0.7", 4711)
+
+
+class Receiver:
+    def __init__(self):
+        self.heard = asyncio.Queue()
+
+    def datagram_received(self, data, source):
+        self.heard.put_nowait((data, source))
+
+    def known(self):
+        return ()
+
+
+def beacon(cluster):
+    return codec.encode_datagram(Beacon(cluster, bytes(16), 1, 1, bytes(8), ()))
+
+
+@pytest.fixture
+def neighbours(runtime_dir):
+    return Neighbours(runtime_dir, cluster="ours", **PLACE)
+
+
+@pytest.fixture
+async def theirs(runtime_dir):
+    """A member of another mesh on this host."""
+    meeting = RendezvousAnnouncer(runtime_dir, cluster="theirs", member_id=bytes(16), **PLACE)
+    await meeting.open()
+    receiver = Receiver()
+    meeting.start(receiver)
+    yield receiver
+    meeting.close()
+
+
+async def test_what_is_theirs_gets_there(neighbours, theirs):
+    assert neighbours.pass_on(beacon("theirs"), SOURCE)
+    async with asyncio.timeout(5):
+        assert await theirs.heard.get() == (beacon("theirs"), SOURCE)
+
+
+async def test_what_is_ours_malformed_or_nobodys_is_not_passed_on(neighbours, theirs):
+    for data in (beacon("ours"), b"nonsense", beacon("nobody's")):
+        assert not neighbours.pass_on(data, SOURCE)
+    assert theirs.heard.empty()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [("10.0.0.7", 0, b""), ("10.0.0.7", 65536, b""), ("a.name", 5, b""), (b"\xff", 5, b""), ()],
+)
+def test_what_no_neighbour_passes_on_is_nothing(wrapped):
+    assert passed(PASSED + msgspec.msgpack.encode(wrapped)) is None
+
+
+def test_a_link_local_address_keeps_its_interface():
+    wrapped = ("fe80::1%eth0", 5, b"data")
+    assert passed(PASSED + msgspec.msgpack.encode(wrapped)) == (b"data", ("fe80::1%eth0", 5))
+    assert passed(beacon("ours")) is passed(PASSED) is None
