@@ -235,7 +235,7 @@ class AsyncCluster(ClusterView):
                 port=port, lock=threading.Lock(),
                 own_networks=own_networks(announcers),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
-                snapshots=Snapshots(self.door), offers=self._boxes.offers,
+                snapshots=Snapshots(self.door), offers=self._boxes.offers, wall=time.time,
             )  # fmt: skip
             self._check_own()
         except BaseException:

@@ -64,7 +64,6 @@ def passing(*resolver):
         ("", ""),
         ("*", ""),
     ],
-    ids=str,
 )
 def test_a_service_has_every_word_that_is_asked_for(words, who):
     assert found(words) == who
@@ -161,7 +160,6 @@ def test_words_that_can_be_read_only_once_are_refused():
         (["-has", "-not", "web"], "cat dan"),
         (["-has", "web", "-has"], "ada bob"),
     ],
-    ids=str,
 )
 def test_operations_narrow_from_left_to_right(resolver, who):
     assert passing(*resolver) == who
@@ -289,7 +287,6 @@ def test_no_resolver_or_an_empty_one_means_everybody():
         (["-has", ["web", None]], "None]: a word"),
         (["-has", [["web"]]], "a word, or a sequence of words"),
     ],
-    ids=lambda value: str(value)[:40],
 )
 def test_a_resolver_that_means_nothing_is_refused(resolver, text):
     with pytest.raises(ConfigError, match=text):

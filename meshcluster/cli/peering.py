@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 1.0
 TRIES = 3
+CLOCK_SECONDS = 2.0
+"""Clocks that differ less may be the same one: an answer takes time."""
+
 RECEIVE_BYTES = 2048
 
 MDNS_LABEL = b"\x0c_meshcluster\x04_tcp"
@@ -52,6 +55,8 @@ class Knocking(NamedTuple):
 
     data: bytes = b""
     trouble: str = ""
+    at: float = 0.0
+    """When it came, by our clock."""
 
 
 def knock(address: str, port: int, question: Question) -> Knocking:
@@ -71,7 +76,7 @@ def knock(address: str, port: int, question: Question) -> Knocking:
                 trying.send(NOTHING)
                 asking.sendto(question.to_one(), target)
                 if data := _answer(asking, trying, question):
-                    return Knocking(data)
+                    return Knocking(data, at=time.time())
         except (ConnectionRefusedError, ConnectionResetError):
             return Knocking(trouble="refused")
         except OSError as error:
@@ -131,7 +136,7 @@ def peer_checks(
     for member_id, (name, address, endpoints) in found.items():
         label = name or member_id[:4].hex()
         checks += asyncio.run(_dialled(label, address, endpoints, context, own))
-    return checks
+    return checks + [_clock(peer, each) for each in knocks.values() if each.data][:1]
 
 
 def _multicast(
@@ -178,6 +183,18 @@ def _unicast(
         text = f"{there}: {', '.join(sorted(troubles))}"
         advice = "this host has no way there: look at its cable, address and routes"
     return Check("peer", subject, BROKEN, text, advice)
+
+
+def _clock(peer: Peer, knocking: Knocking) -> Check:
+    """Whether its clock and ours agree, to the time that an answer takes."""
+    reply = understood(knocking.data)
+    ahead = getattr(reply, "clock", 0) / 1000 - knocking.at
+    subject = f"{peer.host} clock"
+    if abs(ahead) < CLOCK_SECONDS:
+        return Check("peer", subject, GOOD, f"within {CLOCK_SECONDS:g} s of ours")
+    text = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+    advice = "nothing here depends on it; to compare logs, set both clocks by NTP"
+    return Check("peer", subject, NOTE, text, advice)
 
 
 def _mdns(peer: Peer, records: Iterable[Heard]) -> Check:

@@ -101,8 +101,7 @@ class Discovery:
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
-        stirred: Callable[..., None],
-        detector: Detector,
+        stirred: Callable[..., None], detector: Detector, wall: Callable[[], float],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -125,6 +124,7 @@ class Discovery:
         self._moved = moved
         self._stirred = stirred
         self._detector = detector
+        self._wall = wall
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -416,9 +416,10 @@ class Discovery:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me, known = self._identity, self._views.known_to(source[0])
+        me = self._identity
+        said = self._views.known_to(source[0]), round(1000 * self._wall())
         reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
-        self._send_fitting(reply(self._details(), False, known), reply(None, True, known), source)
+        self._send_fitting(reply(self._details(), False, *said), reply(None, True, *said), source)
 
     def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
         """A solicitation asks everybody what a probe asks one."""
@@ -459,7 +460,8 @@ class Discovery:
         elif reply.large and (probing is None or probing.want):
             self._by_link(peer, now)
         self._alive(peer, now)
-        self._views.look_soon(peer, reply.known, now)
+        if probing is None or probing.want:
+            self._views.look_soon(peer, reply.known, now)
 
     def _acknowledge(self, challenge: int, address: Address) -> None:
         me, details = self._identity, self._details()

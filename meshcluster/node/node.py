@@ -67,7 +67,8 @@ class Node:
     (0: it has none).
 
     ``spoken`` maps the schemes it can dial to whether they reach this machine only. ``lock`` guards
-    the counters where several threads count.
+    the counters where several threads count. ``wall`` gives the seconds since 1970, for observers
+    to compare; nothing else asks it.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Node:
         endpoints: Iterable[Endpoint] = (), port: int = 0,
         spoken: Mapping[str, bool] | None = None, own_networks: Iterable[str] = (),
         lock: AbstractContextManager[object] | None = None, snapshots: Snapshots | None = None,
-        offers: Mapping[str, object] | None = None,
+        offers: Mapping[str, object] | None = None, wall: Callable[[], float] = float,
     ) -> None:  # fmt: skip
         self.identity = identity
         self.config = config
@@ -127,7 +128,7 @@ class Node:
             snapshots=self._snapshots, announcing=self._announcing, proved=self._admission.proved,
             parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
             gone=self._admission.lose, moved=self._links.moved,
-            stirred=self._links.dialling.stirred, detector=self._detector,
+            stirred=self._links.dialling.stirred, detector=self._detector, wall=wall,
         )  # fmt: skip
         self._seeds = self._make_seeds(random, interval)
         self._monitors = Monitors(

@@ -89,7 +89,8 @@ class ProbeReply(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """I am: ``nonce`` comes back. A ``challenge`` other than 0 asks the prober for its own proof.
 
     ``details`` are None when not wanted, or too large for a datagram (``large``). ``known``: see
-    ``Beacon``.
+    ``Beacon``. ``clock`` tells observers the sender's time, in milliseconds since 1970 (UTC; 0:
+    not told): nothing here depends on clocks, but who reads logs of two hosts does.
     """
 
     cluster: str
@@ -100,6 +101,7 @@ class ProbeReply(msgspec.Struct, frozen=True, array_like=True, tag=3):
     details: Details | None
     large: bool
     known: int = 0
+    clock: int = 0
 
 
 class ProbeAck(msgspec.Struct, frozen=True, array_like=True, tag=4):

@@ -3,12 +3,13 @@
 import socket
 import sys
 import threading
+import time
 
 import pytest
 
 import meshcluster
 from meshcluster.announcers.groups import LOOPBACK_WAY
-from meshcluster.cli.checks import BROKEN, GOOD, Check
+from meshcluster.cli.checks import BROKEN, GOOD, NOTE, Check
 from meshcluster.cli.hearing import Listening, Question, understood
 from meshcluster.cli.peering import Knocking, Peer, knock, looked_up, peer_checks
 from meshcluster.config import DEFAULT_ADDRESS
@@ -57,11 +58,18 @@ def test_a_member_is_found_and_its_protocols_dialled(beacon_port, context, proto
         peer = looked_up("127.0.0.1", beacon_port)
         checks = peer_checks(peer, heard, question, context, {"127.0.0.1"})
     assert {each.state for each in checks} == {GOOD}
-    assert [each.subject for each in checks[2:]] == [f"there {name}" for name in protocols]
+    said = [each.subject for each in checks[2:]]
+    assert said == [*(f"there {name}" for name in protocols), "127.0.0.1 clock"]
 
 
 @pytest.fixture
-def answering(beacon_port):
+def ahead():
+    """Seconds by which the other clock is ahead of ours."""
+    return 0
+
+
+@pytest.fixture
+def answering(beacon_port, ahead):
     """A member, as far as probes are concerned: it answers from a port of its own."""
 
     def answer(listener):
@@ -69,7 +77,8 @@ def answering(beacon_port):
             pass
         probe, source = found
         nonce = understood(probe).nonce
-        reply = ProbeReply("default", bytes(16), 1, nonce, 0, None, True)
+        clock = round(1000 * (time.time() + ahead))
+        reply = ProbeReply("default", bytes(16), 1, nonce, 0, None, True, clock=clock)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
             own.sendto(encode_datagram(reply), source)
 
@@ -83,7 +92,14 @@ def answering(beacon_port):
 
 
 def test_a_member_that_is_not_heard_by_multicast_names_the_network(answering, context):
-    multicast, unicast = peer_checks(answering, [], Question("default"), context, set())
-    assert (multicast.state, unicast.state) == (BROKEN, GOOD)
+    multicast, unicast, clock = peer_checks(answering, [], Question("default"), context, set())
+    assert (multicast.state, unicast.state, clock.state) == (BROKEN, GOOD, GOOD)
     assert "multicast does not get through" in multicast.text
     assert "seed" in multicast.next
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(60, "60 s ahead of ours"), (-60, "60 s behind ours")])
+def test_a_clock_that_differs_is_a_note(answering, context, said):
+    *_, clock = peer_checks(answering, [], Question("default"), context, set())
+    assert (clock.state, clock.text) == (NOTE, said)
+    assert "NTP" in clock.next

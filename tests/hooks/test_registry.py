@@ -79,7 +79,6 @@ def test_a_point_without_hooks_has_an_empty_chain(registry):
         ({"protocol": "tcp"}, {(0, "tcp"), (7, "tcp")}),
         ({"channel": 7, "protocol": "tcp"}, {(7, "tcp")}),
     ],
-    ids=str,
 )
 def test_a_filter_lets_only_its_messages_through(registry, filters, fitting):
     registry.add("event", plain, **filters)

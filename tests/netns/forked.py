@@ -51,7 +51,7 @@ def main():
     children = []
     for number, place in enumerate(places):
         if not (child := os.fork()):
-            for each in (let_go, let_end, results, 0):
+            for each in (let_go, let_end, results):
                 os.close(each)
             status = 1
             try:

@@ -17,7 +17,9 @@ class History:
         told = {name: member.ask("told_so_far()") for name, member in members.items()}
         self.sent = self.handled = self.reported = self.both = 0
         self.faults: dict[str, str] = {}
-        for sender, (sent, _, lost) in told.items():
+        for sender, (sent, _, lost, astray) in told.items():
+            if astray:
+                self.faults[sender] = f"heard {astray} messages to somebody else"
             for receiver in members:
                 if receiver != sender:
                     came = told[receiver][1].get(sender, [])
@@ -25,7 +27,7 @@ class History:
                                 lost.get(receiver, []))  # fmt: skip
         self.protocols = {
             f"{sender} to {receiver}": _in_turn(numbers)
-            for receiver, (_, came, _) in told.items()
+            for receiver, (_, came, _, _) in told.items()
             for sender, numbers in came.items()
         }
         """By which protocols each heard each, in turn."""

@@ -21,7 +21,10 @@ PATIENCE_SECONDS = 20.0
 class History:
     """What was sent to whom, what came of whom and how, what was given up: all by name."""
 
-    def __init__(self):
+    def __init__(self, name):
+        self.name = name
+        self.astray = 0
+        """Messages that were meant for somebody else."""
         self.sent = Counter()
         self.came = defaultdict(list)
         self.lost = defaultdict(list)
@@ -29,13 +32,15 @@ class History:
     def send(self, cluster, service):
         """The next number of a member."""
         try:
-            cluster.send({"number": self.sent[service.name]}, services=[service])
+            data = {"number": self.sent[service.name], "to": service.name}
+            cluster.send(data, services=[service])
         except meshcluster.ClusterError:  # it has gone meanwhile: nothing was sent
             return
         self.sent[service.name] += 1
 
     def heard(self, event):
         """A number came."""
+        self.astray += event.data["to"] != self.name
         self.came[event.service.name].append([event.data["number"], event.protocol])
 
     def given_up(self, lost):
@@ -52,7 +57,7 @@ class Member:
         self.events, self.losses = queue.Queue(), queue.Queue()
         self.times, self.known = [], set()
         self.discoveries = Counter()
-        self.history = History()
+        self.history = History(name)
         self.cluster = meshcluster.Cluster()
         self.cluster.hook("service.discovered")(self._discovered)
         self.cluster.hook("service.lost")(self._lost)
@@ -197,8 +202,11 @@ class Member:
         return None
 
     def told_so_far(self):
-        """The history: [numbers sent, [number, protocol] handled, numbers reported], by name."""
-        return [self.history.sent, self.history.came, self.history.lost]
+        """The history: numbers sent, [number, protocol] handled, numbers reported, all by name;
+        how many came that were meant for somebody else.
+        """
+        history = self.history
+        return [history.sent, history.came, history.lost, history.astray]
 
     def break_links(self):
         """Aborts every link, as a cable that bites."""

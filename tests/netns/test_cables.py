@@ -106,7 +106,7 @@ def test_a_link_that_flaps_leaves_nothing_behind(network):
     assert_each_hears_each(members)
     told, seen = (("m0", "m1"), ("m1", "m0"), ("m2", "m0"), ("m2", "m1")), []
     for _ in range(2):
-        flaps, ends_at = 0, time.monotonic() + 2
+        flaps, ends_at = 0, time.monotonic() + 1.5
         while time.monotonic() < ends_at:
             lan.hosts[0].ip("link set eth0 down", "link set eth0 up")
             lan.unplug(lan.hosts[1])
@@ -116,7 +116,7 @@ def test_a_link_that_flaps_leaves_nothing_behind(network):
         for name, other in told:
             assert members[name].ask(f"handled({other!r})")
         print(f"{flaps} flaps, messages back after {time.monotonic() - up_at:.2f} s")
-        assert flaps > 10
+        assert flaps > 3
         seen.append({name: member.ask("resources()") for name, member in members.items()})
     hush(members)
     print(assert_once_or_reported(members))

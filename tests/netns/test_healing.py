@@ -128,6 +128,7 @@ def test_each_protocol_is_blocked_in_turn(network):
         )
 
 
+@pytest.mark.slow
 def test_on_one_host_unix_and_tcp_are_blocked_in_turn(network):
     needs("nft")
     host = network.host()

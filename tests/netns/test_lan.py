@@ -31,12 +31,14 @@ def assert_all_know_all(members):
 def test_thirty_hosts_know_all_within_two_seconds_at_the_median(network):
     lan = network.lan(30)
     places = [[host.name, str(host.runtime_dir)] for host in lan]
-    results = lan.hosts[0].start(sys.executable, str(FORKED), json.dumps(places)).ask()
-    joined_at, complete_at, discoveries = zip(*results, strict=True)
+    members = lan.hosts[0].start(sys.executable, str(FORKED), json.dumps(places))
+    joined_at, complete_at, discoveries = zip(*members.ask(), strict=True)
     assert all(times == [1] * 29 for times in discoveries)
     took = [at - max(joined_at) for at in complete_at]
     print(f"median {statistics.median(took):.2f} s, last {max(took):.2f} s after all had joined")
     assert statistics.median(took) < 2.0
+    members.release()
+    assert members.popen.wait(20) == 0  # all have left
 
 
 def test_cable_out_for_three_seconds_and_all_is_as_before(network):

@@ -1,5 +1,6 @@
 """The networks themselves: each fault does what it says, and nothing is left of them."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -144,6 +145,55 @@ def test_the_neighbour_tables_have_room(ground):
     if not ground.is_root or not os.access(LIMITS[0][0], os.W_OK):
         pytest.skip("needs root: smaller meshes work all the same")
     assert all(int(path.read_text()) >= wanted for path, wanted in LIMITS)
+
+
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
+
+BY_NOBODY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.netns.ground import Ground
+from tests.netns.host import Host
+from tests.netns.lan import Lan
+ground = Ground()
+hosts = [Host(ground, Path("/nowhere")) for _ in range(3)]
+lan = Lan(hosts[0], 0)
+for host in hosts[1:]:
+    lan.connect(host)
+lan.partition(hosts[1:2], hosts[2:])
+print(ground.is_root, hosts[2].run("ip", "-br", "addr", "show", "eth0"))
+for host in hosts:
+    host.close()
+ground.close()
+"""
+
+
+def nobodys_python():
+    """A Python that an ordinary user may run, and which may read this repository."""
+    check = "import sys; open(sys.argv[1]); sys.exit(sys.version_info < (3, 11))"
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError):
+            command = [python, "-c", check, __file__]
+            if subprocess.run(command, **NOBODY, stderr=subprocess.DEVNULL).returncode == 0:
+                return python
+    pytest.skip("needs a Python and a repository that an ordinary user may read")
+    return ""
+
+
+def test_an_ordinary_user_has_networks_too(ground):
+    if not ground.is_root:
+        pytest.skip("all tests are run by an ordinary user")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [nobodys_python(), "-P", "-c", BY_NOBODY, str(root)], **NOBODY, cwd="/",
+        env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    if "needs root or user namespaces" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("False eth0")
+    assert "10.77.0.2/16" in done.stdout
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ def settled(seed: int, members: int = 3, **config: object) -> Simulation:
 
 
 def history(member: VirtualMember, name: str) -> list[str]:
-    return [what for _, what, who in member.log if who.split()[0] == name]
+    return [
+        what for _, what, who in member.log
+        if who.split()[0] == name and what not in ("suspect", "recovered")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(5))

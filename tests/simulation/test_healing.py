@@ -79,7 +79,7 @@ def test_a_failed_protocol_is_not_tried_first_by_every_dial() -> None:
     dials: list[str] = []
     dial = sim.dial
     sim.dial = lambda member, number, address, scheme: (  # type: ignore[method-assign]
-        dials.append(scheme), dial(member, number, address, scheme),
+        dials.append(scheme) if member is one else None, dial(member, number, address, scheme),
     )  # fmt: skip
     sim.block(BEST)
     one.send(0)
@@ -126,7 +126,7 @@ def test_what_is_blocked_in_the_network_is_not_asked_for_again_and_again() -> No
     assert [data for _, data in two.received] == [0]
 
 
-@pytest.mark.parametrize("cut", [2.0, 5.0, 20.0])
+@pytest.mark.parametrize("cut", [2.0, 3.0, 20.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_healed_partition_is_used_within_two_seconds_of_the_first_sign_of_life(
     seed: int, cut: float

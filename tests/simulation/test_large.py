@@ -49,7 +49,10 @@ def announced(sim: Simulation, *, lost: type | None = None) -> list[tuple[float,
 
 
 def history(member: VirtualMember, name: str) -> list[str]:
-    return [what for _, what, who in member.log if who.split()[0] == name]
+    return [
+        what for _, what, who in member.log
+        if who.split()[0] == name and what not in ("suspect", "recovered")
+    ]  # fmt: skip
 
 
 # --- everybody knows all -----------------------------------------------------------------------

@@ -91,8 +91,8 @@ DATAGRAMS = [
         b"mc\1\x99\2" + MEMBER_BYTES + b"\xcd\1\x2c\xc3\3\xc4\x08dddddddd\xc3",
     ),
     (
-        ProbeReply("c", ID, 7, 300, 0, None, True, 2),
-        b"mc\1\x99\3" + MEMBER_BYTES + b"\xcd\1\x2c\0\xc0\xc3\2",
+        ProbeReply("c", ID, 7, 300, 0, None, True, 2, 70000),
+        b"mc\1\x9a\3" + MEMBER_BYTES + b"\xcd\1\x2c\0\xc0\xc3\2\xce\0\1\x11\x70",
     ),
     (
         ProbeAck("c", ID, 7, 70000, ADA, (), 2),

@@ -87,7 +87,7 @@ VERSION_1 = {
     Entry: "id boot address details",
     Beacon: "cluster id boot details_version digest endpoints known view number lag",
     Probe: "cluster id boot nonce want details_version digest observer",
-    ProbeReply: "cluster id boot nonce challenge details large known",
+    ProbeReply: "cluster id boot nonce challenge details large known clock",
     ProbeAck: "cluster id boot challenge details endpoints known",
     Leave: "cluster id boot",
     Vouch: "cluster id boot members",
