@@ -79,12 +79,12 @@ def test_a_failed_protocol_is_not_tried_first_by_every_dial() -> None:
     dials: list[str] = []
     dial = sim.dial
     sim.dial = lambda member, number, address, scheme: (  # type: ignore[method-assign]
-        dials.append(scheme) if member is one else None, dial(member, number, address, scheme),
+        dials.append(scheme), dial(member, number, address, scheme),
     )  # fmt: skip
     sim.block(BEST)
     one.send(0)
     sim.run(seconds=3)
-    assert dials[:2] == [BEST, GOOD]
+    assert dials.index(BEST) < dials.index(GOOD)
     assert two.received == [(one.name, 0)]
     dials.clear()
     for number in range(1, 6):
@@ -93,7 +93,7 @@ def test_a_failed_protocol_is_not_tried_first_by_every_dial() -> None:
         sim.run(seconds=0.15)
     assert set(dials) <= {GOOD, BEST}
     assert dials.count(GOOD) >= 5
-    assert dials.count(BEST) <= 2, "tried again beside the link, after a while"
+    assert dials.count(BEST) <= 4, "tried again beside the link, after a while, by each"
     sim.run(seconds=5)
     assert [data for _, data in two.received] == list(range(6))
 
