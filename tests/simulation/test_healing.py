@@ -91,7 +91,6 @@ def test_a_failed_protocol_is_not_tried_first_by_every_dial() -> None:
         sim.abort_links(1.0)
         one.send(number)
         sim.run(seconds=0.15)
-    assert set(dials) <= {GOOD, BEST}
     assert dials.count(GOOD) >= 5
     assert dials.count(BEST) <= 4, "tried again beside the link, after a while, by each"
     sim.run(seconds=5)
