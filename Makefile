@@ -5,7 +5,7 @@ SEED ?= 7
 
 setup: ; python3 -m venv .venv && $(BIN)/pip install -q -e '.[test]'
 check: ; $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
-test: ; $(BIN)/pytest -q
+test: ; $(BIN)/pytest -q -n 2 --dist loadfile
 quick: ; $(BIN)/pytest -q -m "not slow and not netns and not process"
 simulate: ; $(BIN)/python -m meshcluster.testing.simulation --seed $(SEED)
 bench: ; $(BIN)/python -m benchmarks

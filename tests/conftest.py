@@ -39,6 +39,10 @@ except ImportError:
 else:
     uvloop.new_event_loop().close()
 
+# Terminals are as wide as each test says, whatever the one is that the tests run at.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # The same values in every run, whatever the machine; `--hypothesis-profile=random` tries others.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)

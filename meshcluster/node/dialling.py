@@ -27,6 +27,9 @@ REDIAL_SECONDS = (0.05, 5.0)
 HEARD_REDIAL_SECONDS = 1.0
 """Between two rounds of dialling a member that is heard meanwhile."""
 
+CROSSING_SECONDS = 0.3
+"""A dial that has no link yet after this is not awaited when the other one's link is there."""
+
 REASON_CHARACTERS = 200
 """So much of a reason is told to the member that could not be reached."""
 
@@ -206,6 +209,18 @@ class Dialling:
     def _redial_at(self, session: Session, when: float) -> None:
         session.redial_at = when
         self._schedule.set(("redial", session), when)
+
+    def is_opening(self, session: Session, now: float) -> bool:
+        """Whether a dial may open any moment: what takes long may have been swallowed."""
+        dial = session.dial
+        return dial is not None and (dial.link is not None or now - dial.since < CROSSING_SECONDS)
+
+    def overtaken(self, session: Session, now: float) -> None:
+        """The other one's link is there first. What takes long has failed."""
+        dial, peer = session.dial, session.peer
+        if dial is not None and not self.is_opening(session, now):
+            peer.experience.failed(dial.endpoint, ip_of(peer.address), now)
+        self.cancel(session)
 
     def cancel(self, session: Session) -> None:
         dial, session.dial = session.dial, None

@@ -196,7 +196,7 @@ class Links:
             self._write(link, codec.preface(), codec.encode_frame(Refuse(session)))
             self._end(link, abort=False)
             return
-        self.dialling.cancel(session)
+        self.dialling.overtaken(session, now)
         self._replace(session)
         self._resume(session, hello)
         session.peer_links = hello.links
@@ -216,7 +216,7 @@ class Links:
         session = peer.session(hello.lane, self._limits)
         if session is None:
             return BUSY
-        if session.dial is not None and self._identity.key < peer.key:
+        if self._identity.key < peer.key and self.dialling.is_opening(session, now):
             return YIELD  # both dialled; ours stays
         same = hello.token == session.peer_token  # it has not lost us meanwhile
         if session.link is not None and same and hello.links < session.peer_links:

@@ -73,6 +73,21 @@ def test_each_protocol_blocked_in_turn_loses_doubles_and_reorders_nothing(seed: 
     assert_once_in_order_or_reported(sim, sent)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_who_dials_in_vain_takes_the_link_of_the_other_one(seed: int) -> None:
+    """One has learnt that the network swallows the first choice, the other has yet to."""
+    sim = settled(seed, 2)
+    one, two = sorted(sim.members, key=lambda member: member.node.identity.key)
+    sim.block(BEST)
+    two.send(0)
+    sim.run_until(lambda: len(one.received) == 1, limit=5)
+    sim.abort_links(1.0)
+    one.send(1)
+    two.send(1)
+    both = sim.run_until(lambda: len(one.received) == 2 and len(two.received) == 1, limit=5)
+    assert both < one.node.config.limits.dial_seconds / 2
+
+
 def test_a_failed_protocol_delays_no_further_message() -> None:
     sim = settled(1, 2)
     one, two = sim.members
