@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import platform
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -99,7 +100,16 @@ def networks(
         else:
             checks.append(Check("interface", each.interface.name, SKIPPED, each.reason))
     checks.append(_scope(used, ttl))
+    if ttl and is_wsl(platform.release()):
+        text = "this is WSL 2, which multicast from the LAN reaches in mirrored mode only"
+        advice = "networkingMode=mirrored in .wslconfig, or name a member of the LAN as a seed"
+        checks.append(Check("scope", "WSL", NOTE, text, advice))
     return checks, used
+
+
+def is_wsl(release: str) -> bool:
+    """Whether a kernel of this release is that of the Windows Subsystem for Linux 2."""
+    return "microsoft" in release.lower()
 
 
 def _scope(used: Sequence[Interface], ttl: int) -> Check:
@@ -149,6 +159,9 @@ def _multicast_advice(error: OSError, what: str, group: str, port: int) -> tuple
     if error.errno == errno.ENOBUFS:
         advice = "raise it: sysctl net.ipv4.igmp_max_memberships=100"
         return "the limit of multicast groups is reached", advice
+    if error.errno == errno.EHOSTUNREACH:
+        advice = "on macOS allow this program under Privacy & Security, Local Network"
+        return f"the system sends nothing there ({text})", advice + _without(what)
     return text, "see the interface above: is it up, and has it an address?"
 
 

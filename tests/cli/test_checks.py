@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import socket
 import sys
 from pathlib import Path
@@ -97,6 +98,19 @@ def test_interfaces_are_used_or_skipped_with_the_reason():
     assert found(checks, "scope", "ttl=1").text == "this LAN through eth0, and this host"
 
 
+@pytest.mark.parametrize(
+    ("release", "is_there"),
+    [("5.15.153.1-microsoft-standard-WSL2", True), ("6.8.0-generic", False)],
+)
+def test_in_wsl_it_tells_what_keeps_multicast_away(monkeypatch, release, is_there):
+    monkeypatch.setattr(platform, "release", lambda: release)
+    checks, _ = networks((LO, ETH), 1)
+    notes = [each for each in checks if each.subject == "WSL"]
+    assert bool(notes) is is_there
+    assert all(each.state == NOTE and "seed" in each.next for each in notes)
+    assert not [each for each in networks((LO, ETH), 0)[0] if each.subject == "WSL"]
+
+
 def test_the_scope_needs_an_interface_that_leads_there():
     checks, used = networks((LO, ETH), 0)
     assert used == (LO,)
@@ -118,6 +132,7 @@ def test_loopback_that_is_down_is_broken():
         (OSError(errno.EPERM, "not permitted"), "sending is forbidden", "allow outgoing UDP"),
         (OSError(errno.EADDRINUSE, "in use"), "for itself", "choose another --port"),
         (OSError(errno.ENOBUFS, "no room"), "limit of multicast groups", "igmp_max_memberships"),
+        (OSError(errno.EHOSTUNREACH, "no route"), "sends nothing there", "Local Network"),
         (OSError(errno.ENODEV, "no device"), "no device", "is it up"),
     ],
 )

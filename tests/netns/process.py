@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 from typing import Any
@@ -47,8 +48,9 @@ class Process:
         self.popen.wait()
 
     def pause(self) -> None:
-        """Stops it until ``resume``."""
+        """Stops it until ``resume``: it does nothing any more when this returns."""
         self.popen.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Lets it go on."""
