@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -48,7 +48,8 @@ class Simulation:
     def __init__(
         self, seed: int, members: int = 0, *, loss: float = 0.0, duplication: float = 0.0,
         latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True,
-        schemes: Sequence[str] = (SCHEME,), **config: Any,
+        schemes: Sequence[str] = (SCHEME,), said: Mapping[str, str | int] | None = None,
+        **config: Any,
     ) -> None:  # fmt: skip
         self.seed = seed
         self.now = 0.0
@@ -59,12 +60,18 @@ class Simulation:
         self.members: list[VirtualMember] = []
         self.schemes = tuple(schemes)
         """The protocols of every member, best first."""
+        self.said = dict(said or {})
+        """What every endpoint says, for beacons as large as real ones."""
         self._blocked: set[str] = set()
         self._config: dict[str, Any] = {"ttl": 1, **config}
         self._at: dict[str, VirtualMember] = {}
         self._heap: list[Entry] = []
         self._serial = 0
         self._boots = 0
+        self.sent_bytes = 0
+        """Of all datagrams and frames, each counted once, to however many it goes."""
+        self.announced = 0
+        """Datagrams to the group."""
         self._happened: list[tuple[str, LogEntry]] = []
         self._digest = hashlib.blake2b(digest_size=16)
         self.snapshots = SharedSnapshots()
@@ -251,6 +258,8 @@ class Simulation:
 
     def announce(self, sender: VirtualMember, data: bytes) -> None:
         """A beacon to everybody else."""
+        self.sent_bytes += len(data)
+        self.announced += 1
         network = self.network
         if not network.multicast:
             return
@@ -279,6 +288,7 @@ class Simulation:
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""
+        self.sent_bytes += len(data)
         target = self._at.get(address)
         if target is None or not self.network.connected(sender.address, address):
             return
@@ -357,6 +367,7 @@ class Simulation:
     def write(self, link: VirtualLink, frames: Sequence[bytes]) -> None:
         """Frames go out, one after the other."""
         for frame in frames:
+            self.sent_bytes += len(frame)
             link.on_the_way.append(frame)
             self.after(self.network.delay(), self._deliver, link)
 

@@ -86,7 +86,7 @@ class VirtualMember:
         identity = Identity(random.randbytes(16), boot, config.name, "simulated")
         self.node = Node(
             identity, config, self.hooks, random,
-            endpoints=[Endpoint(scheme, {}) for scheme in schemes], port=PORT,
+            endpoints=[Endpoint(scheme, simulation.said) for scheme in schemes], port=PORT,
             spoken=dict.fromkeys(schemes, False), snapshots=simulation.snapshots,
         )  # fmt: skip
 
