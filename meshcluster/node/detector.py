@@ -221,9 +221,9 @@ class Detector:
         """Who was heard so many seconds ago need not be asked in its turn; nor need whose next
         beacon is only just due: that would be a question and an answer for each beacon.
         """
-        probe = self._timing.probe_seconds
-        due = self._interval(peer) * LATEST_BEACON
-        return due if due <= LATEST_BEACON * 1.25 * probe else 0.9 * probe
+        lately = 0.9 * self._timing.probe_seconds
+        due = LATEST_BEACON * self._interval(peer)
+        return due if lately < due <= 1.75 * lately else lately
 
     def _sweep(self, peer: Peer | None, now: float) -> None:
         """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""
