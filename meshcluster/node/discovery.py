@@ -233,13 +233,16 @@ class Discovery:
         if peer is None or peer.probing is None:
             return
         since = peer.probing.since
-        if self._prober.again(peer, now):
+        heard = max(peer.heard_at, peer.sighted_at) > since  # by us, or by others
+        if heard and not peer.probing.want and peer.service is not None:
+            self._prober.stop(peer)
+        elif self._prober.again(peer, now):
             self._send_probe(peer)
             if peer.service is not None:
                 self._detector.waits(peer, now)
         elif peer.service is None:
             self._gone(peer, UNREACHABLE, now)
-        elif peer.heard_at < since:  # nothing else was heard meanwhile
+        elif not heard:
             self._detector.unanswered(peer, now)
 
     def stop_probe(self, peer: Peer) -> None:
@@ -305,14 +308,9 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
-        if isinstance(datagram, Parcel | GroupParcel | Receipt):
-            self._heard_parcel(peer, datagram, source, now)
-            return
-        if isinstance(datagram, Word):
-            if peer is None or peer.service is None or not self._speaks_from(peer, source):
-                self._counters.count("datagrams: words of strangers")
-            else:
-                self._word(datagram, peer, now)
+        heard = self._heard.get(kind)
+        if heard is None:
+            self._heard_other(datagram, peer, source, now)
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
@@ -328,7 +326,7 @@ class Discovery:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
         heard_at = peer.heard_at
-        self._heard[kind](peer, datagram, source, now)
+        heard(peer, datagram, source, now)
         if peer.suspicion is not None and peer.heard_at == now:
             self._detector.alive(peer, now)
         if peer.sessions and peer.service is not None and peer.heard_at == now:
@@ -336,6 +334,17 @@ class Discovery:
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
+
+    def _heard_other(
+        self, datagram: Datagram, peer: Peer | None, source: Address, now: float
+    ) -> None:  # fmt: skip
+        """A message, or a word about another member."""
+        if isinstance(datagram, Parcel | GroupParcel | Receipt):
+            self._heard_parcel(peer, datagram, source, now)
+        elif peer is None or peer.service is None or not self._speaks_from(peer, source):
+            self._counters.count("datagrams: words of strangers")
+        elif isinstance(datagram, Word):
+            self._word(datagram, peer, now)
 
     def _word(self, word: Word, by: Peer, now: float) -> None:
         """A member speaks of another one."""
@@ -385,8 +394,9 @@ class Discovery:
         else:
             peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
-            if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
-                self._moved(peer, left, now)
+            if peer.elsewhere_at > -inf:
+                if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
+                    self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
