@@ -211,7 +211,7 @@ class Discovery:
                 self._detector.waits(peer, now)
         elif peer.service is None:
             self._gone(peer, UNREACHABLE, now)
-        elif peer.heard_at < since:  # nothing else was heard meanwhile
+        elif max(peer.heard_at, peer.sighted_at) < since:  # nor did others hear of it meanwhile
             self._detector.unanswered(peer, now)
 
     def stop_probe(self, peer: Peer) -> None:
@@ -261,14 +261,9 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
-        if isinstance(datagram, Parcel | GroupParcel | Receipt):
-            self._heard_parcel(peer, datagram, source, now)
-            return
-        if isinstance(datagram, Word):
-            if peer is None or peer.service is None or not self._speaks_from(peer, source):
-                self._counters.count("datagrams: words of strangers")
-            else:
-                self._word(datagram, peer, now)
+        heard = self._heard.get(kind)
+        if heard is None:
+            self._heard_other(datagram, peer, source, now)
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
@@ -284,7 +279,7 @@ class Discovery:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
         heard_at = peer.heard_at
-        self._heard[kind](peer, datagram, source, now)
+        heard(peer, datagram, source, now)
         if peer.suspicion is not None and peer.heard_at == now:
             self._detector.alive(peer, now)
         if peer.sessions and peer.service is not None and peer.heard_at == now:
@@ -292,6 +287,17 @@ class Discovery:
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
+
+    def _heard_other(
+        self, datagram: Datagram, peer: Peer | None, source: Address, now: float
+    ) -> None:  # fmt: skip
+        """A message, or a word about another member."""
+        if isinstance(datagram, Parcel | GroupParcel | Receipt):
+            self._heard_parcel(peer, datagram, source, now)
+        elif peer is None or peer.service is None or not self._speaks_from(peer, source):
+            self._counters.count("datagrams: words of strangers")
+        elif isinstance(datagram, Word):
+            self._word(datagram, peer, now)
 
     def _word(self, word: Word, by: Peer, now: float) -> None:
         """A member speaks of another one."""
@@ -341,8 +347,9 @@ class Discovery:
         else:
             peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
-            if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
-                self._moved(peer, left, now)
+            if peer.elsewhere_at > -inf:
+                if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
+                    self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
