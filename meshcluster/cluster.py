@@ -44,6 +44,7 @@ from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
 from .runtime.runners import LoopRunner, Runner
 from .runtime.sending import Part
+from .timing import Timing
 from .view import ClusterView
 from .wire.frames import Event
 
@@ -153,6 +154,7 @@ class AsyncCluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timing: Timing | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -164,7 +166,7 @@ class AsyncCluster(ClusterView):
             address, port: the multicast group of the beacons, the same for all members. The
                 environment variable ``MESHCLUSTER_PORT`` moves the default port.
             heartbeat_seconds: between two beacons.
-            expire_seconds: how long a member that is not heard is kept.
+            expire_seconds: how long a member that nothing was heard of is kept at most.
             channels: numbers we listen to besides 0, 1 and 2.
             protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
@@ -181,6 +183,8 @@ class AsyncCluster(ClusterView):
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
             announcers: further ways to be found, of other packages, by name; ours are always used.
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
+            timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
+                or a ``Timing`` of your own; by default what fits ``ttl``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -201,7 +205,7 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {},
+            announcer_options=announcer_options or {}, timing=timing,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 

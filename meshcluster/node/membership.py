@@ -88,8 +88,7 @@ class Peer:
         self.id = member_id
         self.boot = boot
         self.key = member_key(member_id, boot)
-        self.address = address
-        """Its own datagram socket, where it answers probes."""
+        self._stands_at(address, now)
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
         self.proven = False
@@ -121,21 +120,6 @@ class Peer:
         self.flaps = 0.0
         """How often it was suspected, the older the less; and when last."""
         self.flapped_at = now
-        self.reached_at = -inf
-        """When it was last heard from ``address`` itself."""
-        self.others: tuple[str, ...] = ()
-        """Further IP addresses that its beacons came from: worth dialling, not proven."""
-        self.elsewhere = address
-        self.elsewhere_at = -inf
-        """Where a beacon of it came from that was not ``address``, and when the last one did."""
-        self.grouped_at = now
-        """When it was last heard on the group; at first it is given time for that."""
-        self.beaconed_at = -inf
-        """When it was last heard there from ``address`` itself."""
-        self.direct_at = -inf
-        """When it last sent us alone what is for the group: it does not hear us there."""
-        self.met_at = -inf
-        """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
         self.experience: Experience = Experience()
         """Which of them failed lately."""
@@ -152,6 +136,26 @@ class Peer:
         self.sessions: dict[str, Session] = {}
         self.parcels: Received | None = None
         """Which of its parcels came (``parcels.py``)."""
+
+    def _stands_at(self, address: Address, now: float) -> None:
+        """Where it is, and where else and when it was heard."""
+        self.address = address
+        """Its own datagram socket, where it answers probes."""
+        self.reached_at = -inf
+        """When it was last heard from ``address`` itself."""
+        self.others: tuple[str, ...] = ()
+        """Further IP addresses that its beacons came from: worth dialling, not proven."""
+        self.elsewhere = address
+        self.elsewhere_at = -inf
+        """Where a beacon of it came from that was not ``address``, and when the last one did."""
+        self.grouped_at = now
+        """When it was last heard on the group; at first it is given time for that."""
+        self.beaconed_at = -inf
+        """When it was last heard there from ``address`` itself."""
+        self.direct_at = -inf
+        """When it last sent us alone what is for the group: it does not hear us there."""
+        self.met_at = -inf
+        """When it was last probed by UNIX socket beside ``address``."""
 
     def proved_local(self, local: bool) -> None:
         """It answered, from this machine or not; what others said of that is forgotten."""

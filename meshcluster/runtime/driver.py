@@ -115,6 +115,7 @@ class Driver:
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
             fx.ServiceSuspected: self._suspected,
+            fx.ServiceConflict: lambda e: self._observe("service.conflict", e.service),
             fx.ServiceGone: self._gone,
             fx.MessagesLost: self._observers.given_up,
             fx.CheckEndpoint: self._listeners.check,

@@ -219,6 +219,8 @@ class VirtualMember:
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
                 self._note("changed", f"{service.name} {','.join(service.tags)}")
+            case fx.ServiceConflict(service):
+                self._note("conflict", service.name)
             case fx.ServiceSuspected(service, suspected):
                 self._note("suspect" if suspected else "recovered", service.name)
             case fx.ServiceGone(service, reason):
