@@ -125,8 +125,23 @@ class Crowd:
         began = time.monotonic()
         chosen = None if among is None else list(among)
         met = self.sights.until(lambda: not self.strangers(chosen), seconds)
-        assert met, f"after {seconds} s: {self.strangers(chosen)}"
+        assert met, f"after {seconds} s: {self._explained(chosen)}"
         return time.monotonic() - began
+
+    def _explained(self, chosen: Iterable[int] | None) -> list[str]:
+        """Who misses whom or has one too many, and what it saw of that one."""
+        numbers = {member_id: number for number, member_id in self.ids.items()}
+        lines = []
+        for number, ids in self.strangers(chosen).items():
+            for member_id in (*ids[0], *ids[1]):
+                sights = [
+                    f"{each.what} {each.why} at {each.at:.2f}"
+                    for what in ("discovered", "suspect", "recovered", "lost")
+                    for each in self.sights.since(0, what)
+                    if each.process == self.processes[number] and each.id == member_id
+                ]
+                lines.append(f"m{number} of m{numbers.get(member_id)}: {sights}")
+        return lines
 
     def losses(self, member_id: str, since: float, *, by: Iterable[int]) -> dict[int, float]:
         """After how many seconds members have lost one, by their numbers."""

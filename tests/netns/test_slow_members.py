@@ -76,7 +76,6 @@ def test_ten_of_twenty_sleep_and_lose_nobody_when_they_wake(network):
         for number in asleep:
             crowd.resume(number)
         took = crowd.meet(seconds=50)
-        crowd.settle()
         sleepers = {crowd.processes[number] for number in asleep}
         lost = crowd.false_deaths(began, dead=[crowd.ids[number] for number in asleep])
         told = [each for each in crowd.sights.since(woken, "lost") if each.process in sleepers]
