@@ -199,6 +199,11 @@ class Discovery:
         if self._prober.start(peer, address or peer.whereabouts, want=want, now=now):
             self._send_probe(peer)
 
+    def broke(self, peer: Peer, now: float) -> None:
+        """A link of a member broke: it is asked at once."""
+        self._prober.hurry(peer, peer.whereabouts, now)
+        self._send_probe(peer)
+
     def probe_again(self, key: bytes, now: float) -> None:
         """A probe went unanswered: send it again, or draw the conclusion."""
         peer = self._peers.get(key)
@@ -210,7 +215,7 @@ class Discovery:
             self._prober.stop(peer)
         elif self._prober.again(peer, now):
             self._send_probe(peer)
-            if peer.service is not None:
+            if peer.service is not None and peer.probing.tries > 1:
                 self._detector.waits(peer, now)
         elif peer.service is None:
             self._gone(peer, UNREACHABLE, now)

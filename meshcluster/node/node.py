@@ -302,7 +302,7 @@ class Node:
         session = link.session if link.state is State.OPEN else None
         self._links.lost(link, reason, now)
         if session is not None and session.peer.service is not None:
-            self._discovery.probe(session.peer, now, want=False)
+            self._discovery.broke(session.peer, now)
 
     # --- data --------------------------------------------------------------------------------
 

@@ -19,6 +19,11 @@ CANDIDATE_RETRY_SECONDS = (0.1, 0.3, 0.9)
 MEMBER_TRIES = 3
 """Probes of a silent member until it is a suspect; then it is probed on and on."""
 
+HURRIED_SECONDS = (0.05, 0.15)
+"""After each of the first probes of a member whose link broke, which are beside the usual ones: a
+process that ends closes one socket after another, and may swallow what came before it was through.
+"""
+
 PATIENCE_SECONDS = 0.05
 """A beacon this soon after a challenge is no reason to probe as well: the proof is on its way."""
 
@@ -45,6 +50,13 @@ class Prober:
         peer.probing = Probing(self._random.getrandbits(63) | 1, address, want, now)
         self._sent(peer, now)
         return True
+
+    def hurry(self, peer: Peer, address: Address, now: float) -> None:
+        """Probes a member whose link broke, at once and a few times more."""
+        if peer.probing is None:
+            peer.probing = Probing(self._random.getrandbits(63) | 1, address, False, now)
+        peer.probing.tries = -len(HURRIED_SECONDS)
+        self._sent(peer, now)
 
     def again(self, peer: Peer, now: float) -> bool:
         """A probe was not answered in time: True when it should be sent again, False at the end."""
@@ -102,7 +114,10 @@ class Prober:
         probing = peer.probing
         assert probing is not None
         if peer.service is None or peer.details is None:
-            wait = CANDIDATE_RETRY_SECONDS[min(probing.tries, len(CANDIDATE_RETRY_SECONDS) - 1)]
+            last = len(CANDIDATE_RETRY_SECONDS) - 1
+            wait = CANDIDATE_RETRY_SECONDS[min(max(probing.tries, 0), last)]
+        elif probing.tries < 0:
+            wait = HURRIED_SECONDS[probing.tries]
         else:
             wait = self._answer_seconds() + peer.lag
         probing.tries += 1

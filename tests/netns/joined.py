@@ -50,17 +50,20 @@ class History:
 
 
 class Member:
-    """What a test asks of it, besides its cluster."""
+    """What a test asks of it, besides its cluster. ``saw`` is told what it sees of others."""
 
-    def __init__(self, name, options):
+    def __init__(self, name, options, saw=lambda what, service: None):
         self.name = name
         self.events, self.losses = queue.Queue(), queue.Queue()
         self.times, self.known = [], set()
         self.discoveries = Counter()
         self.history = History(name)
+        self.saw = saw
         self.cluster = meshcluster.Cluster()
         self.cluster.hook("service.discovered")(self._discovered)
         self.cluster.hook("service.lost")(self._lost)
+        self.cluster.hook("service.suspect")(lambda service: self.saw("suspect", service))
+        self.cluster.hook("service.recovered")(lambda service: self.saw("recovered", service))
         self.cluster.hook("event")(self._told)
         self.cluster.hook("send.lost")(self.history.given_up)
         self.cluster.hook("query")(lambda question: [name, question.protocol])
@@ -82,11 +85,13 @@ class Member:
             self.events.put([event.data, event.protocol])
 
     def _discovered(self, service):
+        self.saw("discovered", service)
         self.discoveries[service.name] += 1
         self.times.append((time.time(), len(self.known) + 1))
         self.known.add(service.id)
 
     def _lost(self, service):
+        self.saw("lost", service)
         self.known.discard(service.id)
         self.losses.put([service.name, time.time()])
 
@@ -217,6 +222,49 @@ class Member:
         """How many [descriptors, threads, links] it has."""
         links = self.cluster._loop.run(lambda: len(self.cluster._driver._ends))
         return [len(os.listdir("/proc/self/fd")), threading.active_count(), links]
+
+    def held(self):
+        """How many [descriptors, threads, MiB of memory] it has."""
+        with open("/proc/self/statm") as file:
+            pages = int(file.read().split()[1])
+        return [*self.resources()[:2], pages * os.sysconf("SC_PAGE_SIZE") // 2**20]
+
+    def _peers(self):
+        """What its node has of each member; in the loop's thread."""
+        return list(self.cluster._driver.node.peers)
+
+    def unlinked(self, seconds=PATIENCE_SECONDS):
+        """Waits until it has a link to each member; the names of those to whom there is none."""
+        end = time.monotonic() + seconds
+        while (left := self.cluster._loop.run(self._unlinked)) and time.monotonic() < end:
+            time.sleep(0.02)
+        return left
+
+    def _unlinked(self):
+        return [
+            peer.details.name
+            for peer in self._peers()
+            if not any(session.link for session in peer.sessions.values())
+        ]
+
+    def lag_of(self, name, seconds=PATIENCE_SECONDS):
+        """Waits until a member says that it is late; by how many seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            peers = self.cluster._loop.run(self._peers)
+            if late := max(peer.lag for peer in peers if peer.details.name == name):
+                return late
+            time.sleep(0.02)
+        return 0.0
+
+    def handled_from(self, names, seconds=PATIENCE_SECONDS):
+        """Waits until one more number of each of these came; when it had."""
+        end = time.monotonic() + seconds
+        before = {name: len(self.history.came[name]) for name in names}
+        while any(len(self.history.came[name]) == before[name] for name in names):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        return time.monotonic()
 
     def tasks(self):
         """How many tasks its loop has."""

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from .conftest import needs
 from .doctor import broken, examine
+from .network import needs
 
 PORT = 27677
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from .conftest import needs
 from .history import assert_once_or_reported
+from .network import needs
 
 WAYS = ["tcp", "zeromq", "udp"]
 VERDICTS = ["drop", "reject with tcp reset"]

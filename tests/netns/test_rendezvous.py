@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from .conftest import needs
+from .network import needs
 
 
 @pytest.fixture(

@@ -8,6 +8,7 @@ from meshcluster.node.membership import Peer
 from meshcluster.node.proof import (
     CANDIDATE_RETRY_SECONDS,
     CHALLENGE_SECONDS,
+    HURRIED_SECONDS,
     MEMBER_TRIES,
     PATIENCE_SECONDS,
     Prober,
@@ -56,6 +57,24 @@ def times_until_given_up(prober, schedule, peer):
 
 
 # --- probing ---
+
+
+def test_whose_link_broke_is_probed_a_few_times_at_once_and_then_as_usual(prober, schedule):
+    peer = member()
+    prober.hurry(peer, HERE, 0.0)
+    first, second = HURRIED_SECONDS
+    soon = [first, first + second]
+    usual = [soon[-1] + 0.5 * (number + 1) for number in range(MEMBER_TRIES)]
+    assert times_until_given_up(prober, schedule, peer) == pytest.approx(soon + usual)
+
+
+def test_a_probe_under_way_is_hurried_with_its_number(prober, schedule):
+    peer = member()
+    probe(prober, peer)
+    nonce = peer.probing.nonce
+    prober.hurry(peer, HERE, 0.4)
+    assert peer.probing.nonce == nonce
+    assert schedule.next() == pytest.approx(0.4 + HURRIED_SECONDS[0])
 
 
 def test_one_probe_at_a_time(prober):
