@@ -49,6 +49,7 @@ class Sender:
         """What ``resolve`` found since the last change of the members."""
         self.common: dict[bytes, Session] = {}
         """The session of each member that carries what names no protocol."""
+        self._stopped = False
         self.changed: Callable[[], None] = lambda: None
         """Called in the loop after each change of the members; whoever waits for some sets it."""
 
@@ -56,8 +57,14 @@ class Sender:
         """Takes a new snapshot of the members; in the loop only."""
         self._snapshot = tuple(p.service for p in self._node.peers if p.service is not None)
         self.resolved = {}
-        self.common = {p.key: s for p in self._node.peers if (s := p.session("", self._limits))}
+        if not self._stopped:
+            self.common = {p.key: s for p in self._node.peers if (s := p.session("", self._limits))}
         self.changed()
+
+    def stop(self) -> None:
+        """We leave: no send is short any more, so that each hears it."""
+        self._stopped = True
+        self.common = {}
 
     @property
     def services(self) -> tuple[Service, ...]:
