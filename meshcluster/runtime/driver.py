@@ -157,7 +157,7 @@ class Driver:
         effects = self.node.take_effects()
         if self.node.changes != self._changes:
             self._changes = self.node.changes
-            self.sender.refresh()
+            self.sender.refresh(effects)
         for effect in effects:
             self._performers[type(effect)](effect)
         return bool(effects)
@@ -279,7 +279,8 @@ class Driver:
         """
         sender = self.sender
         if services is None:
-            services = sender.resolved.get(resolve) if type(resolve) is str else None
+            found = sender.directory.resolved
+            services = found.get(resolve) if type(resolve) is str else None
         elif resolve is not None:
             return None
         if type(services) is not tuple or len(services) != 1 or self._hooks.send_hooks or channel:
