@@ -297,6 +297,10 @@ class VirtualMember:
             self.node.dial_failed(number, REFUSED, self.now)
             self.step()
 
+    def has(self, link: VirtualLink) -> bool:
+        """Whether a link is open at this end."""
+        return link.node_link in self._links
+
     def arrived(self, link: VirtualLink, frame: bytes) -> None:
         """A frame came over a link."""
         if self.alive and link.node_link in self._links:
