@@ -197,6 +197,10 @@ class Admission:
         twin = self._peers.twin(peer, details.name, details.host)
         if twin is None:
             return False
+        if twin.address == peer.address and peer.reached_at == now:
+            # It answered where the other one did: that one's process is gone.
+            self._detector.dead(twin, now, crashed=True)
+            return peer.service is not None  # it was waiting for that
         waiting = self._twins.setdefault(twin.key, [])
         if peer not in waiting:
             waiting.append(peer)

@@ -70,6 +70,22 @@ def test_a_restart_is_lost_then_discovered() -> None:
         assert other.peer_named(new.name).boot == new.node.identity.boot
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_restart_at_the_same_address_takes_the_place_of_the_dead_run_once(seed: int) -> None:
+    """What has to be found out is lost again and again, so that the new run waits for the old."""
+    sim = settled(50 + seed, members=4)
+    old, *others = sim.members
+    sim.network.loss = 0.5
+    new = sim.restart(old)
+    sim.run(seconds=1)
+    sim.network.loss = 0.0
+    sim.run_until(sim.converged, limit=5)
+    for other in others:
+        assert history(other, old.name) == ["discovered", "lost", "discovered"]
+        assert not other.disorder
+        assert other.peer_named(new.name).boot == new.node.identity.boot
+
+
 def test_two_living_members_of_one_name_are_both_kept() -> None:
     sim = Simulation(5, members=1)
     sim.add("twin")
