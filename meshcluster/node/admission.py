@@ -99,6 +99,8 @@ class Admission:
             return BUSY
         if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
+        if peer.refused and peer.refused == self._snapshots.digest(peer, hello.details):
+            return REJECTED  # it knows us, and tries again and again
         peer.proved_local(link.local or scope.is_own(link.remote))
         self.proved(peer, hello.details, now)
         if peer.service is not None:
