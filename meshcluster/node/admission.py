@@ -99,6 +99,8 @@ class Admission:
             return BUSY
         if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
+        if peer.refused and peer.refused == self._snapshots.digest(peer, hello.details):
+            return REJECTED  # it knows us, and tries again and again
         peer.proved_local(link.local or scope.is_own(link.remote))
         self.proved(peer, hello.details, now)
         if peer.service is not None:
@@ -199,8 +201,8 @@ class Admission:
             return False
         if twin.address == peer.address and peer.reached_at == now:
             # It answered where the other one did: that one's process is gone.
-            self._detector.dead(twin, now, crashed=True)
-            return peer.service is not None  # it was waiting for that
+            self._detector.dead(twin, now, crashed=True)  # which may have taken in who waited
+            return peer.service is not None or self._waits_for_twin(peer, details, now)
         waiting = self._twins.setdefault(twin.key, [])
         if peer not in waiting:
             waiting.append(peer)

@@ -176,3 +176,32 @@ def test_an_observer_may_have_any_name():
     told = comes(one, other, 0.0)
     assert one.known == ["web"]
     assert [e for e in told if isinstance(e, fx.ServiceConflict | fx.Report)] == []
+
+
+def test_who_was_refused_and_dials_us_is_not_judged_again():
+    one, other, asked = Bench(1), Bench(2), []
+    one.hooks.add("service.validate", lambda service: asked.append(service.name) or False)
+    comes(one, other, 0.0)
+    assert asked == ["n2"]
+    comes(other, one, 0.0)
+    peer = next(iter(other.node.peers))
+    other.node._links.want(peer.session("", other.node.config.limits), 1.0)
+    (dial,) = other.take(fx.DialEndpoint)
+    near = other.node.link_opened("tcp", "10.0.0.1", 1.0, local=False, number=dial.number)
+    far = one.node.link_opened("tcp", "10.0.0.2", 1.0, local=False)
+    one.node.frames_received(far, other.node.take_frames(near), 1.0)
+    assert asked == ["n2"]
+    assert one.known == []
+    assert one.dropped["links refused: a hook of the member refused us"] == 1
+
+
+def test_who_waited_and_answers_where_the_dead_did_is_discovered_once():
+    one, first, second = Bench(1), Bench(2, name="web"), Bench(3, name="web")
+    comes(one, first, 0.0)
+    comes(one, second, 1.0)
+    assert one.known == ["web"], "it waits"
+    second.address = first.address
+    told = comes(one, second, 2.0)
+    kinds = [type(each) for each in told if isinstance(each, fx.ServiceDiscovered | fx.ServiceGone)]
+    assert kinds == [fx.ServiceGone, fx.ServiceDiscovered]
+    assert one.known == ["web"]
