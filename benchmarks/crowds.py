@@ -17,6 +17,7 @@ from . import referees
 from .parts.losses import KILLED, KINSHIP, LAN, MEMBERS, OURS, SERF, STOPPED, UNPLUGGED, Case
 
 MEET_SECONDS = 120.0
+LOSE_SECONDS = 60.0
 
 
 def measure(case: Case, rounds: int) -> tuple[list[float], int]:
@@ -47,15 +48,18 @@ def _nursery(case: Case, hosts: Sequence[Host]) -> Nursery | None:
 
 
 def _all_rounds(case: Case, crowd: Crowd, rounds: int) -> tuple[list[float], int]:
-    chance, took, false = random.Random(7), list[float](), 0
-    for _ in range(rounds):
-        number = chance.randrange(2, MEMBERS)  # the first two are the seeds of those that need some
-        victim, others = crowd.ids[number], crowd.ids.keys() - {number}
-        own = crowd.processes[number]
-        at = {KILLED: crowd.kill, STOPPED: crowd.pause, UNPLUGGED: crowd.unplug}[case.fault](number)
-        took += crowd.all_lose(victim, at, by=others).values()
-        # Who is cut off loses all others, rightly.
-        false += sum(each.process != own for each in crowd.false_deaths(at, dead=[victim]))
-        {KILLED: crowd.start, STOPPED: crowd.resume, UNPLUGGED: crowd.plug}[case.fault](number)
-        crowd.meet(MEET_SECONDS)
+    """Each time one more is gone, and stays so."""
+    fault = {KILLED: crowd.kill, STOPPED: crowd.pause, UNPLUGGED: crowd.unplug}[case.fault]
+    # The first two are the seeds of those that need some.
+    victims = random.Random(7).sample(range(2, MEMBERS), k=min(rounds, MEMBERS // 2))
+    gone = {crowd.ids[number] for number in victims}
+    cut_off = {crowd.processes[number] for number in victims}
+    took, false, there = list[float](), 0, set(crowd.ids)
+    for number in victims:
+        there.remove(number)
+        victim = crowd.ids[number]
+        at = fault(number)
+        took += crowd.all_lose(victim, at, by=there, seconds=LOSE_SECONDS).values()
+        lost = crowd.false_deaths(at, dead=gone)
+        false += sum(each.process not in cut_off for each in lost)
     return took, false

@@ -15,6 +15,10 @@ def facts(title: str, values: Mapping[str, str]) -> str:
 
 def table(shown: Table) -> str:
     """One table with what must be said of it."""
+    remarks = "".join(f"\n{remark}\n" for remark in shown.remarks)
+    title = f"### {shown.name}: {shown.title}\n"
+    if not shown.rows:
+        return title + remarks
     tails = any(row.p99 is not None for row in shown.rows)
     goals = any(row.goal is not None for row in shown.rows)
     lost = any(row.lost for row in shown.rows)
@@ -30,8 +34,7 @@ def table(shown: Table) -> str:
         cells += [_goal(row, shown.unit)] * goals + [str(row.lost)] * lost
         cells += [_three_digits(value) for value in row.also.values()]
         body.append(cells)
-    remarks = "".join(f"\n{remark}\n" for remark in shown.remarks)
-    return f"### {shown.name}: {shown.title}\n\n{grid(head, body)}{remarks}"
+    return f"{title}\n{grid(head, body)}{remarks}"
 
 
 def comparison(stored: Table, now: Table) -> str:

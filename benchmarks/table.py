@@ -80,9 +80,9 @@ def run(plan: Plan, rounds: int, measure: Callable[[Entrant], Figure]) -> Table:
     for number in range(rounds):
         first = number % len(present)
         for entrant in present[first:] + present[:first]:
-            _progress(f"{plan.name}: round {number + 1} of {rounds}, {entrant}")
+            progress(f"{plan.name}: round {number + 1} of {rounds}, {entrant}")
             figures[entrant].append(measure(entrant))
-    _progress("")
+    progress("")
     named = {entrant.name for entrant in plan.entrants}
     remarks = [plan.remark] if plan.remark else []
     remarks += [f"{name} is not installed and left out." for name in absent if name in named]
@@ -122,7 +122,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _progress(text: str) -> None:
+def progress(text: str) -> None:
     """One line on a terminal, rewritten; silent elsewhere."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from .. import namespace
+from .. import namespace, table
 from ..settings import Settings
 from ..table import Row, Table, rounded
 
@@ -20,8 +20,8 @@ OURS, SERF, KINSHIP = "meshcluster", "serf", "kinship"
 REMARK = (
     "From the fault until each of the others has lost the member, one figure for each of them; p99 "
     "of all these. `false`: members lost that were there. Every member is a process of its own, "
-    f"{MEMBERS} in all, with the defaults of its program for that place (serf: lan; kinship: lan "
-    "and local, without encryption). Each time another one is chosen; all meet before the next."
+    f"{MEMBERS} at first, with the defaults of its program for that place (serf: lan; kinship: "
+    "lan and local, without encryption). Each time one more is gone."
 )
 
 
@@ -50,7 +50,11 @@ def run(settings: Settings) -> list[Table]:
     absent = referees.absent()
     remarks = [REMARK, *(f"{name} is left out: {why}." for name, why in absent.items())]
     cases = [case for case in CASES if case.name not in absent]
-    rows = [_row(case, *crowds.measure(case, settings.repeats)) for case in cases]
+    rows = []
+    for case in cases:
+        table.progress(f"losses: {case.name}, {case.fault}, {case.place}")
+        rows.append(_row(case, *crowds.measure(case, settings.repeats)))
+    table.progress("")
     return [_table(settings, rows, remarks)]
 
 

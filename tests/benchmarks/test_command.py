@@ -1,6 +1,7 @@
 """The benchmarks run, in short, with real processes. What they find is not looked at."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,12 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.process
 
 
-def benchmarks(*arguments):
+def benchmarks(*arguments, **environment):
     command = [sys.executable, "-m", "benchmarks", "--repeats", "1", "--seconds", "0.02"]
     return subprocess.run(
-        [*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
@@ -35,3 +37,9 @@ def test_an_unknown_part_is_named():
     told = benchmarks("discovry")
     assert told.returncode == 1
     assert "no such part: discovry" in told.stderr
+
+
+def test_a_part_that_cannot_run_here_is_left_out_and_says_why():
+    told = benchmarks("losses", PATH="")
+    assert told.returncode == 0, told.stderr
+    assert "Left out: needs " in told.stdout

@@ -25,8 +25,11 @@ def shown(what, seconds):
 
 def killed(crowd, rounds):
     """One after another is killed and joins again; after how long each of the others knew."""
-    took, dead, began = [], [], time.monotonic()
-    for number in random.Random(5).choices(sorted(crowd.ids), k=rounds):
+    took, dead, began, left = [], [], time.monotonic(), []
+    for _ in range(rounds):
+        if not left:  # none twice in a row: who has just come has no links yet
+            left = random.Random(5).sample(sorted(crowd.ids), k=len(crowd.ids))
+        number = left.pop()
         gone, others = crowd.ids[number], crowd.ids.keys() - {number}
         at = crowd.kill(number)
         dead.append(gone)

@@ -1,11 +1,13 @@
 """Members that starve, sleep or are busy are at most suspected; they themselves judge nobody."""
 
+import contextlib
 import threading
 import time
 
 import pytest
 
 from .crowd import Crowd
+from .quota import Quota
 
 SLOW, ALL = 10, 50
 
@@ -19,43 +21,70 @@ def stop_and_go(crowd, numbers, seconds, ended):
             ended.wait(seconds)
 
 
-def starved(network, seconds):
-    """Ten of fifty are stopped half of the time: who of the healthy was lost by the healthy."""
-    lan = network.lan(25)
-    with Crowd(lan.hosts, ALL, ttl=1) as crowd:
+def starved(network, seconds, fault):
+    """A fault of ten of fifty: who of the healthy was lost by the healthy."""
+    with Crowd(network.lan(25).hosts, ALL, ttl=1) as crowd:
         crowd.meet()
         crowd.settle()
-        slow, began, ended = range(SLOW), time.monotonic(), threading.Event()
-        thread = threading.Thread(target=stop_and_go, args=[crowd, slow, 5.0, ended])
-        thread.start()
-        time.sleep(seconds)  # the fault itself
+        slow, began = range(SLOW), time.monotonic()
+        with fault(crowd, slow):
+            time.sleep(seconds)  # the fault itself
+        lost = crowd.false_deaths(began, dead=[crowd.ids[number] for number in slow])
+        suspected = crowd.sights.since(began, "suspect")
+        took = crowd.meet()
+        healthy = {crowd.processes[number] for number in range(SLOW, ALL)}
+        ours = [each for each in lost if each.process in healthy]
+        wrongly = [each for each in suspected if each.id not in {crowd.ids[n] for n in slow}]
+        print(
+            f"{fault.__name__} for {seconds} s, {SLOW} of {ALL}: healthy lost by healthy "
+            f"{len(ours)}, by the others {len(lost) - len(ours)}; suspicions told: "
+            f"{len(suspected)}, of the healthy {len(wrongly)}; views equal after {took:.2f} s"
+        )
+        assert ours == []
+
+
+@contextlib.contextmanager
+def stopped_half_of_the_time(crowd, slow):
+    ended = threading.Event()
+    thread = threading.Thread(target=stop_and_go, args=[crowd, slow, 5.0, ended])
+    thread.start()
+    try:
+        yield
+    finally:
         ended.set()
         thread.join()
         for number in slow:
             crowd.resume(number)
-        lost = crowd.false_deaths(began, dead=[crowd.ids[number] for number in slow])
-        suspected = crowd.sights.since(began, "suspect")
-        took = crowd.meet()
-        healthy = {crowd.processes[n] for n in range(SLOW, ALL)}
-        print(
-            f"{seconds} s with {SLOW} of {ALL} stopped half of the time: healthy lost by healthy "
-            f"{sum(each.process in healthy for each in lost)}, by the stopped "
-            f"{sum(each.process not in healthy for each in lost)}; "
-            f"{len(suspected)} suspicions seen; views equal after {took:.2f} s"
-        )
-        assert [each for each in lost if each.process in healthy] == []
+
+
+@contextlib.contextmanager
+def at_five_percent(crowd, slow):
+    quota = Quota()
+    try:
+        for number in slow:
+            quota.limit(crowd.processes[number], 5)
+        yield
+        assert quota.throttled() > 0, "the fault did not bite"
+    finally:
+        quota.close()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_ten_of_fifty_stop_half_of_the_time_and_nobody_healthy_is_lost(network):
-    starved(network, 20)
+    starved(network, 20, stopped_half_of_the_time)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_for_two_minutes_ten_of_fifty_stop_half_of_the_time(network):
-    starved(network, 120)
+    starved(network, 120, stopped_half_of_the_time)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_for_two_minutes_ten_of_fifty_have_five_percent_of_a_cpu(network):
+    starved(network, 120, at_five_percent)
 
 
 @pytest.mark.slow
