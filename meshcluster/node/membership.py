@@ -44,6 +44,7 @@ class Peer:
 
     __slots__ = (
         "_address",
+        "_experience",
         "_probing",
         "beaconed_at",
         "boot",
@@ -56,7 +57,6 @@ class Peer:
         "elsewhere",
         "elsewhere_at",
         "endpoints",
-        "experience",
         "flapped_at",
         "flaps",
         "gone",
@@ -141,8 +141,7 @@ class Peer:
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
         self.endpoints: tuple[Endpoint, ...] = ()
-        self.experience: Experience = Experience()
-        """Which of them failed lately."""
+        self._experience: Experience | None = None
         self.details: Details | None = None
         self.digest = b""
         self.service: Service | None = None
@@ -176,6 +175,13 @@ class Peer:
     def probing(self, probing: Probing | None) -> None:
         before, self._probing = self._probing, probing
         self._moved(before.address if before is not None else self._address)
+
+    @property
+    def experience(self) -> Experience:
+        """Which of its endpoints failed lately; of thousands most are never dialled."""
+        if self._experience is None:
+            self._experience = Experience()
+        return self._experience
 
     @property
     def places(self) -> set[Address]:
@@ -245,7 +251,8 @@ class Peer:
         self.details = details
         self.digest = digest
         self.endpoints = details.endpoints
-        self.experience.keep(details.endpoints)
+        if self._experience is not None:
+            self._experience.keep(details.endpoints)
 
     @property
     def observer(self) -> bool:
