@@ -40,11 +40,11 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
-from .runtime.leaving import BEING_LEFT
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
 from .runtime.runners import Caller, LoopRunner, Runner
 from .runtime.sending import Part
+from .timing import Timing
 from .view import ClusterView
 from .wire.frames import Event
 
@@ -154,6 +154,7 @@ class AsyncCluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timing: Timing | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -165,7 +166,7 @@ class AsyncCluster(ClusterView):
             address, port: the multicast group of the beacons, the same for all members. The
                 environment variable ``MESHCLUSTER_PORT`` moves the default port.
             heartbeat_seconds: between two beacons.
-            expire_seconds: how long a member that is not heard is kept.
+            expire_seconds: how long a member that nothing was heard of is kept at most.
             channels: numbers we listen to besides 0, 1 and 2.
             protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
@@ -182,6 +183,8 @@ class AsyncCluster(ClusterView):
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
             announcers: further ways to be found, of other packages, by name; ours are always used.
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
+            timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
+                or a ``Timing`` of your own; by default what fits ``ttl``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -202,7 +205,7 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {},
+            announcer_options=announcer_options or {}, timing=timing,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -361,15 +364,14 @@ class AsyncCluster(ClusterView):
         Raises:
             ConfigError: ``timeout`` is no duration.
         """
-        driver = self.joined
-        if driver is not None:
-            await self._leave(timeout, driver.runner.caller)
+        if self.joined is not None:
+            await self._leave(timeout, self.joined.runner.caller)
 
     async def _leave(self, timeout: float | None, caller: Caller) -> None:
         driver = self.joined
         if driver is None:
             return
-        seconds = driver.config.limits.leave_seconds if timeout is None else check_timeout(timeout)
+        seconds = None if timeout is None else check_timeout(timeout)
         try:
             await driver.leave(seconds, caller)
         finally:
@@ -594,8 +596,6 @@ class AsyncCluster(ClusterView):
     ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
         """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
         driver = self._driver
-        if not driver.joined:
-            raise NotJoined(BEING_LEFT)
         sender = driver.sender
         form, body = sender.encode(query, channel)
         services = None if services is None else tuple(services)

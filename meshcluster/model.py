@@ -237,6 +237,7 @@ class Service:
             "protocol": protocol, "address": self.address, "tags": list(self.tags),
             "local": self.local, "lan": self.lan, "host": self.host, "last_seen": last_seen,
             "endpoints": endpoints, "props": dict(self.props), "offers": dict(self.offers),
+            "reason": self.reason,
         }  # fmt: skip
 
     def resolve(self, *words: str) -> bool:

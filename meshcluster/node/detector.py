@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from .discovery import Discovery
     from .views import Views
 
+LATEST_BEACON = 1.25
+"""Intervals after which a beacon that was not lost has come, for all its jitter."""
+
 OVERDUE_INTERVALS = 1.5
 """A member unheard for this many of its own intervals is asked."""
 
@@ -170,12 +173,15 @@ class Detector:
 
     def _bounds(self, peer: Peer) -> tuple[float, float]:
         """Seconds of silence after which a member is given up, and after which it is asked."""
-        # Who is only told of must soon be heard, whatever was said of its heartbeat.
-        details = None if peer.told else peer.details
-        heartbeat = (details or self._config).heartbeat_seconds
-        interval = self._views.interval(max(heartbeat, 0.01))
+        interval = self._interval(peer)
         expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
         return expire, min(OVERDUE_INTERVALS * interval + peer.lag, expire / 2)
+
+    def _interval(self, peer: Peer) -> float:
+        """Seconds between two beacons of a member."""
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        details = None if peer.told else peer.details
+        return self._views.interval(max((details or self._config).heartbeat_seconds, 0.01))
 
     def overdue(self, peer: Peer) -> float:
         """After how many seconds of silence a member is asked."""
@@ -197,8 +203,16 @@ class Detector:
         """Asks those of these who were not heard lately."""
         for key in keys:
             peer = self._peers.member(key)
-            if peer is not None and self._silence(peer, now) > 0.9 * self._timing.probe_seconds:
+            if peer is not None and self._silence(peer, now) > self._lately(peer):
                 self.ask(peer, now)
+
+    def _lately(self, peer: Peer) -> float:
+        """Who was heard so many seconds ago need not be asked in its turn; nor need whose next
+        beacon is only just due: that would be a question and an answer for each beacon.
+        """
+        probe = self._timing.probe_seconds
+        due = self._interval(peer) * LATEST_BEACON
+        return due if due <= LATEST_BEACON * 1.25 * probe else 0.9 * probe
 
     def _sweep(self, peer: Peer | None, now: float) -> None:
         """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""

@@ -77,6 +77,12 @@ class ServiceSuspected(Struct, frozen=True):
     suspected: bool
 
 
+class ServiceConflict(Struct, frozen=True):
+    """A member came that has the name of another one (ours, perhaps) on its host; both live."""
+
+    service: Service
+
+
 class ServiceGone(Struct, frozen=True):
     """A known member left, died or expired."""
 
@@ -166,6 +172,7 @@ Effect = (
     | ServiceDiscovered
     | ServiceChanged
     | ServiceSuspected
+    | ServiceConflict
     | ServiceGone
     | MessagesLost
     | CheckEndpoint

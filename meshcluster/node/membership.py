@@ -90,10 +90,7 @@ class Peer:
         self.id = member_id
         self.boot = boot
         self.key = member_key(member_id, boot)
-        self.where: Addresses | None = None
-        """What is told where it is, while it is in the table."""
-        self._address = address
-        self._probing: Probing | None = None
+        self._stands_at(address, now)
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
         self.proven = False
@@ -125,6 +122,27 @@ class Peer:
         self.flaps = 0.0
         """How often it was suspected, the older the less; and when last."""
         self.flapped_at = now
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self._experience: Experience | None = None
+        self.details: Details | None = None
+        self.digest = b""
+        self.service: Service | None = None
+        self.gone: Service | None = None
+        """What it was when it was lost."""
+        self.challenge = 0
+        self.challenged_at = 0.0
+        self.refused: bytes | None = None
+        """Digest of the details that a hook refused; not asked again until they change."""
+        self.sessions: dict[str, Session] = {}
+        self.parcels: Received | None = None
+        """Which of its parcels came (``parcels.py``)."""
+
+    def _stands_at(self, address: Address, now: float) -> None:
+        """Where it is, and where else and when it was heard."""
+        self.where: Addresses | None = None
+        """What is told where it is, while it is in the table."""
+        self._address = address
+        self._probing: Probing | None = None
         self.reached_at = -inf
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
@@ -140,20 +158,6 @@ class Peer:
         """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
-        self.endpoints: tuple[Endpoint, ...] = ()
-        self._experience: Experience | None = None
-        self.details: Details | None = None
-        self.digest = b""
-        self.service: Service | None = None
-        self.gone: Service | None = None
-        """What it was when it was lost."""
-        self.challenge = 0
-        self.challenged_at = 0.0
-        self.refused: bytes | None = None
-        """Digest of the details that a hook refused; not asked again until they change."""
-        self.sessions: dict[str, Session] = {}
-        self.parcels: Received | None = None
-        """Which of its parcels came (``parcels.py``)."""
 
     @property
     def address(self) -> Address:

@@ -155,6 +155,11 @@ class Session:
         """Nothing waits and all that was sent is acknowledged."""
         return not (self.waiting or self.stalled or self._unacked or self.unconfirmed)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything needs its link, beside us, who have one to hear when it breaks."""
+        return not self.idle or bool(self.posted)
+
     def next_frame(self) -> bytes | None:
         """The next batch, numbered and kept until acknowledged; None when nothing may go."""
         if self._unacked_bytes >= self._limits.unacked_bytes:

@@ -27,6 +27,7 @@ from ..runtime.mailboxes import Receive
 from ..runtime.runners import Caller, HookCalls, ThreadRunner
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
+from ..timing import Timing
 from ..view import ClusterView
 from ..wire.frames import Event
 from .bell import Bell
@@ -111,6 +112,7 @@ class Cluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timing: Timing | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
@@ -118,7 +120,7 @@ class Cluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
             props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-            announcer_options=announcer_options,
+            announcer_options=announcer_options, timing=timing,
         )  # fmt: skip
 
         async def start() -> None:
@@ -385,6 +387,7 @@ def join(
     mdns: AsyncZeroconf | bool | None = None,
     announcers: Iterable[str] = (),
     announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+    timing: Timing | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -396,7 +399,7 @@ def join(
         address, port: the multicast group of the beacons, the same for all members. The
             environment variable ``MESHCLUSTER_PORT`` moves the default port.
         heartbeat_seconds: between two beacons.
-        expire_seconds: how long a member that is not heard is kept.
+        expire_seconds: how long a member that nothing was heard of is kept at most.
         channels: numbers we listen to besides 0, 1 and 2.
         protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
@@ -413,6 +416,8 @@ def join(
             ``AsyncZeroconf`` of this event loop, which is used and not closed.
         announcers: further ways to be found, of other packages, by name; ours are always used.
         announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
+        timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
+            or a ``Timing`` of your own; by default what fits ``ttl``.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
@@ -425,5 +430,5 @@ def join(
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
         observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-        announcer_options=announcer_options,
+        announcer_options=announcer_options, timing=timing,
     )  # fmt: skip
