@@ -199,6 +199,10 @@ class Admission:
         twin = self._peers.twin(peer, details.name, details.host)
         if twin is None:
             return False
+        if twin.address == peer.address and peer.reached_at == now:
+            # It answered where the other one did: that one's process is gone.
+            self._detector.dead(twin, now, crashed=True)  # which may have taken in who waited
+            return peer.service is not None or self._waits_for_twin(peer, details, now)
         waiting = self._twins.setdefault(twin.key, [])
         if peer not in waiting:
             waiting.append(peer)

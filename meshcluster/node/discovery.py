@@ -205,13 +205,16 @@ class Discovery:
         if peer is None or peer.probing is None:
             return
         since = peer.probing.since
-        if self._prober.again(peer, now):
+        heard = max(peer.heard_at, peer.sighted_at) > since  # by us, or by others
+        if heard and not peer.probing.want and peer.service is not None:
+            self._prober.stop(peer)
+        elif self._prober.again(peer, now):
             self._send_probe(peer)
             if peer.service is not None:
                 self._detector.waits(peer, now)
         elif peer.service is None:
             self._gone(peer, UNREACHABLE, now)
-        elif max(peer.heard_at, peer.sighted_at) < since:  # nor did others hear of it meanwhile
+        elif not heard:
             self._detector.unanswered(peer, now)
 
     def stop_probe(self, peer: Peer) -> None:

@@ -195,6 +195,7 @@ class Node:
             "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,
             "suspect": self._detector.suspected_long,
+            "dead": self._detector.dead_again,
             "refute": lambda _, now: self._detector.refute_again(now),
             "forget": self._admission.forget,
             "dial": self._links.dialling.timed_out,

@@ -380,6 +380,9 @@ class Simulation:
             return  # until it wakes
         if link.on_the_way:
             frame = link.on_the_way.popleft()
+            if not (peer.owner.alive and peer.owner.has(peer)):  # it was not told, or not yet
+                self.after(self.network.delay(), link.owner.link_ended, link, "reset")
+                return
             peer.owner.arrived(peer, frame)
             link.owner.write_more(link)
 
@@ -394,7 +397,7 @@ class Simulation:
             self.after(self.network.latency[1], self._closed, link, peer)
 
     def _closed(self, link: VirtualLink, peer: VirtualLink) -> None:
-        if not self.network.linked(link.owner.address, peer.owner.address):
+        if not self.network.connected(link.owner.address, peer.owner.address):
             return
         if peer.owner.paused:
             peer.owner.when_awake(partial(self._closed, link, peer))

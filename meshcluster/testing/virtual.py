@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClusterConfig
 from ..hooks import PASS, HookRegistry
-from ..model import Address, Endpoint, Identity
+from ..model import Address, Endpoint, Identity, Service
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
@@ -70,6 +71,8 @@ class VirtualMember:
         self._datagrams_held = 0
         self.hooks = HookRegistry(allow_async=False)
         self.log: list[LogEntry] = []
+        self.histories: dict[bytes, list[str]] = {}
+        """The same by the key of each run of a member, without the times."""
         self.received: list[tuple[str, Any]] = []
         self.respond: Callable[[Message], object] | None = None
         self._simulation = simulation
@@ -206,7 +209,7 @@ class VirtualMember:
     def _perform(self, effect: fx.Effect) -> None:
         match effect:  # the commonest first
             case fx.ServiceDiscovered(service):
-                self._note("discovered", service.name)
+                self._note("discovered", service)
             case fx.SendDatagram(data, address):
                 self._simulation.send(self, data, address[0])
             case fx.Announce(data):
@@ -218,13 +221,13 @@ class VirtualMember:
             case fx.CloseLink(link, abort):
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
-                self._note("changed", f"{service.name} {','.join(service.tags)}")
+                self._note("changed", service, f" {','.join(service.tags)}")
             case fx.ServiceConflict(service):
-                self._note("conflict", service.name)
+                self._note("conflict", service)
             case fx.ServiceSuspected(service, suspected):
-                self._note("suspect" if suspected else "recovered", service.name)
+                self._note("suspect" if suspected else "recovered", service)
             case fx.ServiceGone(service, reason):
-                self._note("lost", service.name)
+                self._note("lost", service)
                 self.reasons[service.name] = reason
             case fx.EventsArrived(session, service, _, events, size):
                 self.received += [(service.name, bodies.decode(e.form, e.body)) for e in events]
@@ -235,14 +238,25 @@ class VirtualMember:
                 events = [each for each in messages if isinstance(each, Event)]
                 self.lost += [(service.name, bodies.decode(e.form, e.body)) for e in events]
             case fx.CheckEndpoint(endpoint):
-                self._note("checked", endpoint.scheme)
+                self._log("checked", endpoint.scheme)
                 if endpoint.scheme in self.broken:
                     self.broken.remove(endpoint.scheme)
                     self.node.renewed(endpoint, endpoint, self.now)
             case _:
                 pass
 
-    def _note(self, what: str, name: str) -> None:
+    def _note(self, what: str, service: Service, more: str = "") -> None:
+        self._log(what, service.name + more)
+        self.histories.setdefault(service.key, []).append(what)
+
+    @property
+    def disorder(self) -> list[list[str]]:
+        """Histories that no member should have: of each run first ``discovered``, then changes and
+        suspicions, each withdrawn or not, then ``lost``; and so again.
+        """
+        return [history for history in self.histories.values() if not _in_order(history)]
+
+    def _log(self, what: str, name: str) -> None:
         entry = (self._simulation.now, what, name)
         self.log.append(entry)
         self._simulation.trace(self, entry)
@@ -285,6 +299,10 @@ class VirtualMember:
             self.node.dial_failed(number, REFUSED, self.now)
             self.step()
 
+    def has(self, link: VirtualLink) -> bool:
+        """Whether a link is open at this end."""
+        return link.node_link in self._links
+
     def arrived(self, link: VirtualLink, frame: bytes) -> None:
         """A frame came over a link."""
         if self.alive and link.node_link in self._links:
@@ -320,3 +338,17 @@ class VirtualMember:
         if not abort:
             self._simulation.write(link, self.node.take_frames(node_link))
         self._simulation.close(link, abort=abort)
+
+
+AFTER = {
+    "": {"discovered"},
+    "discovered": {"changed", "suspect", "lost"},
+    "changed": {"changed", "suspect", "recovered", "lost"},
+    "suspect": {"changed", "recovered", "lost"},
+    "recovered": {"changed", "suspect", "lost"},
+    "lost": {"discovered"},
+}
+
+
+def _in_order(history: list[str]) -> bool:
+    return all(then in AFTER[first] for first, then in pairwise(["", *history]))

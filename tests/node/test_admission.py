@@ -193,3 +193,15 @@ def test_who_was_refused_and_dials_us_is_not_judged_again():
     assert asked == ["n2"]
     assert one.known == []
     assert one.dropped["links refused: a hook of the member refused us"] == 1
+
+
+def test_who_waited_and_answers_where_the_dead_did_is_discovered_once():
+    one, first, second = Bench(1), Bench(2, name="web"), Bench(3, name="web")
+    comes(one, first, 0.0)
+    comes(one, second, 1.0)
+    assert one.known == ["web"], "it waits"
+    second.address = first.address
+    told = comes(one, second, 2.0)
+    kinds = [type(each) for each in told if isinstance(each, fx.ServiceDiscovered | fx.ServiceGone)]
+    assert kinds == [fx.ServiceGone, fx.ServiceDiscovered]
+    assert one.known == ["web"]

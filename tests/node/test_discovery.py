@@ -126,8 +126,8 @@ def test_a_refused_probe_means_that_the_process_is_gone() -> None:
     one, other = Bench(1), Bench(2)
     introduce(one, other)
     one.node.take_effects()
-    pass_time(one, 2.0)
-    one.node.datagram_refused(other.address, 2.0)
+    pass_time(one, 2.4)
+    one.node.datagram_refused(other.address, 2.4)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
 
