@@ -40,7 +40,6 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
-from .runtime.leaving import BEING_LEFT
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
 from .runtime.runners import Caller, LoopRunner, Runner
@@ -365,15 +364,14 @@ class AsyncCluster(ClusterView):
         Raises:
             ConfigError: ``timeout`` is no duration.
         """
-        driver = self.joined
-        if driver is not None:
-            await self._leave(timeout, driver.runner.caller)
+        if self.joined is not None:
+            await self._leave(timeout, self.joined.runner.caller)
 
     async def _leave(self, timeout: float | None, caller: Caller) -> None:
         driver = self.joined
         if driver is None:
             return
-        seconds = driver.config.limits.leave_seconds if timeout is None else check_timeout(timeout)
+        seconds = None if timeout is None else check_timeout(timeout)
         try:
             await driver.leave(seconds, caller)
         finally:
@@ -598,8 +596,6 @@ class AsyncCluster(ClusterView):
     ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
         """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
         driver = self._driver
-        if not driver.joined:
-            raise NotJoined(BEING_LEFT)
         sender = driver.sender
         form, body = sender.encode(query, channel)
         services = None if services is None else tuple(services)

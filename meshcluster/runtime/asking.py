@@ -22,7 +22,7 @@ from ..wire.message import ANSWER, REQUEST
 if TYPE_CHECKING:
     from .driver import Driver
 
-from .leaving import BEING_LEFT
+from .sending import BEING_LEFT
 
 logger = logging.getLogger("meshcluster")
 

@@ -12,8 +12,8 @@ from itertools import count
 from .. import resolver as resolving
 from ..model import Service
 
-Alone = tuple[int, Service]
-"""Most words (names, ids) are those of one member: a table each would cost ten times as much."""
+Having = Service | dict[int, Service]
+"""Who has a word. Most are one member's (names, ids), and need no table."""
 
 Resolved = dict[str | tuple[str, ...], tuple[Service, ...]]
 
@@ -27,7 +27,7 @@ class Directory:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._members: dict[int, Service] = {}
-        self._having: dict[str, Alone | dict[int, Service]] = {}
+        self._having: dict[str, Having] = {}
         self._next = count()
         self.resolved: Resolved = {}
         """What ``resolve`` found since the last change. Each change makes another one."""
@@ -66,10 +66,10 @@ class Directory:
         having = self._having.get(word)
         if isinstance(having, dict):
             having[number] = service
-        elif having is None or having[0] == number:
-            self._having[word] = number, service
+        elif having is None or having.key == service.key:
+            self._having[word] = service
         else:
-            self._having[word] = {having[0]: having[1], number: service}
+            self._having[word] = {self._numbers[having.key]: having, number: service}
 
     def _take_out(self, word: str, number: int) -> None:
         having = self._having[word]
@@ -116,13 +116,13 @@ class Directory:
         if fewest is None:
             return ()
         if not isinstance(fewest, dict):
-            return resolving.resolve(fewest[1:], words)
+            return resolving.resolve((fewest,), words)
         found = fewest.copy()
         in_order = [found[number] for number in sorted(found)]
         return tuple(in_order) if len(words) == 1 else resolving.resolve(in_order, words)
 
 
-def _size(having: Alone | dict[int, Service] | None) -> int:
+def _size(having: Having | None) -> int:
     if having is None:
         return 0
     return len(having) if isinstance(having, dict) else 1

@@ -30,7 +30,7 @@ from ..wire.frames import AnyMessage, Event
 from . import forking
 from .asking import Asking
 from .dials import Dials
-from .leaving import BEING_LEFT, Leaving
+from .leaving import Leaving
 from .links import LinkEnd
 from .listeners import Listeners
 from .lookups import Lookups
@@ -38,7 +38,7 @@ from .mailboxes import Mailboxes
 from .observers import Observers
 from .outlets import Outlets
 from .runners import Caller, HookCalls, Runner
-from .sending import Part, Sender
+from .sending import BEING_LEFT, Part, Sender
 
 logger = logging.getLogger("meshcluster")
 
@@ -435,9 +435,10 @@ class Driver:
 
     # --- leaving -----------------------------------------------------------------------------
 
-    async def leave(self, timeout: float, caller: Caller) -> None:
+    async def leave(self, timeout: float | None, caller: Caller) -> None:
         """Takes nothing new, waits for what is under way, says goodbye, closes everything.
-        Idempotent. ``caller`` is the hook that it is called from.
+        Idempotent. ``caller`` is the hook that it is called from; a ``timeout`` of None is
+        ``leave_seconds``.
 
         Cancelled, it waits no longer, says goodbye and closes. Who calls while another call is
         under way waits for that one.
@@ -455,7 +456,8 @@ class Driver:
         self._settled()
         self.node.take_no_more(self._loop.time())
         try:
-            await self._leaving.wait(timeout)
+            limit = self.config.limits.leave_seconds
+            await self._leaving.wait(limit if timeout is None else timeout)
         finally:
             self._left = True
             self.node.leave(self._loop.time())

@@ -11,8 +11,6 @@ from .runners import Caller
 if TYPE_CHECKING:
     from .driver import Driver
 
-BEING_LEFT = "the cluster is being left: nothing new can be sent or asked"
-
 NAMED = 5
 """So many members are named in the log; there may be thousands."""
 

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
 from ..config import ClusterConfig, check_channel, check_words
-from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRoute, NoServices
+from ..errors import (
+    ConfigError,
+    Congested,
+    HookRejected,
+    MessageTooLarge,
+    NoRoute,
+    NoServices,
+    NotJoined,
+)
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import GONE, UDP, Service, Standing
@@ -36,6 +44,9 @@ NAMED = 5
 """So many members are named in an error; there may be thousands."""
 
 FAR = {HOST_CHANNEL: " on this host (channel 1)", LAN_CHANNEL: " on this LAN (channel 2)"}
+
+
+BEING_LEFT = "the cluster is being left: nothing new can be sent or asked"
 
 
 class Sender:
@@ -291,8 +302,11 @@ class Sender:
         """What a ``query`` asks whom; everybody when nobody is named.
 
         Raises:
+            NotJoined: the cluster is being left.
             NoServices, NoRoute, HookError: see each step.
         """
+        if self._stopped:
+            raise NotJoined(BEING_LEFT)
         if resolve is None and resolver is None and services is None:
             resolve = ()
         receivers = self._receivers(resolve, resolver, services, channel, protocols)

@@ -13,9 +13,7 @@ TAGS = ("web", "db", "idle", "busy", "n1", "localhost")
 
 
 def service(number, *tags):
-    return Service(
-        Identity(number.to_bytes(16), 1, f"n{number}", f"h{number % 3}"), tags=tags, **said
-    )
+    return Service(Identity(number.to_bytes(16), 1, f"n{number}", f"h{number % 3}"), tags=tags)
 
 
 class Counting:
