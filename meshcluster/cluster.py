@@ -368,8 +368,7 @@ class AsyncCluster(ClusterView):
             await self._leave(timeout, self.joined.runner.caller)
 
     async def _leave(self, timeout: float | None, caller: Caller) -> None:
-        driver = self.joined
-        if driver is None:
+        if (driver := self.joined) is None:
             return
         seconds = None if timeout is None else check_timeout(timeout)
         try:
@@ -383,9 +382,8 @@ class AsyncCluster(ClusterView):
                 self._look_again()
 
     def _at_exit(self) -> None:
-        driver = self.joined
-        if driver is not None:
-            driver.farewell()
+        if self.joined is not None:
+            self.joined.farewell()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance).
