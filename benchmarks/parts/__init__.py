@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..settings import Settings
 from ..table import Table
-from . import beacons, discovery, oneway, query, roundtrip
+from . import beacons, discovery, large, oneway, query, roundtrip
 
 PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "oneway": oneway.run,
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "query": query.run,
     "discovery": discovery.run,
     "beacons": beacons.run,
+    "large": large.run,
 }
 
 __all__ = ("PARTS",)

@@ -133,8 +133,9 @@ class Detector:
         self._awake_at = now
         self._worse()
         for peer in self._peers.suspects():
+            shown = peer.suspicion is not None and peer.suspicion.shown
             self._schedule.cancel(("suspect", peer.key))
-            peer.suspicion = self._suspicion(peer, now, active=True)
+            self._suspicion(peer, now, active=True).shown = shown
 
     def _worse(self) -> None:
         self._health = min(self._health + 1, HEALTH_MOST)

@@ -114,7 +114,7 @@ class EventsArrived(Struct, frozen=True):
     size: int
 
 
-class QuestionArrived(Struct, frozen=True):
+class QuestionArrived(Struct, frozen=True, eq=False, weakref=True):
     """A question, to be answered through ``session``."""
 
     session: Session
@@ -131,7 +131,7 @@ class NoteArrived(Struct, frozen=True):
     note: Note
 
 
-class RequestArrived(Struct, frozen=True):
+class RequestArrived(Struct, frozen=True, eq=False, weakref=True):
     """Something asked of a mailbox, to be answered through ``session``."""
 
     session: Session

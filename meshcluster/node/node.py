@@ -504,6 +504,14 @@ class Node:
         told = self.parcels.everybody.idle
         return told and all(s.idle for p in self.peers.linkable() for s in p.sessions.values())
 
+    def take_no_more(self, now: float) -> None:
+        """Begins to leave: whoever asks or tells us something from here on hears that we do."""
+        self._delivery.leaving = True
+        for peer in self.peers.linkable():
+            for session in peer.sessions.values():
+                if session.waiting:  # whoever put there may have been interrupted before waking us
+                    self.wake(session, now)
+
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
         self._left = True

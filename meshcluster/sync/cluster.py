@@ -24,7 +24,7 @@ from ..resolver import Resolver, Words
 from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
-from ..runtime.runners import HookCalls, ThreadRunner
+from ..runtime.runners import Caller, HookCalls, ThreadRunner
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
 from ..timing import Timing
@@ -44,7 +44,8 @@ THREAD_END_SECONDS = 1.0
 """How long leave waits for each thread that runs hooks; a hook that blocks longer is left alone."""
 
 LEAVE_SECONDS = 5.0
-"""How long leave waits for the loop; more than it needs while anybody lets the loop run."""
+"""How long leave waits for the loop beside its timeout; more than it needs while anybody lets the
+loop run."""
 
 logger = logging.getLogger("meshcluster")
 
@@ -154,19 +155,25 @@ class Cluster(ClusterView):
                 self._portal = None
             raise
 
-    def leave(self) -> None:
-        """Delivers what is under way (for at most a second), says goodbye, closes everything.
+    def leave(self, *, timeout: float | None = None) -> None:
+        """Takes nothing new, ends what runs, says goodbye, closes everything; see
+        ``AsyncCluster.leave``.
 
         Idempotent; may be called from a hook that is not an interceptor, and in the handler of a
         signal, whatever that interrupted: inside ``join`` it leaves when ``join`` is done. An
-        exception of such a handler shortens it, but the goodbye is said. Does nothing in a forked
-        child.
+        exception of such a handler (a second Ctrl-C) ends it at once, but the goodbye is said. Does
+        nothing in a forked child.
+
+        Args:
+            timeout: seconds until the goodbye is said, whatever still runs; by default 1.
 
         Raises:
+            ConfigError: ``timeout`` is no duration.
             ClusterError: called from an interceptor or a ``service.validate`` hook.
         """
         if self._cluster._inherited:
             return
+        seconds = LEAVE_SECONDS + (0.0 if timeout is None else check_timeout(timeout))
         if self._portal is not None:
             self._portal.check_outside()
         with self._lock:  # another thread's join is waited for
@@ -176,8 +183,9 @@ class Cluster(ClusterView):
             portal, callbacks, runner = self._portal, self._callbacks, self._cluster.runner
         if portal is None:
             return
+        caller = Caller.NO_HOOK if runner is None else runner.caller
         try:
-            portal.call(self._cluster.leave, LEAVE_SECONDS)
+            portal.call(lambda: self._cluster._leave(timeout, caller), seconds)
         except TimeoutError:
             # The loop waits for a lock that the interrupted code holds, such as logging's: it goes
             # on when the handler returns. At the interpreter's end we are called again.
@@ -185,16 +193,16 @@ class Cluster(ClusterView):
         except NotJoined:
             pass  # another thread was quicker
         except BaseException:
-            self._close(portal, callbacks, runner)
+            self._close(portal, callbacks, runner, 0.0)
             raise
-        self._close(portal, callbacks, runner)
+        self._close(portal, callbacks, runner, THREAD_END_SECONDS)
 
     def _close(
-        self, portal: Portal, callbacks: Workers | None, runner: ThreadRunner | None
+        self, portal: Portal, callbacks: Workers | None, runner: ThreadRunner | None, wait: float
     ) -> None:
         for workers in (callbacks, *(runner.workers if runner else ())):
             if workers is not None:
-                workers.close(THREAD_END_SECONDS)
+                workers.close(wait)
         portal.close()
         with self._lock:
             if self._portal is portal:

@@ -316,6 +316,18 @@ def test_who_was_stopped_judges_nobody_by_that_time(two):
     assert one.known == ["n2"]
 
 
+def test_whom_it_suspected_before_it_was_stopped_recovers_for_users_too(two):
+    one, other = two
+    pass_time(one, 4)
+    (suspected,) = one.take(fx.ServiceSuspected)
+    assert suspected.suspected
+    one.node.advance(64.0)
+    other.node._discovery.beacon(64.5)
+    one.hear(other, other.datagrams()[-1], 64.5)
+    (recovered,) = one.take(fx.ServiceSuspected)
+    assert not recovered.suspected
+
+
 def test_who_finds_itself_late_is_more_patient_and_says_so_until_it_is_answered_again(two):
     one, _ = two
     detector = one.node._detector
