@@ -406,11 +406,8 @@ class Node:
         peer, service = session.peer, session.peer.service
         if service is None:
             return
-        if (
-            (session.broken or not peer.proven)
-            and attempts
-            and all(reason == REFUSED for _, reason in attempts)
-        ):
+        nobody = bool(attempts) and all(reason == REFUSED for _, reason in attempts)
+        if nobody and (session.broken or not peer.proven):
             self._detector.dead(peer, now, crashed=True)
             return
         route = self._links.route(peer, tuple(session.schemes))
