@@ -7,12 +7,11 @@ import logging
 import os
 import threading
 import time
-import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .announcers import Announcer, close_announcers, open_announcers
 from .channels import Channels
@@ -27,6 +26,7 @@ from .config import (
 )  # fmt: skip
 from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
 from .hooks import HookRegistry
+from .joining import Joining, entered_without_async
 from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
@@ -57,49 +57,6 @@ logger = logging.getLogger("meshcluster")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
-
-
-TO_BE_AWAITED = "write `await cluster.join(...)` or `async with cluster.join(...)`"
-
-
-def _entered_without_async(entered: object, *error: object) -> NoReturn:
-    raise TypeError("an AsyncCluster takes `async with`; meshcluster.Cluster is the blocking one")
-
-
-class Joining:
-    """What ``AsyncCluster.join`` returns: awaitable, and a context manager that leaves."""
-
-    def __init__(self, join: Callable[[], Awaitable[AsyncCluster]], cluster: AsyncCluster) -> None:
-        self._join = join
-        self._cluster = cluster
-        self._begun = not cluster._allow_async  # the blocking face awaits it for its user
-
-    def _begin(self) -> Awaitable[AsyncCluster]:
-        self._begun = True
-        return self._join()
-
-    def __await__(self) -> Generator[Any, None, AsyncCluster]:
-        return self._begin().__await__()
-
-    def __aenter__(self) -> Awaitable[AsyncCluster]:
-        return self._begin()  # at once: a task may be cancelled before its first step
-
-    def __del__(self) -> None:
-        if not self._begun:
-            text = f"join() of an AsyncCluster was never awaited: {TO_BE_AWAITED}"
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-    if not TYPE_CHECKING:  # which refuses these by itself
-        __enter__ = __exit__ = _entered_without_async
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"no {name!r}: not joined yet; {TO_BE_AWAITED}")
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        await self._cluster.leave()
 
 
 class AsyncCluster(ClusterView):
@@ -368,8 +325,7 @@ class AsyncCluster(ClusterView):
             await self._leave(timeout, self.joined.runner.caller)
 
     async def _leave(self, timeout: float | None, caller: Caller) -> None:
-        driver = self.joined
-        if driver is None:
+        if (driver := self.joined) is None:
             return
         seconds = None if timeout is None else check_timeout(timeout)
         try:
@@ -383,9 +339,8 @@ class AsyncCluster(ClusterView):
                 self._look_again()
 
     def _at_exit(self) -> None:
-        driver = self.joined
-        if driver is not None:
-            driver.farewell()
+        if self.joined is not None:
+            self.joined.farewell()
 
     async def run_forever(self) -> None:
         """Returns when the cluster is left (by a hook, for instance).
@@ -408,7 +363,7 @@ class AsyncCluster(ClusterView):
         await self.leave()
 
     if not TYPE_CHECKING:  # which refuses it by itself
-        __enter__ = __exit__ = _entered_without_async
+        __enter__ = __exit__ = entered_without_async
 
     # --- hooks and members -------------------------------------------------------------------
 

@@ -90,6 +90,10 @@ class Peer:
         self.id = member_id
         self.boot = boot
         self.key = member_key(member_id, boot)
+        self.where: Addresses | None = None
+        """What is told where it is, while it is in the table."""
+        self._address = address
+        self._probing: Probing | None = None
         self._stands_at(address, now)
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
@@ -138,11 +142,7 @@ class Peer:
         """Which of its parcels came (``parcels.py``)."""
 
     def _stands_at(self, address: Address, now: float) -> None:
-        """Where it is, and where else and when it was heard."""
-        self.where: Addresses | None = None
-        """What is told where it is, while it is in the table."""
-        self._address = address
-        self._probing: Probing | None = None
+        """When it was heard there, and where else."""
         self.reached_at = -inf
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()

@@ -406,11 +406,8 @@ class Node:
         peer, service = session.peer, session.peer.service
         if service is None:
             return
-        if (
-            (session.broken or not peer.proven)
-            and attempts
-            and all(reason == REFUSED for _, reason in attempts)
-        ):
+        nobody = bool(attempts) and all(reason == REFUSED for _, reason in attempts)
+        if nobody and (session.broken or not peer.proven):
             self._detector.dead(peer, now, crashed=True)
             return
         route = self._links.route(peer, tuple(session.schemes))
@@ -507,10 +504,9 @@ class Node:
     def take_no_more(self, now: float) -> None:
         """Begins to leave: whoever asks or tells us something from here on hears that we do."""
         self._delivery.leaving = True
-        for peer in self.peers.linkable():
-            for session in peer.sessions.values():
-                if session.waiting:  # whoever put there may have been interrupted before waking us
-                    self.wake(session, now)
+        for session in [s for p in self.peers.linkable() for s in p.sessions.values()]:
+            if session.waiting:  # whoever put there may have been interrupted before waking us
+                self.wake(session, now)
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
