@@ -74,6 +74,8 @@ class MulticastAnnouncer:
         self._ways: tuple[Way, ...] = ()
         self._failing: set[Way] = set()
         """Ways that did not take the last beacon."""
+        self._disturbed: set[socket.socket] = set()
+        """Own sockets of which an error was read, here or there: libuv may have seen it as well."""
         self._watch = InterfaceWatch(self._interfaces_changed) if ttl else None
         self._seen: tuple[Interface, ...] = ()
         self.used: tuple[Interface, ...] = ()
@@ -147,6 +149,7 @@ class MulticastAnnouncer:
         for each in self._sockets():
             self._close_socket(each)
         self._own, self._hearing, self._ways = {}, {}, ()
+        self._disturbed.clear()
         self._receiver = None
 
     def _sockets(self) -> list[socket.socket]:
@@ -224,6 +227,7 @@ class MulticastAnnouncer:
             except (*_WOULD_BLOCK, OverflowError):
                 return True  # lost, as datagrams may be
             except OSError as error:
+                self._disturbed.add(own)
                 if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
                     return False
                 self._read_refusals()
@@ -232,7 +236,7 @@ class MulticastAnnouncer:
     # --- reading -----------------------------------------------------------------------------
 
     def _read(self, source: socket.socket) -> None:
-        smooth = False
+        something = False
         for _ in range(READS_A_TURN):
             if self._receiver is None:
                 return
@@ -241,19 +245,24 @@ class MulticastAnnouncer:
             except _WOULD_BLOCK:
                 break
             except OSError:  # an earlier datagram was refused; the queue says which
-                smooth = False
+                self._disturbed.add(source)
                 break
-            smooth = True
+            something = True
             if data != NOTHING:
                 if len(address) > 2:
                     address = spoken(address), address[1]
                 self._receiver.datagram_received(data, address)
         self._read_refusals()
-        if not smooth and source.fileno() >= 0:
+        if (source in self._disturbed or not something) and source.fileno() >= 0:
             self._watch_again(source)
 
     def _watch_again(self, source: socket.socket) -> None:
-        """Woken by an error, libuv (uvloop) has stopped to watch the socket; others do not mind."""
+        """Woken by an error, libuv (uvloop) has stopped to watch the socket; others do not mind.
+
+        Whether it was an error cannot be seen here: a send meanwhile may have read it, and what
+        came by then is read without one.
+        """
+        self._disturbed.discard(source)
         if self._loop is not None and self._receiver is not None:
             self._loop.remove_reader(source)
             self._loop.add_reader(source, self._read, source)
@@ -266,6 +275,7 @@ class MulticastAnnouncer:
                     _, ancillary, _, address = own.recvmsg(64, 512, _MSG_ERRQUEUE)
                 except OSError:
                     break
+                self._disturbed.add(own)
                 if any(_is_refusal(level, data) for level, _, data in ancillary):
                     self._receiver.datagram_refused((spoken(address), int(address[1])))
 

@@ -203,3 +203,43 @@ async def test_interfaces_that_were_denied_get_no_beacon(beacon_port):
     assert all(each.reason for each in member.skipped)
     assert list(member._ways) == [LOOPBACK_WAY]
     member.close()
+
+
+async def _refused_while_reading(announcer, receiver, nobody):
+    """A refusal wakes the loop; before the socket's turn another callback takes what it tells, and
+    a datagram is there to be read without an error.
+    """
+    (own, *_) = announcer._own.values()
+    one, other = socket.socketpair()
+    with one, other, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        loop, there = asyncio.get_running_loop(), somebody.getsockname()
+        loop.add_reader(other, lambda: (other.recv(1), announcer.send(b"on", there)))
+        await asyncio.sleep(0)
+        one.send(b"!")  # ready before the socket is
+        announcer.send(b"to nobody", nobody)
+        somebody.sendto(b"meanwhile", own.getsockname())
+        assert (await soon(receiver.datagrams.get()))[0] == b"meanwhile"
+        somebody.sendto(b"later", own.getsockname())
+        try:
+            assert (await soon(receiver.datagrams.get()))[0] == b"later"
+        finally:
+            loop.remove_reader(other)
+
+
+@linux_only
+def test_a_refusal_that_is_read_elsewhere_leaves_no_deaf_socket_in_uvloop(beacon_port, nobody):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def run():
+        announcer = MulticastAnnouncer(DEFAULT_ADDRESS, beacon_port, 0)
+        await announcer.open()
+        receiver = Receiver()
+        announcer.start(receiver)
+        try:
+            await _refused_while_reading(announcer, receiver, nobody)
+        finally:
+            announcer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
