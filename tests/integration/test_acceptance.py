@@ -309,7 +309,7 @@ def receive(letter):
 
 box = cluster.mailbox("box", receive, offer=1)
 while kind := told():
-    (service,) = cluster.services
+    (service,) = cluster.wait_for_services()
     try:
         if kind == "event":
             cluster.send("x", services=[service])

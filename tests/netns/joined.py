@@ -68,6 +68,8 @@ class Member:
         self.cluster.hook("send.lost")(self.history.given_up)
         self.cluster.hook("query")(lambda question: [name, question.protocol])
         self.joining_at = time.time()
+        if "timing" in options:
+            options["timing"] = meshcluster.Timing(**options["timing"])
         self.cluster.join([name], name=name, **options)
 
         self.others = []
