@@ -244,7 +244,7 @@ class Simulation:
     # --- what members do ---------------------------------------------------------------------
 
     def _boot(
-        self, name: str, address: str, config: dict[str, Any], clock: float
+        self, name: str, address: str, config: dict[str, Any], clock: float = 1.0
     ) -> VirtualMember:  # fmt: skip
         self._boots += 1
         random = Random(f"{self.seed}/{self._boots}")

@@ -275,6 +275,15 @@ def test_who_is_asked_to_look_asks_and_tells(three):
     assert effect.address == other.address
 
 
+def test_who_was_seen_by_another_one_while_it_is_asked_is_no_suspect(three):
+    one, other, third = three
+    pass_time(one, 2.4)
+    assert peer_of(one, third).probing is not None
+    one.hear(other, word(Sighting, other, third, peer_of(one, third).number + 1, 0), 2.4)
+    assert not times(happened(one, 3.4, 2.4), fx.ServiceSuspected)
+    assert times(happened(one, 8, 3.4), fx.ServiceSuspected), "when nobody sees it any more"
+
+
 def test_who_has_heard_it_since_says_so_without_asking(three):
     one, other, third = three
     third.node._discovery.beacon(0.5)

@@ -43,11 +43,11 @@ def test_nobody_who_lives_is_lost(seed: int, loss: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_with_a_third_lost_hardly_anybody_who_lives_is(seed: int) -> None:
     """0.05 a member-hour would be one in twelve minutes of a hundred."""
     sim = settled(seed, 100, 0.3)
-    sim.run(seconds=60)
+    sim.run(seconds=40)
     subjects = {whose for _, _, whose in lost(sim)}
     assert len(subjects) <= 1, f"seed={seed}: {subjects}"
 
