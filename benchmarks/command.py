@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import machine, markdown, namespace, stored
+from .membership import command as membership
 from .parts import PARTS
 from .process import MemberFailed
 from .settings import Settings
@@ -17,6 +18,8 @@ from .table import Table
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what is asked for; 0 unless it could not be run."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["membership"]:
+        return membership.main(given[1:])
     parser = _parser()
     options = parser.parse_args(given)
     if options.netns and not namespace.is_inside():
@@ -32,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m benchmarks", description="Measures the mesh beside zenoh and bare sockets."
+        prog="python -m benchmarks",
+        description="Measures the mesh beside zenoh and bare sockets.",
+        epilog="python -m benchmarks membership --help: judging members, in virtual time.",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of each table")

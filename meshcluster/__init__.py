@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .sync.mailbox import Mailbox
     from .sync.query import Query
     from .tags import Tags
+    from .timing import HOST, LAN, Timing
     from .wire.message import Lost, Message
 else:  # see lazy.py, which has the same names
     from .lazy import attribute as __getattr__  # noqa: F401
@@ -67,9 +68,11 @@ __all__ = (
     "EncodeError",
     "Endpoint",
     "ForkedClusterError",
+    "HOST",
     "HookError",
     "HookFailed",
     "HookRejected",
+    "LAN",
     "LATER",
     "Letter",
     "LinkError",
@@ -92,6 +95,7 @@ __all__ = (
     "Service",
     "ServiceLost",
     "Tags",
+    "Timing",
     "WireError",
     "__version__",
     "join",

@@ -40,10 +40,12 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
+from .runtime.leaving import BEING_LEFT
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
-from .runtime.runners import LoopRunner, Runner
+from .runtime.runners import Caller, LoopRunner, Runner
 from .runtime.sending import Part
+from .timing import Timing
 from .view import ClusterView
 from .wire.frames import Event
 
@@ -153,6 +155,7 @@ class AsyncCluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timing: Timing | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -164,7 +167,7 @@ class AsyncCluster(ClusterView):
             address, port: the multicast group of the beacons, the same for all members. The
                 environment variable ``MESHCLUSTER_PORT`` moves the default port.
             heartbeat_seconds: between two beacons.
-            expire_seconds: how long a member that is not heard is kept.
+            expire_seconds: how long a member that nothing was heard of is kept at most.
             channels: numbers we listen to besides 0, 1 and 2.
             protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
             protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
@@ -181,6 +184,8 @@ class AsyncCluster(ClusterView):
                 ``AsyncZeroconf`` of this event loop, which is used and not closed.
             announcers: further ways to be found, of other packages, by name; ours are always used.
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
+            timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
+                or a ``Timing`` of your own; by default what fits ``ttl``.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -201,7 +206,7 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {},
+            announcer_options=announcer_options or {}, timing=timing,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -308,7 +313,7 @@ class AsyncCluster(ClusterView):
             raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
 
     def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
-        if self.joined is None:
+        if self.joined is None or not self.joined.joined:
             answer(b"busy", b"")
         elif not self.joined.node.near(remote, "guests"):
             answer(b"error", b"this member speaks to no one where you are")
@@ -342,17 +347,35 @@ class AsyncCluster(ClusterView):
         self._room.set()
         self._look_again()
 
-    async def leave(self) -> None:
-        """Delivers what is under way (for at most a second), says goodbye, closes everything.
+    async def leave(self, *, timeout: float | None = None) -> None:
+        """Takes nothing new, ends what runs, says goodbye, closes everything.
 
-        Idempotent; may be called from a hook. Cancelled, it says goodbye and closes at once. Who
-        ends the program without it is still told to have left.
+        Who asks us from here on gets ``ServiceLost`` at once, who tells us something learns that it
+        was not taken (``send.lost``), and what we send raises ``NotJoined``. Hooks that run may
+        end; what they answer, and what was sent before, is delivered and acknowledged. What has not
+        ended by then is logged and counted, and ``send.lost`` tells what nobody acknowledged.
+
+        Idempotent; may be called from a hook, which is not waited for. Cancelled, it says goodbye
+        and closes at once. Who ends the program without it is still told to have left.
+
+        Args:
+            timeout: seconds until the goodbye is said, whatever still runs; by default
+                ``limits.leave_seconds``, 1. Where nothing is to be ended it does not wait.
+
+        Raises:
+            ConfigError: ``timeout`` is no duration.
         """
+        driver = self.joined
+        if driver is not None:
+            await self._leave(timeout, driver.runner.caller)
+
+    async def _leave(self, timeout: float | None, caller: Caller) -> None:
         driver = self.joined
         if driver is None:
             return
+        seconds = driver.config.limits.leave_seconds if timeout is None else check_timeout(timeout)
         try:
-            await driver.leave()
+            await driver.leave(seconds, caller)
         finally:
             if self.joined is driver:
                 self.joined = None
@@ -576,7 +599,7 @@ class AsyncCluster(ClusterView):
         """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
         driver = self._driver
         if not driver.joined:
-            raise NotJoined("the cluster is being left")
+            raise NotJoined(BEING_LEFT)
         sender = driver.sender
         form, body = sender.encode(query, channel)
         services = None if services is None else tuple(services)

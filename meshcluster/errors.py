@@ -161,10 +161,12 @@ class NoResponder(QueryError):
 
 
 class ServiceLost(QueryError):
-    """The member ``service`` left or died before it answered."""
+    """The member ``service`` left or died before it answered, or (``reason`` "leaving") takes no
+    question any more.
+    """
 
     def __init__(self, service: Service, reason: str) -> None:
-        verb = "is " if reason in ("unreachable", "refused") else ""
+        verb = "is " if reason in ("unreachable", "refused", "leaving") else ""
         super().__init__(f"{service.name} {verb}{reason}")
         self.service = service
         self.reason = reason

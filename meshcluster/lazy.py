@@ -48,6 +48,7 @@ HOMES = {
     "sync.mailbox": ("Mailbox",),
     "sync.query": ("Query",),
     "tags": ("Tags",),
+    "timing": ("HOST", "LAN", "Timing"),
     "wire.message": ("Lost", "Message"),
 }
 """Each module and the public names that live there, as ``meshcluster/__init__.py`` has them."""

@@ -47,6 +47,10 @@ def ip_of(address: Address) -> str:
     return LOOPBACK if is_named(address) else address[0]
 
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""What most members say beside their tags: one for all of them."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     """One advertised way in: the protocol's scheme and what a dialler needs to know.
 
@@ -193,8 +197,9 @@ class Service:
             "key": identity.key, "id": member_id, "boot": identity.boot, "name": identity.name,
             "host": identity.host, "tags": tags, "address": address, "local": local,
             "lan": lan or local, "endpoints": tuple(endpoints),
-            "props": MappingProxyType(dict(props or {})),
-            "offers": MappingProxyType(dict(offers or {})), "words": frozenset(words),
+            "props": MappingProxyType(dict(props)) if props else NOTHING,
+            "offers": MappingProxyType(dict(offers)) if offers else NOTHING,
+            "words": frozenset(words),
             "reason": reason, "_door": door,
         }  # fmt: skip
         for name, value in values.items():
@@ -232,6 +237,7 @@ class Service:
             "protocol": protocol, "address": self.address, "tags": list(self.tags),
             "local": self.local, "lan": self.lan, "host": self.host, "last_seen": last_seen,
             "endpoints": endpoints, "props": dict(self.props), "offers": dict(self.offers),
+            "reason": self.reason,
         }  # fmt: skip
 
     def resolve(self, *words: str) -> bool:

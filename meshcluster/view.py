@@ -38,7 +38,7 @@ class ClusterView(HookPlacing):
             driver = self._driver
         except ClusterError:
             return f"<{kind} not joined>"
-        config, count = driver.config, len(driver.sender.services)
+        config, count = driver.config, len(driver.sender.directory)
         return f"<{kind} {config.name} in {config.cluster}, {count} services known>"
 
     @property
@@ -64,7 +64,7 @@ class ClusterView(HookPlacing):
     @property
     def known_services(self) -> int:
         """How many members are known, without ourselves."""
-        return len(self._driver.sender.services)
+        return len(self._driver.sender.directory)
 
     def resolve(self, *words: str) -> tuple[Service, ...]:
         """The members that have every word among their tags, name, id, host, address; the word

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..settings import Settings
 from ..table import Table
-from . import beacons, discovery, losses, oneway, query, roundtrip
+from . import beacons, discovery, large, losses, oneway, query, roundtrip
 
 PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "oneway": oneway.run,
@@ -13,6 +13,7 @@ PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "discovery": discovery.run,
     "beacons": beacons.run,
     "losses": losses.run,
+    "large": large.run,
 }
 
 __all__ = ("PARTS",)

@@ -15,13 +15,20 @@ class Ended(BaseException):
 
 @contextmanager
 def told_to_end() -> Iterator[None]:
-    """While it is open SIGTERM and SIGHUP raise ``Ended`` in the main thread, once."""
+    """While it is open SIGTERM and SIGHUP raise ``Ended`` in the main thread: the first to leave,
+    the second to leave at once, for leaving waits for what runs. Further ones are ignored.
+    """
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     numbers = [signal.Signals[name] for name in names]
 
+    told = 0
+
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        for each in numbers:  # leaving takes a moment, and is not cut short by another one
-            signal.signal(each, signal.SIG_IGN)
+        nonlocal told
+        told += 1
+        if told > 1:  # the goodbye is not cut short by another one
+            for each in numbers:
+                signal.signal(each, signal.SIG_IGN)
         raise Ended
 
     before = {

@@ -78,8 +78,9 @@ def command(
 ) -> int:
     """Be a member and show what happens, until Ctrl-C or SIGTERM; then it leaves cleanly.
 
-    A line each: discovered, changed, lost, event (somebody sent something), answered, failed (a
-    query that CMD answered or did not), asked (a query, without --exec).
+    A line each: discovered, changed, suspect (it does not answer), recovered, conflict (it has the
+    name of another one on its host), lost (and why), event (somebody sent something), answered,
+    failed (a query that CMD answered or did not), asked (a query, without --exec).
 
     CMD reads the question on stdin (a str as it is, bytes raw, anything else as JSON). What it
     writes, without the last line end, is the answer. If it exits with another code than 0, takes
@@ -136,6 +137,9 @@ class Member:
         """From here on it is told what happens; nothing has been missed."""
         cluster.hook("service.discovered")(self._observer("discovered"))
         cluster.hook("service.changed")(self._observer("changed"))
+        cluster.hook("service.suspect")(self._observer("suspect"))
+        cluster.hook("service.recovered")(self._observer("recovered"))
+        cluster.hook("service.conflict")(self._observer("conflict"))
         cluster.hook("service.lost")(self._observer("lost"))
         cluster.hook("event")(self._heard)
         cluster.hook("query")(self._asked)
@@ -238,12 +242,14 @@ class Teller:
 def details(fact: Fact) -> str:
     """What is to be said beside what happened and to whom."""
     what = fact["what"]
-    if what in ("discovered", "changed"):
+    if what == "lost":
+        return str(fact["service"]["reason"])
+    if "service" in fact:
         service = fact["service"]
         return _words(service["tags"], service["address"])
     if what == "joined":
         return _words(fact["tags"], f"cluster '{fact['cluster']}'")
-    if what in ("lost", "left"):
+    if what == "left":
         return ""
     channel = f" (channel {fact['channel']})" if fact["channel"] else ""
     data = text_of(fact["data"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +15,19 @@ from .screen import Screen
 from .values import dumped, escaped
 
 if TYPE_CHECKING:
+    from ..hooks.placing import ServicePoint
     from ..model import Service
     from ..sync.cluster import Cluster
 
 HEADER = ("NAME", "STATE", "PROTOCOL", "ADDRESS", "LOCAL", "TAGS")
 
 LOOK_SECONDS = 0.5
-"""Between two looks at states, of whose changes no hook tells, and whether anybody still reads."""
+"""Between two looks at what no hook tells of, and whether anybody still reads."""
+
+NEWS: tuple[ServicePoint, ...] = (
+    "service.discovered", "service.changed", "service.suspect", "service.recovered", "service.lost",
+)  # fmt: skip
+
 
 CLEAR = "\x1b[H\x1b[2J"
 
@@ -42,13 +49,15 @@ Seen = dict[bytes, tuple["Service", tuple[str, ...]]]
 def command(settings: Settings, resolve: tuple[str, ...], watch: bool) -> int:
     """Show who is there.
 
-    STATE is alive, suspect (overdue, being asked) or told (in a large mesh: known by a member's
-    word so far). PROTOCOL is the one that would carry a message there. LOCAL says whether it is on
+    STATE is alive, suspect (it does not answer, and is asked on) or told (in a large mesh: known by
+    a member's word so far); of one that is lost, why: left, crashed, unreachable, expired, conflict
+    or refused. PROTOCOL is the one that would carry a message there. LOCAL says whether it is on
     this machine.
 
     In a pipe: one member a line, columns separated by tabs, no header. JSON: a list of objects with
     id, name, state, protocol, address, tags, local and more; with --watch one object a line, with
-    'what' (discovered, changed, lost) first.
+    'what' (discovered, changed, lost) first; of one that is lost the state is gone, and reason says
+    why.
     """
     from .observing import found, observing
 
@@ -86,18 +95,24 @@ def row_of(service: Service) -> tuple[str, ...]:
     state, _, protocol = service.standing
     local = "yes" if service.local else "no"
     address = service.address or "-"
-    return (service.name, state, protocol or "-", address, local, " ".join(service.tags) or "-")
+    tags = " ".join(service.tags) or "-"
+    return (service.name, service.reason or state, protocol or "-", address, local, tags)
 
 
 def _follow(screen: Screen, cluster: Cluster, settings: Settings, words: tuple[str, ...]) -> None:
     news: queue.SimpleQueue[Service] = queue.SimpleQueue()
-    for point in ("service.discovered", "service.changed", "service.lost"):
+    for point in NEWS:
         cluster.hook(point)(lambda service: news.put(service))
     seen: Seen = {}
+    lost: dict[bytes, Service] = {}
     first = True
     while screen.is_read:
         now: Seen = {s.key: (s, row_of(s)) for s in cluster.resolve(*words)}
-        changes = _changes(seen, now)
+        for key, (service, row) in seen.items():
+            if key not in now and key not in lost and service.state == "gone":
+                now[key] = service, row  # why is told in a moment
+        changes = _changes(seen, now, lost)
+        lost = {key: service for key, service in lost.items() if key in now}
         if screen.terminal and not settings.json:
             if changes or first:
                 _reprint(screen, now, settings)
@@ -105,14 +120,14 @@ def _follow(screen: Screen, cluster: Cluster, settings: Settings, words: tuple[s
             for what, service in changes:
                 screen.say(_change_line(settings, what, service))
         seen, first = now, False
-        try:
-            news.get(timeout=LOOK_SECONDS)
-        except queue.Empty:
-            continue
+        with suppress(queue.Empty):
+            service = news.get(timeout=LOOK_SECONDS)
+            if service.reason and service.key in seen:
+                lost[service.key] = service
 
 
-def _changes(before: Seen, now: Seen) -> list[tuple[str, Service]]:
-    lost = [("lost", before[key][0]) for key in before if key not in now]
+def _changes(before: Seen, now: Seen, why: dict[bytes, Service]) -> list[tuple[str, Service]]:
+    lost = [("lost", why.get(key, before[key][0])) for key in before if key not in now]
     discovered = [("discovered", now[key][0]) for key in now if key not in before]
     changed = [
         ("changed", service)

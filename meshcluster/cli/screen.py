@@ -24,6 +24,7 @@ LEAST_CELLS = 20
 
 COLORS = {"alive": "green", "suspect": "yellow", "gone": "red", "told": "cyan",
           "discovered": "green", "changed": "yellow", "lost": "red", "failed": "red",
+          "recovered": "green", "conflict": "yellow",
           "good": "green", "note": "yellow", "skipped": "cyan", "broken": "red"}  # fmt: skip
 """Of cells that are one of these words."""
 

@@ -23,6 +23,7 @@ ServicePoint = Literal[
     "service.changed",
     "service.suspect",
     "service.recovered",
+    "service.conflict",
     "service.lost",
 ]
 
@@ -60,7 +61,8 @@ class HookPlacing:
         ``Message`` to replace it, raise ``HookRejected`` to veto it); ``service.validate`` (return
         False to refuse a member); ``service.discovered``, ``service.changed``, ``service.lost``
         (``service.reason`` tells why); ``service.suspect`` (it does not answer; it is not lost
-        yet), ``service.recovered`` (it was heard again);
+        yet), ``service.recovered`` (it was heard again), ``service.conflict`` (it has the name of
+        another live member of its host, which may be ourselves);
         ``send.lost`` (gets a ``Lost``: events that were given up);
         ``event`` (gets a ``Message``); ``query`` (gets one and returns the answer, or ``PASS``);
         ``guest`` (the same for programs that are no members; see docs/zeromq.md).

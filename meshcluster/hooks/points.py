@@ -44,6 +44,7 @@ POINTS: dict[str, Point] = {
         Point("service.changed", "Service", "nothing", False, False),
         Point("service.suspect", "Service", "nothing", False, False),
         Point("service.recovered", "Service", "nothing", False, False),
+        Point("service.conflict", "Service", "nothing", False, False),
         Point("service.lost", "Service", "nothing", False, False),
         Point("send.lost", "Lost", "nothing", False, False),
         Point("event", "Message", "nothing", False, True),

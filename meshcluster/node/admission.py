@@ -9,11 +9,28 @@ from ..config import ClusterConfig
 from ..errors import HookError
 from ..hooks import HookRegistry
 from ..hooks.chain import validate
-from ..model import CONFLICT, REFUSED, Service, ip_of
-from ..wire.frames import AnyMessage, Details
+from ..model import (
+    CONFLICT,
+    LOOPBACK,
+    REFUSED,
+    Identity,
+    Service,
+    ip_of,
+    is_named,
+    unix_address,
+)  # fmt: skip
+from ..wire.frames import BUSY, REJECTED, AnyMessage, Details, Hello
 from .counters import Counters
-from .effects import Effect, MessagesLost, ServiceChanged, ServiceDiscovered, ServiceGone
-from .links import Links
+from .effects import (
+    Effect,
+    MessagesLost,
+    Report,
+    ServiceChanged,
+    ServiceConflict,
+    ServiceDiscovered,
+    ServiceGone,
+)  # fmt: skip
+from .links import Links, NodeLink
 from .membership import Membership, Peer
 from .proof import Prober
 from .queries import Queries
@@ -33,11 +50,12 @@ class Admission:
     """The way from candidate to member to the lost. ``stopped`` is told of hooks that broke."""
 
     def __init__(
-        self, config: ClusterConfig, hooks: HookRegistry, *, peers: Membership, prober: Prober,
-        links: Links, queries: Queries, requests: Requests,
+        self, identity: Identity, config: ClusterConfig, hooks: HookRegistry, *,
+        peers: Membership, prober: Prober, links: Links, queries: Queries, requests: Requests,
         snapshots: Snapshots, schedule: Schedule, effects: list[Effect], counters: Counters,
         stopped: Callable[[str, HookError], None],
     ) -> None:  # fmt: skip
+        self._identity = identity
         self._config = config
         self._hooks = hooks
         self._peers = peers
@@ -66,6 +84,30 @@ class Admission:
         """Sets those, which are made with this one's methods."""
         self._views, self._detector, self._discovery = views, detector, discovery
         self._seeds, self._monitors = seeds, monitors
+
+    def greeted(self, hello: Hello, link: NodeLink, now: float) -> Peer | int:
+        """A hello proves its sender. Gives the member, or why it cannot be one."""
+        scope = self._discovery.scope
+        if not scope.covers(link.remote, local=link.local):
+            return REJECTED
+        port = hello.details.port
+        address = (link.remote or LOOPBACK, port)
+        if link.local and port == 0:  # it has no UDP at all
+            address = unix_address(hello.id)
+        peer = self._peers.hear(hello.id, hello.boot, address, now)
+        if peer is None:
+            return BUSY
+        if peer.service is None and link.dial is None and not is_named(peer.address):
+            peer.address = address
+        if peer.refused and peer.refused == self._snapshots.digest(peer, hello.details):
+            return REJECTED  # it knows us, and tries again and again
+        peer.proved_local(link.local or scope.is_own(link.remote))
+        self.proved(peer, hello.details, now)
+        if peer.service is not None:
+            return peer
+        if ("forget", peer.key) not in self._schedule:
+            self._peers.forget(peer)
+        return REJECTED if peer.refused else BUSY
 
     def vouched(self, peer: Peer, details: Details, now: float) -> None:
         """Another member says this of a peer."""
@@ -157,6 +199,10 @@ class Admission:
         twin = self._peers.twin(peer, details.name, details.host)
         if twin is None:
             return False
+        if twin.address == peer.address and peer.reached_at == now:
+            # It answered where the other one did: that one's process is gone.
+            self._detector.dead(twin, now, crashed=True)  # which may have taken in who waited
+            return peer.service is not None or self._waits_for_twin(peer, details, now)
         waiting = self._twins.setdefault(twin.key, [])
         if peer not in waiting:
             waiting.append(peer)
@@ -165,12 +211,14 @@ class Admission:
         return True
 
     def alive(self, peer: Peer, now: float) -> None:
-        """A peer answered: those who share its name are members of their own."""
+        """A peer answered, or is gone: those who share its name need not wait for that."""
         for other in self._twins.pop(peer.key, ()):
             current = self._peers.get(other.key) is other  # it was not forgotten meanwhile
-            if current and other.service is None and other.details is not None:
-                made = self._snapshots.service(other, lan=self._on_lan(other))
-                self._admit(other, made, now)
+            if not current or other.service is not None or other.details is None:
+                continue
+            if peer.service is None and self._waits_for_twin(other, other.details, now):
+                continue  # one that had waited as well is a member by now
+            self._admit(other, self._snapshots.service(other, lan=self._on_lan(other)), now)
 
     def _admit(self, peer: Peer, service: Service, now: float) -> None:
         if not self._peers.admit(peer):
@@ -185,8 +233,26 @@ class Admission:
             return
         self.changes += 1
         self._effects.append(ServiceDiscovered(service))
+        self._report_conflict(peer, service)
         self._watch(now)
         self._views.entered(peer, now)
+
+    def _report_conflict(self, peer: Peer, service: Service) -> None:
+        """Two that live and have one name on one host are told of: one may be there by mistake. Who
+        is known by word may be the other's former run.
+        """
+        if not peer.proven:
+            return
+        twin = self._peers.twin(peer, service.name, service.host)
+        me = self._identity
+        ours = (service.name, service.host) == (me.name, me.host) and not self._config.observer
+        if twin is None and not ours:
+            return
+        self._effects.append(ServiceConflict(service))
+        if self._counters.count("members of a name that is taken"):
+            other = "this one" if ours or twin is None else twin.id.hex()[:8]
+            text = f"two members of one host are named {service.name}: {service.id[:8]} and {other}"
+            self._effects.append(Report(f"{text} (further ones are only counted)"))
 
     def _watch(self, now: float) -> None:
         if not self._config.observer:

@@ -9,15 +9,22 @@ multicast works nothing is sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import inf
 
 import msgspec
 
 from ..model import Address, is_named
 from ..wire import codec
-from ..wire.frames import Beacon, Datagram, DirectBeacon, Solicit
+from ..wire.frames import Beacon, Datagram, DirectBeacon, Leave, Solicit
 from .effects import Announce, Effect, SendDatagram
 from .membership import Membership, Peer
+from .views import DIRECT_PROOFS
+
+LOOK_INTERVALS = 0.1
+"""In a large mesh all are looked at so seldom: there are many more announcements than beacons when
+many die at once.
+"""
 
 SILENT_INTERVALS = 3.0
 """A member that was not heard on the group for this many of our intervals is told by unicast."""
@@ -32,17 +39,31 @@ class Announcing:
         self._peers = peers
         self._effects = effects
         self._interval = interval
+        self._silent: list[Peer] = []
+        """Who was not reached at the last look at all of a large mesh; and when the next is."""
+        self._look_at = -inf
 
     def announce(self, datagram: Datagram, now: float) -> None:
         """Tells the group, and those whom it does not reach."""
         self._effects.append(Announce(codec.encode_datagram(datagram)))
         if isinstance(datagram, Solicit):
             return  # who is known need not be asked who it is
-        interval = self._interval()
-        addresses = [p.address for p in self._peers if now > p.grouped_at + _patience(p, interval)]
-        if addresses:
+        if isinstance(datagram, Leave):
+            self._look_at = -inf  # nobody is to be missed
+        apart = self._not_reached(now)
+        if apart:
             data = codec.encode_datagram(_direct(datagram))
-            self._effects += [SendDatagram(data, address) for address in addresses]
+            self._effects += [SendDatagram(data, peer.address) for peer in apart]
+
+    def _not_reached(self, now: float) -> list[Peer]:
+        interval = self._interval()
+        among: Iterable[Peer] = self._peers
+        if len(self._peers) > DIRECT_PROOFS:
+            if now >= self._look_at:
+                self._look_at = now + LOOK_INTERVALS * interval
+                self._silent = _silent(self._peers, interval, now)
+            among = [peer for peer in self._silent if peer.service is not None]
+        return _silent(among, interval, now)
 
     def heard(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         """A beacon came: by the group, or to us alone."""
@@ -59,6 +80,10 @@ class Announcing:
         """
         since = now - _patience(peer, self._interval())
         return peer.beaconed_at >= since > peer.direct_at and not is_named(peer.address)
+
+
+def _silent(peers: Iterable[Peer], interval: float, now: float) -> list[Peer]:
+    return [peer for peer in peers if now > peer.grouped_at + _patience(peer, interval)]
 
 
 def _patience(peer: Peer, interval: float) -> float:

@@ -5,7 +5,7 @@ This is the hot path of receiving. A batch of events makes one effect, not one e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import DecodeError, HookError
@@ -14,6 +14,7 @@ from ..hooks.chain import intercept
 from ..model import UDP
 from ..wire.body import encode
 from ..wire.frames import (
+    LEAVING,
     RAISED,
     Ack,
     Answer,
@@ -55,6 +56,8 @@ class Delivery:
         self._schedule = schedule
         self._effects = effects
         self._counters = counters
+        self.leaving = False
+        """We take nothing new: only answers."""
         self._owing: dict[Session, None] = {}
         self._others: dict[type, Callable[[Session, NodeLink, Any], None]] = {
             Question: self._question,
@@ -76,7 +79,10 @@ class Delivery:
         if isinstance(frame, Ack):
             return
         if session.accept(frame, size):
-            if isinstance(frame, Events):
+            if self.leaving:
+                self._turn_away(session, link, frame.messages)
+                self.took(session, size)
+            elif isinstance(frame, Events):
                 self._events(session, link, frame.messages, size)
             else:
                 self._mixed(session, link, frame.messages, size)
@@ -87,10 +93,28 @@ class Delivery:
     def parcel(self, session: Session, message: ParcelMessage) -> None:
         """Hands out what came by itself, without a link."""
         link = NodeLink(0, UDP, "", local=session.peer.local, dial=None)
-        if isinstance(message, Event):
+        if self.leaving:
+            self._turn_away(session, link, [message])
+        elif isinstance(message, Event):
             self._events(session, link, [message], len(message.body))
         else:
             self._others[type(message)](session, link, message)
+
+    def _turn_away(self, session: Session, link: NodeLink, messages: Sequence[AnyMessage]) -> None:
+        """We leave. Who asks hears so at once; who tells, by our goodbye, which comes without an
+        acknowledgement. Answers are taken: what still runs here may wait for them.
+        """
+        for message in messages:
+            if isinstance(message, Answer):
+                self._answer(session, link, message)
+                continue
+            self._counters.count("messages that came while we left")
+            if isinstance(message, Question | Request):
+                form, body = encode(None)
+                session.put(Answer(message.id, LEAVING, message.channel, form, body))
+                self._links.ready[link] = None
+            else:
+                session.refuse()
 
     # --- handing out -------------------------------------------------------------------------
 

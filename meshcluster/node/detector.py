@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from .discovery import Discovery
     from .views import Views
 
+LATEST_BEACON = 1.25
+"""Intervals after which a beacon that was not lost has come, for all its jitter."""
+
 OVERDUE_INTERVALS = 1.5
 """A member unheard for this many of its own intervals is asked."""
 
@@ -52,6 +55,14 @@ EXPIRE_INTERVALS = 3.0
 
 HEALTH_MOST = 8
 """A detector that finds itself slow is at most so many times more patient (Lifeguard's bound)."""
+
+WORDS = 4
+"""In a large mesh so many of those who asked a dead member in vain say that it is: two would do,
+if nothing were lost.
+"""
+
+WORD_SECONDS, LAST_WORD_SECONDS = 0.3, 2.0
+"""They say it again so much later, and once more."""
 
 SIGHTINGS = 3
 """Of those who know better than a suspicion about so many say so."""
@@ -104,6 +115,8 @@ class Detector:
         """Seconds that we were late at worst, lately."""
         self._relayed: OrderedDict[int, tuple[Address, bytes, int]] = OrderedDict()
         self._refuted_at = -inf
+        self._repeated: dict[bytes, tuple[Dead, float]] = {}
+        """What is said again of whom we took for dead, and until when."""
 
     def connect(self, discovery: Discovery) -> None:
         """Sets that, which is made with this."""
@@ -120,8 +133,9 @@ class Detector:
         self._awake_at = now
         self._worse()
         for peer in self._peers.suspects():
+            shown = peer.suspicion is not None and peer.suspicion.shown
             self._schedule.cancel(("suspect", peer.key))
-            peer.suspicion = self._suspicion(peer, now, active=True)
+            self._suspicion(peer, now, active=True).shown = shown
 
     def _worse(self) -> None:
         self._health = min(self._health + 1, HEALTH_MOST)
@@ -155,6 +169,8 @@ class Detector:
 
     def watch_from(self, peer: Peer, now: float) -> None:
         """Begins to look after a member (or observer) that was heard just now."""
+        if self._repeated.pop(peer.key, None) is not None:
+            self._schedule.cancel(("dead", peer.key))
         if not peer.observer:
             self.ring.add(peer.key)
         if ROUND_KEY not in self._schedule:
@@ -169,12 +185,15 @@ class Detector:
 
     def _bounds(self, peer: Peer) -> tuple[float, float]:
         """Seconds of silence after which a member is given up, and after which it is asked."""
-        # Who is only told of must soon be heard, whatever was said of its heartbeat.
-        details = None if peer.told else peer.details
-        heartbeat = (details or self._config).heartbeat_seconds
-        interval = self._views.interval(max(heartbeat, 0.01))
+        interval = self._interval(peer)
         expire = max(self._config.expire_seconds, EXPIRE_INTERVALS * interval)
         return expire, min(OVERDUE_INTERVALS * interval + peer.lag, expire / 2)
+
+    def _interval(self, peer: Peer) -> float:
+        """Seconds between two beacons of a member."""
+        # Who is only told of must soon be heard, whatever was said of its heartbeat.
+        details = None if peer.told else peer.details
+        return self._views.interval(max((details or self._config).heartbeat_seconds, 0.01))
 
     def overdue(self, peer: Peer) -> float:
         """After how many seconds of silence a member is asked."""
@@ -196,8 +215,16 @@ class Detector:
         """Asks those of these who were not heard lately."""
         for key in keys:
             peer = self._peers.member(key)
-            if peer is not None and self._silence(peer, now) > 0.9 * self._timing.probe_seconds:
+            if peer is not None and self._silence(peer, now) > self._lately(peer):
                 self.ask(peer, now)
+
+    def _lately(self, peer: Peer) -> float:
+        """Who was heard so many seconds ago need not be asked in its turn; nor need whose next
+        beacon is only just due: that would be a question and an answer for each beacon.
+        """
+        lately = 0.9 * self._timing.probe_seconds
+        due = LATEST_BEACON * self._interval(peer)
+        return due if lately < due <= 1.75 * lately else lately
 
     def _sweep(self, peer: Peer | None, now: float) -> None:
         """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""
@@ -321,11 +348,23 @@ class Detector:
         """A member is dead as far as we can see: tells the others."""
         me = self._identity
         heard = peer.suspicion is not None and bool(peer.suspicion.dead)
-        if peer.service is not None and not peer.observer and not (heard and self._each_looks):
-            self._announce(
-                Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed), now
-            )
+        tells = peer.service is not None and not peer.observer and not (heard and self._each_looks)
+        word = Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed)
         self._gone(peer, CRASHED if crashed else UNREACHABLE, now)
+        if tells:
+            self._announce(word, now)
+            if not self._each_looks:
+                self._repeated[peer.key] = word, now + LAST_WORD_SECONDS
+                self._schedule.set(("dead", peer.key), now + WORD_SECONDS)
+
+    def dead_again(self, key: bytes, now: float) -> None:
+        """Who did not hear that a member is dead has heard that it is missed, and waits."""
+        word, until = self._repeated[key]
+        self._announce(word, now)
+        if now < until:
+            self._schedule.set(("dead", key), until + WORD_SECONDS)
+        else:
+            del self._repeated[key]
 
     def alive(self, peer: Peer, now: float) -> None:
         """A suspect was heard, or heard of."""
@@ -387,10 +426,13 @@ class Detector:
         peer.suspicion.dead.add(by.key)
         self._confirm(peer, by)
         doubted = now - peer.suspicion.doubted_at
-        if not self._each_looks and (
-            len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds
-        ):
-            self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)
+        if self._each_looks:
+            return
+        if len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds:
+            if peer.suspicion.active and len(peer.suspicion.dead) < WORDS:
+                self.dead(peer, now, crashed=dead.crashed)  # we did not reach it either
+            else:
+                self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)
 
     def _know_better(self, peer: Peer, by: Peer) -> None:
         """Somebody misses a member that we have heard since: a few of us say so."""

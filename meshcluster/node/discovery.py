@@ -12,12 +12,9 @@ keep it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from math import inf
 from random import Random
 from typing import Any
-
-import msgspec
 
 from ..config import ClusterConfig
 from ..errors import DecodeError
@@ -54,6 +51,7 @@ from ..wire.frames import (
 )  # fmt: skip
 from .announcing import Announcing
 from .counters import Counters
+from .datagrams import Datagrams
 from .detector import BEACON_GAP_SECONDS, Detector
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
@@ -80,7 +78,6 @@ SOLICITED_SECONDS = 3.0
 
 BEACON_KEY = ("beacon", None)
 
-
 MOST_LAG = 30.0
 """Seconds of lag that we believe a member."""
 
@@ -95,13 +92,13 @@ class Discovery:
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, prober: Prober,
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
-        scope: Scope, details: Callable[[], Details], views: Views,
+        scope: Scope, own: Datagrams, views: Views,
         snapshots: Snapshots, announcing: Announcing,
         parcel: Callable[[AnyParcel, Peer, float], None],
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
-        stirred: Callable[..., None], detector: Detector, wall: Callable[[], float],
+        stirred: Callable[..., None], detector: Detector,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -112,7 +109,7 @@ class Discovery:
         self._effects = effects
         self._counters = counters
         self.scope = scope
-        self._details = details
+        self._own = own
         self._views = views
         self._snapshots = snapshots
         self._announcing = announcing
@@ -124,7 +121,6 @@ class Discovery:
         self._moved = moved
         self._stirred = stirred
         self._detector = detector
-        self._wall = wall
         self._beacons_sent = 0
         self._beaconed_at = -inf
         self._solicited = 0
@@ -140,8 +136,6 @@ class Discovery:
             ProbeAck: self._heard_ack,
             Leave: self._heard_leave,
         }
-        self._digested: Details | None = None
-        self._digest = b""
 
     # --- out ---------------------------------------------------------------------------------
 
@@ -152,7 +146,7 @@ class Discovery:
                 return
             self._solicit(now)
         else:
-            self._announcing.announce(self._beacon_of(self._details()), now)
+            self._announcing.announce(self._own.beacon(self._beacons_sent + 1), now)
         self._beacons_sent += 1
         self._beaconed_at = now
         self._schedule.set(BEACON_KEY, now + self._beacon_wait())
@@ -179,13 +173,7 @@ class Discovery:
         self._schedule.set(BEACON_KEY, max(now, self._beaconed_at + BEACON_GAP_SECONDS))
 
     def _solicit(self, now: float) -> None:
-        me, details = self._identity, self._details()
-        nonce = self._open_solicitation(now)
-        solicit = Solicit(
-            self._config.cluster, me.id, me.boot, nonce, details.version,
-            self._own_digest(details), self._config.observer,
-        )  # fmt: skip
-        self._announcing.announce(solicit, now)
+        self._announcing.announce(self._own.solicit(self._open_solicitation(now)), now)
 
     def _open_solicitation(self, now: float) -> int:
         """The number whose answers are taken, from anybody, for some seconds from now on."""
@@ -196,31 +184,15 @@ class Discovery:
 
     def knock(self, addresses: Iterable[Address], now: float) -> None:
         """Asks whoever is at these addresses to answer, known or not."""
-        probe = self._probe_of(self._open_solicitation(now), want=True)
+        probe = self._own.probe(self._open_solicitation(now), want=True)
         for address in addresses:
             self._send(probe, address)
-
-    def _beacon_of(self, details: Details) -> Beacon:
-        me, digest, views = self._identity, self._own_digest(details), self._views
-        return Beacon(
-            self._config.cluster, me.id, me.boot, details.version, digest, details.endpoints,
-            views.known_beyond, views.fingerprint, self._beacons_sent + 1,
-            round(1000 * self._detector.lag),
-        )  # fmt: skip
-
-    def beacon_size(self, details: Details) -> int:
-        """The most bytes that a beacon with these details has."""
-        beacon = msgspec.structs.replace(
-            self._beacon_of(details), known=2**32, view=2**64 - 1, number=2**40, lag=2**15
-        )
-        return len(codec.encode_datagram(beacon))
 
     def say_goodbye(self, now: float) -> None:
         """Tells everybody that we leave."""
         if self._config.observer:
             return
-        me = self._identity
-        self._announcing.announce(Leave(self._config.cluster, me.id, me.boot), now)
+        self._announcing.announce(self._own.leave(), now)
 
     def probe(self, peer: Peer, now: float, *, want: bool, address: Address | None = None) -> None:
         """Asks a peer whether it is there, unless it is being asked already."""
@@ -238,13 +210,16 @@ class Discovery:
         if peer is None or peer.probing is None:
             return
         since = peer.probing.since
-        if self._prober.again(peer, now):
+        heard = max(peer.heard_at, peer.sighted_at) > since  # by us, or by others
+        if heard and not peer.probing.want and peer.service is not None:
+            self._prober.stop(peer)
+        elif self._prober.again(peer, now):
             self._send_probe(peer)
             if peer.service is not None and peer.probing.tries > 1:
                 self._detector.waits(peer, now)
         elif peer.service is None:
             self._gone(peer, UNREACHABLE, now)
-        elif peer.heard_at < since:  # nothing else was heard meanwhile
+        elif not heard:
             self._detector.unanswered(peer, now)
 
     def stop_probe(self, peer: Peer) -> None:
@@ -253,34 +228,18 @@ class Discovery:
 
     def send_probe(self, peer: Peer, nonce: int) -> None:
         """Asks a member on behalf of another one; only once."""
-        self._send(self._probe_of(nonce, want=False), peer.address)
+        self._send(self._own.probe(nonce, want=False), peer.address)
 
     def _send_probe(self, peer: Peer) -> None:
         probing = peer.probing
         assert probing is not None
-        self._send(self._probe_of(probing.nonce, want=probing.want), probing.address)
-
-    def _probe_of(self, nonce: int, *, want: bool) -> Probe:
-        me, details = self._identity, self._details()
-        return Probe(
-            self._config.cluster, me.id, me.boot, nonce, want, details.version,
-            self._own_digest(details), self._config.observer,
-        )  # fmt: skip
+        self._send(self._own.probe(probing.nonce, want=probing.want), probing.address)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
-        self._effects.append(SendDatagram(codec.encode_datagram(datagram), address))
+        self._send_bytes(codec.encode_datagram(datagram), address)
 
-    def _send_fitting(self, datagram: Datagram, smaller: Datagram, address: Address) -> None:
-        """Sends the first where it fits a datagram, else the one without details."""
-        data = codec.encode_datagram(datagram)
-        if len(data) > self._config.limits.datagram_bytes:
-            data = codec.encode_datagram(smaller)
+    def _send_bytes(self, data: bytes, address: Address) -> None:
         self._effects.append(SendDatagram(data, address))
-
-    def _own_digest(self, details: Details) -> bytes:
-        if details is not self._digested:
-            self._digested, self._digest = details, codec.digest(details)
-        return self._digest
 
     # --- in ----------------------------------------------------------------------------------
 
@@ -310,14 +269,9 @@ class Discovery:
         kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
-        if isinstance(datagram, Parcel | GroupParcel | Receipt):
-            self._heard_parcel(peer, datagram, source, now)
-            return
-        if isinstance(datagram, Word):
-            if peer is None or peer.service is None or not self._speaks_from(peer, source):
-                self._counters.count("datagrams: words of strangers")
-            else:
-                self._word(datagram, peer, now)
+        heard = self._heard.get(kind)
+        if heard is None:
+            self._heard_other(datagram, peer, source, now)
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
@@ -333,7 +287,7 @@ class Discovery:
             self._drop("candidates beyond the limit", "more strangers than candidates= allows")
             return
         heard_at = peer.heard_at
-        self._heard[kind](peer, datagram, source, now)
+        heard(peer, datagram, source, now)
         if peer.suspicion is not None and peer.heard_at == now:
             self._detector.alive(peer, now)
         if peer.sessions and peer.service is not None and peer.heard_at == now:
@@ -341,6 +295,17 @@ class Discovery:
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
+
+    def _heard_other(
+        self, datagram: Datagram, peer: Peer | None, source: Address, now: float
+    ) -> None:  # fmt: skip
+        """A message, or a word about another member."""
+        if isinstance(datagram, Parcel | GroupParcel | Receipt):
+            self._heard_parcel(peer, datagram, source, now)
+        elif peer is None or peer.service is None or not self._speaks_from(peer, source):
+            self._counters.count("datagrams: words of strangers")
+        elif isinstance(datagram, Word):
+            self._word(datagram, peer, now)
 
     def _word(self, word: Word, by: Peer, now: float) -> None:
         """A member speaks of another one."""
@@ -390,8 +355,9 @@ class Discovery:
         else:
             peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
             peer.heard_at = peer.reached_at = now
-            if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
-                self._moved(peer, left, now)
+            if peer.elsewhere_at > -inf:
+                if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
+                    self._moved(peer, left, now)
             if beacon.digest == peer.digest:
                 peer.told = False
                 direct = isinstance(beacon, DirectBeacon)
@@ -421,10 +387,7 @@ class Discovery:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        me = self._identity
-        said = self._views.known_to(source[0]), round(1000 * self._wall())
-        reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, nonce, 0)
-        self._send_fitting(reply(self._details(), False, *said), reply(None, True, *said), source)
+        self._send_bytes(self._own.shown(nonce, to=source[0]), source)
 
     def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
         """A solicitation asks everybody what a probe asks one."""
@@ -437,10 +400,8 @@ class Discovery:
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
-        me, details = self._identity, self._details() if wants else None
-        reply = partial(ProbeReply, self._config.cluster, me.id, me.boot, probe.nonce, challenge)
-        known_here = self._views.known_to(source[0])
-        self._send_fitting(reply(details, False, known_here), reply(None, True, known_here), source)
+        reply = self._own.reply(probe.nonce, challenge, wanted=wants, to=source[0])
+        self._send_bytes(reply, source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         if self._detector.relayed(reply.nonce, peer):
@@ -459,7 +420,7 @@ class Discovery:
         if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
             self._moved(peer, before[0], now)  # it is heard there no more
         if reply.challenge:
-            self._acknowledge(reply.challenge, source)
+            self._send_bytes(self._own.acknowledgement(reply.challenge, to=source[0]), source)
         if reply.details is not None:
             self._proved(peer, reply.details, now)
         elif reply.large and (probing is None or probing.want):
@@ -467,12 +428,6 @@ class Discovery:
         self._alive(peer, now)
         if probing is None or probing.want:
             self._views.look_soon(peer, reply.known, now)
-
-    def _acknowledge(self, challenge: int, address: Address) -> None:
-        me, details = self._identity, self._details()
-        known = self._views.known_to(address[0])
-        ack = partial(ProbeAck, self._config.cluster, me.id, me.boot, challenge)
-        self._send_fitting(ack(details, (), known), ack(None, details.endpoints, known), address)
 
     def _heard_ack(self, peer: Peer, ack: ProbeAck, source: Address, now: float) -> None:
         if not self._prober.met(peer, ack.challenge):

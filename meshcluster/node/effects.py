@@ -77,6 +77,12 @@ class ServiceSuspected(Struct, frozen=True):
     suspected: bool
 
 
+class ServiceConflict(Struct, frozen=True):
+    """A member came that has the name of another one (ours, perhaps) on its host; both live."""
+
+    service: Service
+
+
 class ServiceGone(Struct, frozen=True):
     """A known member left, died or expired."""
 
@@ -108,7 +114,7 @@ class EventsArrived(Struct, frozen=True):
     size: int
 
 
-class QuestionArrived(Struct, frozen=True):
+class QuestionArrived(Struct, frozen=True, eq=False, weakref=True):
     """A question, to be answered through ``session``."""
 
     session: Session
@@ -125,7 +131,7 @@ class NoteArrived(Struct, frozen=True):
     note: Note
 
 
-class RequestArrived(Struct, frozen=True):
+class RequestArrived(Struct, frozen=True, eq=False, weakref=True):
     """Something asked of a mailbox, to be answered through ``session``."""
 
     session: Session
@@ -166,6 +172,7 @@ Effect = (
     | ServiceDiscovered
     | ServiceChanged
     | ServiceSuspected
+    | ServiceConflict
     | ServiceGone
     | MessagesLost
     | CheckEndpoint

@@ -184,7 +184,7 @@ class Links:
         return codec.encode_frame(
             Hello(
                 self._cluster, me.id, me.boot, session.peer.key, session.lane, session.token,
-                session.peer_token, session.received, session.links, details,
+                session.peer_token, session.acks, session.links, details,
             )
         )  # fmt: skip
 

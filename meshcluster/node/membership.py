@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..config import Limits
 from ..model import Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
+from .addresses import Addresses
 from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
@@ -42,7 +43,9 @@ class Peer:
     """One run of another member. ``service`` is set while it is a member."""
 
     __slots__ = (
-        "address",
+        "_address",
+        "_experience",
+        "_probing",
         "beaconed_at",
         "boot",
         "challenge",
@@ -54,7 +57,6 @@ class Peer:
         "elsewhere",
         "elsewhere_at",
         "endpoints",
-        "experience",
         "flapped_at",
         "flaps",
         "gone",
@@ -69,7 +71,6 @@ class Peer:
         "number",
         "others",
         "parcels",
-        "probing",
         "proven",
         "reached_at",
         "refused",
@@ -81,6 +82,7 @@ class Peer:
         "told",
         "viewed_at",
         "vouched",
+        "where",
         "wider",
     )
 
@@ -88,8 +90,11 @@ class Peer:
         self.id = member_id
         self.boot = boot
         self.key = member_key(member_id, boot)
-        self.address = address
-        """Its own datagram socket, where it answers probes."""
+        self.where: Addresses | None = None
+        """What is told where it is, while it is in the table."""
+        self._address = address
+        self._probing: Probing | None = None
+        self._stands_at(address, now)
         self.local = False
         """Proven to be on this machine: by its address, or by a link that cannot leave it."""
         self.proven = False
@@ -121,6 +126,23 @@ class Peer:
         self.flaps = 0.0
         """How often it was suspected, the older the less; and when last."""
         self.flapped_at = now
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self._experience: Experience | None = None
+        self.details: Details | None = None
+        self.digest = b""
+        self.service: Service | None = None
+        self.gone: Service | None = None
+        """What it was when it was lost."""
+        self.challenge = 0
+        self.challenged_at = 0.0
+        self.refused: bytes | None = None
+        """Digest of the details that a hook refused; not asked again until they change."""
+        self.sessions: dict[str, Session] = {}
+        self.parcels: Received | None = None
+        """Which of its parcels came (``parcels.py``)."""
+
+    def _stands_at(self, address: Address, now: float) -> None:
+        """When it was heard there, and where else."""
         self.reached_at = -inf
         """When it was last heard from ``address`` itself."""
         self.others: tuple[str, ...] = ()
@@ -136,22 +158,48 @@ class Peer:
         """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
-        self.endpoints: tuple[Endpoint, ...] = ()
-        self.experience: Experience = Experience()
-        """Which of them failed lately."""
-        self.details: Details | None = None
-        self.digest = b""
-        self.service: Service | None = None
-        self.gone: Service | None = None
-        """What it was when it was lost."""
-        self.probing: Probing | None = None
-        self.challenge = 0
-        self.challenged_at = 0.0
-        self.refused: bytes | None = None
-        """Digest of the details that a hook refused; not asked again until they change."""
-        self.sessions: dict[str, Session] = {}
-        self.parcels: Received | None = None
-        """Which of its parcels came (``parcels.py``)."""
+
+    @property
+    def address(self) -> Address:
+        """Its own datagram socket, where it answers probes."""
+        return self._address
+
+    @address.setter
+    def address(self, address: Address) -> None:
+        before, self._address = self._address, address
+        if before != address:
+            self._moved(before)
+
+    @property
+    def probing(self) -> Probing | None:
+        """The probe of it that is under way."""
+        return self._probing
+
+    @probing.setter
+    def probing(self, probing: Probing | None) -> None:
+        before, self._probing = self._probing, probing
+        self._moved(before.address if before is not None else self._address)
+
+    @property
+    def experience(self) -> Experience:
+        """Which of its endpoints failed lately; of thousands most are never dialled."""
+        if self._experience is None:
+            self._experience = Experience()
+        return self._experience
+
+    @property
+    def places(self) -> set[Address]:
+        """Where it answers, and where it is asked."""
+        return {self._address} if self._probing is None else {self._address, self._probing.address}
+
+    def _moved(self, before: Address) -> None:
+        if self.where is None:
+            return
+        places = self.places
+        if before not in places:
+            self.where.remove(self, before)
+        for address in places:
+            self.where.add(self, address)
 
     def proved_local(self, local: bool) -> None:
         """It answered, from this machine or not; what others said of that is forgotten."""
@@ -207,7 +255,8 @@ class Peer:
         self.details = details
         self.digest = digest
         self.endpoints = details.endpoints
-        self.experience.keep(details.endpoints)
+        if self._experience is not None:
+            self._experience.keep(details.endpoints)
 
     @property
     def observer(self) -> bool:
@@ -252,6 +301,7 @@ class Membership:
         self._observers: dict[bytes, Peer] = {}
         self._named: dict[str, list[Peer]] = {}
         """Members by name."""
+        self._places = Addresses()
 
     def get(self, key: bytes) -> Peer | None:
         """The peer of that key, whatever it is."""
@@ -271,8 +321,14 @@ class Membership:
         if self.strangers >= self._limits.candidates:
             return None
         peer = Peer(member_id, boot, source, now)
-        self._all[peer.key] = peer
+        self._take_in(peer)
         return peer
+
+    def _take_in(self, peer: Peer) -> None:
+        self._all[peer.key] = peer
+        peer.where = self._places
+        for address in peer.places:
+            self._places.add(peer, address)
 
     def admit(self, peer: Peer) -> bool:
         """Makes a candidate a member or an observer; False when the table is full."""
@@ -281,7 +337,8 @@ class Membership:
             table, limit = self._observers, self._limits.observers
         if len(table) >= limit:
             return False
-        self._all[peer.key] = table[peer.key] = peer
+        self._take_in(peer)
+        table[peer.key] = peer
         if table is self._members and peer.details is not None:
             self._named.setdefault(peer.details.name, []).append(peer)
         return True
@@ -289,6 +346,9 @@ class Membership:
     def forget(self, peer: Peer) -> None:
         """Takes a peer out of the table."""
         self._all.pop(peer.key, None)
+        peer.where = None
+        for address in peer.places:
+            self._places.remove(peer, address)
         self._observers.pop(peer.key, None)
         if self._members.pop(peer.key, None) is not None:
             self._unname(peer)
@@ -314,12 +374,9 @@ class Membership:
                 return other
         return None
 
-    def at(self, address: Address) -> Iterator[Peer]:
+    def at(self, address: Address) -> tuple[Peer, ...]:
         """The peers that answer, or should answer, at an address."""
-        for peer in tuple(self._all.values()):
-            asked = peer.probing is not None and peer.probing.address == address
-            if asked or peer.address == address:
-                yield peer
+        return self._places.at(address)
 
     def suspects(self) -> list[Peer]:
         """Members that are missed."""

@@ -65,7 +65,7 @@ class Monitors:
         for key in self._left[:AT_ONCE]:
             peer = self._peers.member(key)
             session = peer.session("", self._limits) if peer is not None else None
-            if session is not None and not (session.broken or session.failures):
+            if session is not None and not session.broken:
                 self._links.want(session, now)
         del self._left[:AT_ONCE]
         wait = PAUSE_SECONDS if self._left else RETRY_SECONDS * (1 + self._random.random())

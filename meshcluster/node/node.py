@@ -13,24 +13,17 @@ from random import Random
 from typing import Any
 
 from ..config import ClusterConfig
-from ..errors import (
-    DecodeError,
-    NoRoute,
-    NotJoined,
-)
+from ..errors import DecodeError, NoRoute, NotJoined
 from ..hooks import HookRegistry
-from ..model import LEFT, LOOPBACK, UDP, Address, Endpoint, Identity, is_named, unix_address
+from ..model import LEFT, UDP, Address, Endpoint, Identity
 from ..wire import codec
 from ..wire.frames import (
-    BUSY,
-    REJECTED,
     Ack,
     Batch,
     Describe,
     Details,
     Events,
     Goodbye,
-    Hello,
     Unopened,
     View,
     ViewRequest,
@@ -38,6 +31,7 @@ from ..wire.frames import (
 from .admission import Admission
 from .announcing import Announcing
 from .counters import Counters
+from .datagrams import Datagrams
 from .delivery import Delivery
 from .detector import Detector
 from .discovery import Discovery
@@ -101,19 +95,12 @@ class Node:
         )  # fmt: skip
         self.parcels = self._make_parcels()
         self._admission = Admission(
-            config, hooks, peers=self.peers, prober=self._prober, links=self._links,
+            identity, config, hooks, peers=self.peers, prober=self._prober, links=self._links,
             queries=self._queries, requests=self.requests, snapshots=self._snapshots,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             stopped=self._delivery.hook_stopped,
         )  # fmt: skip
-        self._views = Views(
-            identity, config.cluster, config.limits, peers=self.peers, links=self._links,
-            random=random, schedule=self._schedule,
-            vouched=self._admission.vouched, forget=self._admission.forget_later,
-            probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
-            scope=self.scope, seeded=bool(config.seeds),
-            announce=lambda datagram, now: self._announcing.announce(datagram, now),
-        )  # fmt: skip
+        self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
         self._announcing = Announcing(self.peers, self._effects, interval)
         self._detector = Detector(
@@ -121,15 +108,11 @@ class Node:
             effects=self._effects, counters=self.counters, views=self._views,
             announce=self._announcing.announce, gone=self._admission.lose,
         )  # fmt: skip
-        self._discovery = Discovery(
-            identity, config, peers=self.peers, prober=self._prober, random=random,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
-            scope=self.scope, details=lambda: self.details, views=self._views,
-            snapshots=self._snapshots, announcing=self._announcing, proved=self._admission.proved,
-            parcel=self.parcels.heard, by_link=self._needs_link, alive=self._admission.alive,
-            gone=self._admission.lose, moved=self._links.moved,
-            stirred=self._links.dialling.stirred, detector=self._detector, wall=wall,
+        self._own = Datagrams(
+            identity, config, details=lambda: self.details, views=self._views,
+            lag=lambda: self._detector.lag, wall=wall,
         )  # fmt: skip
+        self._discovery = self._make_discovery(random)
         self._seeds = self._make_seeds(random, interval)
         self._monitors = Monitors(
             identity.key, config.limits, peers=self.peers, ring=self._detector.ring,
@@ -140,7 +123,7 @@ class Node:
             self._views, self._detector, self._monitors, self._discovery, self._seeds
         )
         self.hints = self._make_hints()
-        self._ourselves.connect(self._views, self._discovery)
+        self._ourselves.connect(self._views, self._own)
         self._timers = self._timer_handlers()
 
     def _make_ourselves(
@@ -157,7 +140,8 @@ class Node:
             self.identity, self.config.cluster, self.config.limits, spoken=self._spoken,
             random=random,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
-            details=lambda: self.details, admit=self._greeted, unreachable=self._unreachable,
+            details=lambda: self.details, admit=lambda *hello: self._admission.greeted(*hello),
+            unreachable=self._unreachable,
             forgotten=self._forgotten, given_up=self._given_up, covers=self.scope.covers,
         )  # fmt: skip
 
@@ -167,6 +151,26 @@ class Node:
             effects=self._effects, counters=self.counters, wake=self.wake, peers=self.peers,
             schedule=self._schedule, offered=UDP in self._spoken, observer=self.config.observer,
             reaches=lambda peer, now: self._announcing.reaches(peer, now),
+        )  # fmt: skip
+
+    def _make_views(self, random: Random) -> Views:
+        return Views(
+            self.identity, self.config.cluster, self.config.limits, peers=self.peers,
+            links=self._links, random=random, schedule=self._schedule,
+            vouched=self._admission.vouched, forget=self._admission.forget_later,
+            probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
+            scope=self.scope, seeded=bool(self.config.seeds),
+            announce=lambda datagram, now: self._announcing.announce(datagram, now),
+        )  # fmt: skip
+
+    def _make_discovery(self, random: Random) -> Discovery:
+        return Discovery(
+            self.identity, self.config, peers=self.peers, prober=self._prober, random=random,
+            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            scope=self.scope, own=self._own, views=self._views, snapshots=self._snapshots,
+            announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
+            by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
+            moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -191,6 +195,7 @@ class Node:
             "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,
             "suspect": self._detector.suspected_long,
+            "dead": self._detector.dead_again,
             "refute": lambda _, now: self._detector.refute_again(now),
             "forget": self._admission.forget,
             "dial": self._links.dialling.timed_out,
@@ -394,27 +399,6 @@ class Node:
         if session is not None:
             self._links.dialling.want(session, now)
 
-    def _greeted(self, hello: Hello, link: NodeLink, now: float) -> Peer | int:
-        """A hello proves its sender. Gives the member, or why it cannot be one."""
-        if not self.scope.covers(link.remote, local=link.local):
-            return REJECTED
-        port = hello.details.port
-        address = (link.remote or LOOPBACK, port)
-        if link.local and port == 0:  # it has no UDP at all
-            address = unix_address(hello.id)
-        peer = self.peers.hear(hello.id, hello.boot, address, now)
-        if peer is None:
-            return BUSY
-        if peer.service is None and link.dial is None and not is_named(peer.address):
-            peer.address = address
-        peer.proved_local(link.local or self.scope.is_own(link.remote))
-        self._admission.proved(peer, hello.details, now)
-        if peer.service is not None:
-            return peer
-        if ("forget", peer.key) not in self._schedule:
-            self.peers.forget(peer)
-        return REJECTED if peer.refused else BUSY
-
     def _unreachable(
         self, session: Session, attempts: Sequence[tuple[str, str]], now: float
     ) -> None:
@@ -433,7 +417,7 @@ class Node:
         self.parcels.send_at_last(session, route, attempts, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
-        if self.counters.count("members that could not be reached"):
+        if session.wanted and self.counters.count("members that could not be reached"):
             self._effects.append(Report(text))
         for asked in session.withdraw_questions():
             gathering = self._queries.expecting(asked, peer.key)
@@ -519,6 +503,14 @@ class Node:
         """All that was sent has been acknowledged."""
         told = self.parcels.everybody.idle
         return told and all(s.idle for p in self.peers.linkable() for s in p.sessions.values())
+
+    def take_no_more(self, now: float) -> None:
+        """Begins to leave: whoever asks or tells us something from here on hears that we do."""
+        self._delivery.leaving = True
+        for peer in self.peers.linkable():
+            for session in peer.sessions.values():
+                if session.waiting:  # whoever put there may have been interrupted before waking us
+                    self.wake(session, now)
 
     def leave(self, now: float) -> None:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""

@@ -21,7 +21,7 @@ from .schedule import Schedule
 from .scope import Scope
 
 if TYPE_CHECKING:
-    from .discovery import Discovery
+    from .datagrams import Datagrams
     from .views import Views
 
 LOCALHOST = "localhost"
@@ -61,13 +61,13 @@ class Ourselves:
         )  # fmt: skip
         self.details = codec.copied(said)
 
-    def connect(self, views: Views, discovery: Discovery) -> None:
+    def connect(self, views: Views, own: Datagrams) -> None:
         """Sets those, which are made with our details.
 
         Raises:
             MessageTooLarge: the details would not fit a hello or a beacon.
         """
-        self._views, self._discovery = views, discovery
+        self._views, self._own = views, own
         self._check(self.details)
         views.toggle(self.fingerprint)
 
@@ -92,7 +92,7 @@ class Ourselves:
         room = self._config.limits.hello_bytes - 1024
         if size > room:
             raise MessageTooLarge(f"tags, props and endpoints take {size} bytes, over {room}")
-        size, room = self._discovery.beacon_size(details), self._config.limits.datagram_bytes
+        size, room = self._own.beacon_size(details), self._config.limits.datagram_bytes
         if size > room:
             raise MessageTooLarge(f"a beacon with these endpoints has {size} bytes, over {room}")
 

@@ -234,12 +234,12 @@ class Parcels:
             self._counters.count("parcels: twice, or too late")
             return
         message = parcel.message
-        if isinstance(message, Event):
+        if isinstance(message, Event) and not self._delivery.leaving:
             if received.handed - session.taken > self._limits.event_window_bytes:
                 self._counters.count("parcels: more than hooks take")
                 return
             received.handed += len(message.body)
-        if isinstance(parcel, Parcel) and parcel.confirm:
+        if isinstance(parcel, Parcel) and parcel.confirm and not self._delivery.leaving:
             me = self._identity
             receipt = Receipt(self._cluster, me.id, me.boot, peer.key, parcel.number)
             self._effects.append(SendDatagram(codec.encode_datagram(receipt), peer.address))

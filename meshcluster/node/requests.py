@@ -20,7 +20,7 @@ from ..errors import (
     ServiceLost,
 )  # fmt: skip
 from ..model import Service
-from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED
+from ..wire.frames import ANSWERED, LEAVING, NO_RESPONDER, OVERLOADED
 from ..wire.message import Message
 from .effects import Effect, RequestDone
 from .schedule import Schedule
@@ -136,6 +136,8 @@ def failure(service: Service, outcome: int, message: Message) -> Exception:
     """What a member's answer that is none says."""
     if outcome == NO_RESPONDER:
         return NoResponder(service)
+    if outcome == LEAVING:
+        return ServiceLost(service, "leaving")
     if outcome == OVERLOADED:
         return RemoteError(service, "Overloaded", "too many questions are waiting there")
     try:

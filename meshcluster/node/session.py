@@ -52,6 +52,7 @@ class Session:
         "_owed_batches",
         "_owed_bytes",
         "_peer_taken",
+        "_refused",
         "_taken_told",
         "_unacked",
         "_unacked_bytes",
@@ -125,6 +126,7 @@ class Session:
         self._event_bytes = 0
         self._peer_taken = 0
         self.received = 0
+        self._refused = 0
         self.taken = 0
         self._taken_told = 0
         self._owed_batches = 0
@@ -153,6 +155,11 @@ class Session:
         """Nothing waits and all that was sent is acknowledged."""
         return not (self.waiting or self.stalled or self._unacked or self.unconfirmed)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything needs its link, beside us, who have one to hear when it breaks."""
+        return not self.idle or bool(self.posted)
+
     def next_frame(self) -> bytes | None:
         """The next batch, numbered and kept until acknowledged; None when nothing may go."""
         if self._unacked_bytes >= self._limits.unacked_bytes:
@@ -163,7 +170,7 @@ class Session:
         self._number += 1
         events_only = set(map(type, messages)) == _EVENT_ONLY
         kind = Events if events_only else Batch
-        batch = kind(self._number, self.received, self.taken, messages)  # type: ignore[arg-type]
+        batch = kind(self._number, self.acks, self.taken, messages)  # type: ignore[arg-type]
         frame = encode_frame(batch)
         self._unacked.append((self._number, frame))
         self._unacked_bytes += len(frame)
@@ -257,6 +264,17 @@ class Session:
         self.received = batch.number
         return True
 
+    def refuse(self) -> None:
+        """What came last is not acknowledged, nor what comes after it: its sender keeps it, and
+        learns that it was not taken.
+        """
+        self._refused = self._refused or self.received
+
+    @property
+    def acks(self) -> int:
+        """The last batch that is acknowledged."""
+        return self._refused - 1 if self._refused else self.received
+
     def acknowledged(self, acked: int, taken: int) -> bool:
         """Notes what the peer received and took; True when that makes room to send more."""
         progress = taken > self._peer_taken or acked > self._acked
@@ -293,7 +311,7 @@ class Session:
         """An acknowledgement by itself."""
         self._owed_batches = self._owed_bytes = 0
         self._taken_told = self.taken
-        return encode_frame(Ack(self.received, self.taken))
+        return encode_frame(Ack(self.acks, self.taken))
 
     # --- a new link --------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+from weakref import ref
 
 from ..errors import EncodeError, HookError, NotJoined
 from ..model import Service
@@ -21,7 +22,12 @@ from ..wire.message import ANSWER, REQUEST
 if TYPE_CHECKING:
     from .driver import Driver
 
+from .leaving import BEING_LEFT
+
 logger = logging.getLogger("meshcluster")
+
+Taken = QuestionArrived | RequestArrived
+"""What another member asks of us."""
 
 
 class QuerySink(Protocol):
@@ -39,6 +45,8 @@ class Asking:
         self._driver = driver
         self._sinks: dict[int, QuerySink] = {}
         self._ids = itertools.count(1)
+        self._taken: dict[int, ref[Taken]] = {}
+        """What was asked of us and is not answered: weakly, for a responder may forget it."""
 
     def next_id(self) -> int:
         """A number no open query or request has (any thread)."""
@@ -97,7 +105,7 @@ class Asking:
         """
         driver = self._driver
         if not driver.joined:
-            raise NotJoined("the cluster is being left")
+            raise NotJoined(BEING_LEFT)
         ((channel, form, body, receivers),) = driver.sender.letter(REQUEST, service, mailbox, data)
         ((_, session),) = receivers
         waiter = Waiter(self.next_id(), service, session, timeout, finish)
@@ -112,9 +120,18 @@ class Asking:
 
     # --- answers of ours ---------------------------------------------------------------------
 
-    def answer(
-        self, arrived: QuestionArrived | RequestArrived, outcome: int, value: object
-    ) -> None:
+    def take(self, arrived: Taken) -> None:
+        """Notes what was asked of us, until ``answer``."""
+        number = id(arrived)
+        self._taken[number] = ref(arrived, lambda _: self._taken.pop(number, None))
+
+    @property
+    def unanswered(self) -> list[Service]:
+        """Who waits for an answer of ours."""
+        taken = [each() for each in self._taken.copy().values()]
+        return [each.service for each in taken if each and each.session.peer.service is not None]
+
+    def answer(self, arrived: Taken, outcome: int, value: object) -> None:
         """Sends what came of a question (any thread)."""
         driver, asked = self._driver, arrived.question
         receivers = ((arrived.service, arrived.session),)
@@ -129,6 +146,9 @@ class Asking:
             parts, outcome = [(asked.channel, form, body, receivers)], RAISED
         for channel, form, body, _ in parts:
             driver.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
+        self._taken.pop(id(arrived), None)  # last: in between nothing would seem to be to do
+        if not driver.joined:
+            driver.wake()
 
     # --- the end -----------------------------------------------------------------------------
 

@@ -30,13 +30,14 @@ from ..wire.frames import AnyMessage, Event
 from . import forking
 from .asking import Asking
 from .dials import Dials
+from .leaving import BEING_LEFT, Leaving
 from .links import LinkEnd
 from .listeners import Listeners
 from .lookups import Lookups
 from .mailboxes import Mailboxes
 from .observers import Observers
 from .outlets import Outlets
-from .runners import HookCalls, Runner
+from .runners import Caller, HookCalls, Runner
 from .sending import Part, Sender
 
 logger = logging.getLogger("meshcluster")
@@ -90,7 +91,7 @@ class Driver:
         self._waking = False
         self._stepping = False
         self._changes = 0
-        self._idle: asyncio.Event | None = None
+        self._leaving: Leaving | None = None
         self._closed = asyncio.Event()
         self.joined = True
         calls = HookCalls(hooks, channels, node.counters, self.asking.answer)
@@ -115,11 +116,12 @@ class Driver:
             fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
             fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
             fx.ServiceSuspected: self._suspected,
+            fx.ServiceConflict: lambda e: self._observe("service.conflict", e.service),
             fx.ServiceGone: self._gone,
             fx.MessagesLost: self._observers.given_up,
             fx.CheckEndpoint: self._listeners.check,
             fx.EventsArrived: self._observers.events,
-            fx.QuestionArrived: self._observers.question,
+            fx.QuestionArrived: self._question,
             fx.NoteArrived: self._letter,
             fx.RequestArrived: self._letter,
             fx.RequestDone: self.asking.answered,
@@ -149,14 +151,14 @@ class Driver:
         finally:
             self._stepping = False
         self._arm()
-        if self._idle is not None and self.node.idle:
-            self._idle.set()
+        if self._leaving is not None and self._leaving.over:
+            self._leaving.ended.set()
 
     def _perform(self) -> bool:
         effects = self.node.take_effects()
         if self.node.changes != self._changes:
             self._changes = self.node.changes
-            self.sender.refresh()
+            self.sender.refresh(effects)
         for effect in effects:
             self._performers[type(effect)](effect)
         return bool(effects)
@@ -245,7 +247,7 @@ class Driver:
         Raises:
             NotJoined: the cluster was left.
         """
-        if not self.joined:
+        if self._left:
             raise NotJoined("the cluster was left")
         value = function(self, self._loop.time())
         self.step()
@@ -278,7 +280,8 @@ class Driver:
         """
         sender = self.sender
         if services is None:
-            services = sender.resolved.get(resolve) if type(resolve) is str else None
+            found = sender.directory.resolved
+            services = found.get(resolve) if type(resolve) is str else None
         elif resolve is not None:
             return None
         if type(services) is not tuple or len(services) != 1 or self._hooks.send_hooks or channel:
@@ -300,7 +303,12 @@ class Driver:
     ) -> tuple[Service, ...]:
         """Queues prepared events, or what else ``make`` makes; returns who gets them (any
         thread).
+
+        Raises:
+            NotJoined: the cluster is being left.
         """
+        if not self.joined:
+            raise NotJoined(BEING_LEFT)
         for channel, form, body, receivers in parts:
             message = make(channel, form, body)
             before = None
@@ -367,7 +375,13 @@ class Driver:
         """How a member stands now (any thread)."""
         return self.sender.standing(service, self._loop.time())
 
+    def _question(self, effect: fx.QuestionArrived) -> None:
+        self.asking.take(effect)
+        self._observers.question(effect)
+
     def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
+        if isinstance(effect, fx.RequestArrived):
+            self.asking.take(effect)
         self._mailboxes.deliver(effect, self.asking.answer, self.node.counters)
 
     # --- effects -----------------------------------------------------------------------------
@@ -421,21 +435,27 @@ class Driver:
 
     # --- leaving -----------------------------------------------------------------------------
 
-    async def leave(self) -> None:
-        """Waits for what is under way, says goodbye, closes everything. Idempotent.
+    async def leave(self, timeout: float, caller: Caller) -> None:
+        """Takes nothing new, waits for what is under way, says goodbye, closes everything.
+        Idempotent. ``caller`` is the hook that it is called from.
 
         Cancelled, it waits no longer, says goodbye and closes. Who calls while another call is
         under way waits for that one.
         """
-        if not self.joined:
+        if self._leaving is not None:
+            self._leaving.callers.append(caller)
+            self.step()
             await self._closed.wait()
             return
+        self._leaving = Leaving(self, caller)
         self.joined = False
+        self.sender.stop()
         self.room()  # who waits for it need not any more
         self._settling.cancel()
         self._settled()
+        self.node.take_no_more(self._loop.time())
         try:
-            await self._until_idle()
+            await self._leaving.wait(timeout)
         finally:
             self._left = True
             self.node.leave(self._loop.time())
@@ -444,20 +464,6 @@ class Driver:
                 await self._close()
             finally:
                 self._closed.set()
-
-    async def _until_idle(self) -> None:
-        self._idle = asyncio.Event()
-        for session in self.sender.common.values():
-            if session.waiting:  # whoever put there may have been interrupted before waking us
-                self.node.wake(session, self._loop.time())
-        self.step()
-        try:
-            async with asyncio.timeout(self.config.limits.leave_seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            logger.warning("left with messages that nobody acknowledged")
-        finally:
-            self._idle = None
 
     async def _close(self) -> None:
         if self._timer is not None:

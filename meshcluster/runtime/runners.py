@@ -9,9 +9,11 @@ so that hooks may wait for queries, and neither the loop nor liveness waits for 
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -39,8 +41,18 @@ logger = logging.getLogger("meshcluster.hooks")
 Answer = Callable[[QuestionArrived, int, object], None]
 """Sends the outcome of a question and its value; from any thread."""
 
+Job = Callable[[], Awaitable[None]]
+
 Took = Callable[[Session, int], None]
 """Tells that hooks have taken bytes of a session; from any thread."""
+
+
+class Caller(enum.Enum):
+    """Who leaves: what waits for its own end would wait for ever."""
+
+    NO_HOOK = enum.auto()
+    OBSERVER = enum.auto()
+    RESPONDER = enum.auto()
 
 
 class Runner(Protocol):
@@ -54,6 +66,15 @@ class Runner(Protocol):
 
     def question(self, arrived: QuestionArrived) -> None:
         """Has a question answered."""
+
+    @property
+    def caller(self) -> Caller:
+        """Which hook makes this very call."""
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """Calls ``done`` in the loop when the observers and ``event`` hooks have ended with all
+        they were given so far. A hook that is the caller is not waited for.
+        """
 
     async def close(self) -> None:
         """Nothing more will come."""
@@ -219,12 +240,27 @@ class ThreadRunner:
                 self._answered += 1
 
     @property
+    def caller(self) -> Caller:
+        if self.observers.inside:
+            return Caller.OBSERVER
+        return Caller.RESPONDER if self.responders.inside else Caller.NO_HOOK
+
+    def finish(self, done: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.observers.put(_tell, loop, done)  # behind all others, on their one thread
+
+    @property
     def workers(self) -> tuple[Workers, ...]:
         """The threads, to be ended by the caller of ``leave``, who may be one of them."""
         return (self.responders, self.observers)
 
     async def close(self) -> None:
         """See ``workers``."""
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(done)
 
 
 class LoopRunner:
@@ -234,7 +270,8 @@ class LoopRunner:
         self._calls = calls
         self._took = took
         self._limit = limits.open_questions
-        self._consumers: dict[Function, asyncio.Queue[Callable[[], Awaitable[None]]]] = {}
+        self._consumers: dict[Function, asyncio.Queue[Job]] = {}
+        self._consuming: dict[asyncio.Task[None], asyncio.Queue[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._questions = 0
         self._closed = False
@@ -284,14 +321,14 @@ class LoopRunner:
         except Exception:
             self._calls.broken(function)
 
-    def _enqueue(self, function: Function, job: Callable[[], Awaitable[None]]) -> None:
+    def _enqueue(self, function: Function, job: Job) -> None:
         queue = self._consumers.get(function)
         if queue is None:
             queue = self._consumers[function] = asyncio.Queue()
-            self._spawn(self._consumer(queue))
+            self._consuming[self._spawn(self._consumer(queue))] = queue
         queue.put_nowait(job)
 
-    async def _consumer(self, queue: asyncio.Queue[Callable[[], Awaitable[None]]]) -> None:
+    async def _consumer(self, queue: asyncio.Queue[Job]) -> None:
         while not self._closed:
             await (await queue.get())()
 
@@ -324,10 +361,34 @@ class LoopRunner:
         finally:
             self._questions -= 1
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    @property
+    def caller(self) -> Caller:
+        task = asyncio.current_task()
+        if task in self._consuming:
+            return Caller.OBSERVER
+        return Caller.RESPONDER if task in self._tasks else Caller.NO_HOOK
+
+    def finish(self, done: Callable[[], None]) -> None:
+        current = asyncio.current_task()
+        waiting = {task: queue for task, queue in self._consuming.items() if task is not current}
+        left = len(waiting)
+
+        async def ended() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                done()
+
+        for queue in waiting.values():
+            queue.put_nowait(ended)
+        if not waiting:
+            done()
 
     async def close(self) -> None:
         """Cancels what still runs, the caller's own task excepted."""

@@ -15,6 +15,7 @@ from ..errors import ConfigError, Congested, HookRejected, MessageTooLarge, NoRo
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import GONE, UDP, Service, Standing
+from ..node.effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
 from ..node.membership import Peer
 from ..node.node import Node
 from ..node.queries import Asked
@@ -23,6 +24,7 @@ from ..resolver import Resolver, Words
 from ..wire import body as bodies
 from ..wire.frames import Question
 from ..wire.message import EVENT, QUESTION, Message
+from .directory import Directory
 
 Receivers = tuple[tuple[Service, Session], ...]
 Part = tuple[int, int, bytes, Receivers]
@@ -44,30 +46,37 @@ class Sender:
         self._config = config
         self._limits = config.limits
         self._hooks = hooks
-        self._snapshot: tuple[Service, ...] = ()
-        self.resolved: dict[str | tuple[str, ...], tuple[Service, ...]] = {}
-        """What ``resolve`` found since the last change of the members."""
+        self.directory = Directory()
         self.common: dict[bytes, Session] = {}
-        """The session of each member that carries what names no protocol."""
+        """The sessions that carry what names no protocol, of the members told something so far."""
+        self._stopped = False
         self.changed: Callable[[], None] = lambda: None
         """Called in the loop after each change of the members; whoever waits for some sets it."""
 
-    def refresh(self) -> None:
-        """Takes a new snapshot of the members; in the loop only."""
-        self._snapshot = tuple(p.service for p in self._node.peers if p.service is not None)
-        self.resolved = {}
-        self.common = {p.key: s for p in self._node.peers if (s := p.session("", self._limits))}
+    def refresh(self, effects: Iterable[Effect]) -> None:
+        """Takes over what changed among the members; in the loop only."""
+        for effect in effects:
+            if isinstance(effect, ServiceDiscovered | ServiceChanged):
+                self.directory.put(effect.service)
+            elif isinstance(effect, ServiceGone):
+                self.directory.remove(effect.service)
+                self.common.pop(effect.service.key, None)
         self.changed()
+
+    def stop(self) -> None:
+        """We leave: no send is short any more, so that each hears it."""
+        self._stopped = True
+        self.common = {}
 
     @property
     def services(self) -> tuple[Service, ...]:
         """The members known, in the order of their discovery, without ourselves."""
-        return self._snapshot
+        return self.directory.services
 
     @property
     def there(self) -> str:
         """Who is there, in words: for the text of an error."""
-        names = [service.name for service in self._snapshot]
+        names = [service.name for service in self.services]
         if not names:
             ttl = self._config.ttl
             reach = f"within ttl={ttl}" if ttl else "on this host (ttl=0; the LAN: ttl=1)"
@@ -88,25 +97,19 @@ class Sender:
 
     def resolve(self, words: Words | None) -> tuple[Service, ...]:
         """The members that have every word."""
-        key = words if isinstance(words, str) else resolving.words_of(words)
-        resolved = self.resolved  # before the snapshot: see refresh
-        found = resolved.get(key)
-        if found is None:
-            found = resolving.resolve(self._snapshot, key)
-            if len(resolved) < 1024:
-                resolved[key] = found
-        return found
+        return self.directory.resolve(words)
 
     def filter_by(self, tests: Resolver) -> tuple[Service, ...]:
         """The members that pass every test."""
-        return resolving.filter_by(self._snapshot, tests)
+        return resolving.filter_by(self.services, tests)
 
     def standing(self, service: Service, now: float) -> Standing:
         """How a member stands now."""
         peer = self._node.peers.member(service.key)
         if peer is None:
             return GONE
-        protocol = self.scheme(peer.session("", self._limits))
+        session = peer.sessions.get("")
+        protocol = self._first(peer) if session is None else self.scheme(session)
         return Standing(peer.state, max(0.0, now - peer.heard_at), protocol)
 
     def select(
@@ -134,7 +137,7 @@ class Sender:
         asked = [f"resolve={resolve!r}"] if resolving.words_of(resolve) else []
         asked += [f"resolver={resolver!r}"] if resolver is not None else []
         everybody = resolve is not None and not asked
-        if everybody and not self._snapshot:
+        if everybody and not self.directory:
             return self.there
         who = "nobody" if everybody else f"nobody matches {' or '.join(asked) or 'services='}"
         return f"{who}{FAR.get(channel, '')}; {self.there}"
@@ -160,8 +163,18 @@ class Sender:
             session = peer.sessions.get("")
             if session is None or protocols is not None:
                 session = self._lane(peer, service, protocols)
+            if session.lane == "" and session.peer.key not in self.common:
+                self._keep(session)
             found.append((service, session))
         return tuple(found)
+
+    def _keep(self, session: Session) -> None:
+        """The next send to this member is a short one."""
+        key = session.peer.key
+        if not self._stopped:
+            self.common[key] = session
+            if self._stopped or self._node.peers.member(key) is not session.peer:
+                self.common.pop(key, None)  # gone in this very moment: nobody else takes it out
 
     def _lane(self, peer: Peer, service: Service, protocols: Sequence[str] | None) -> Session:
         """The session restricted to ``protocols``: the common one where its link is one of them."""
@@ -190,7 +203,10 @@ class Sender:
         link = session.link
         if link is not None:
             return link.scheme
-        route = self._node.route(session.peer, tuple(session.schemes))
+        return self._first(session.peer, *session.schemes)
+
+    def _first(self, peer: Peer, *only: str) -> str:
+        route = self._node.route(peer, only)
         return route[0].scheme if route else ""
 
     def event(
@@ -238,7 +254,7 @@ class Sender:
         """
         form, body = self.encode(data, channel)
         near = NEAR.get(channel)
-        members = self._snapshot
+        members = self.services
         services = near_ones = members if near is None else tuple(filter(near, members))
         if protocols is not None:
             check_words("protocols", protocols)

@@ -48,6 +48,11 @@ class Workers:
         """No job waits (one may be running)."""
         return self._jobs.empty()
 
+    @property
+    def inside(self) -> bool:
+        """Whether the caller runs in one of these threads."""
+        return threading.current_thread() in self._threads
+
     def close(self, timeout_seconds: float) -> None:
         """Ends the threads after the jobs that wait; called from one of them, that one goes on."""
         threads, self._threads = self._threads, []

@@ -24,9 +24,10 @@ from ..resolver import Resolver, Words
 from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
-from ..runtime.runners import HookCalls, ThreadRunner
+from ..runtime.runners import Caller, HookCalls, ThreadRunner
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
+from ..timing import Timing
 from ..view import ClusterView
 from ..wire.frames import Event
 from .bell import Bell
@@ -43,7 +44,8 @@ THREAD_END_SECONDS = 1.0
 """How long leave waits for each thread that runs hooks; a hook that blocks longer is left alone."""
 
 LEAVE_SECONDS = 5.0
-"""How long leave waits for the loop; more than it needs while anybody lets the loop run."""
+"""How long leave waits for the loop beside its timeout; more than it needs while anybody lets the
+loop run."""
 
 logger = logging.getLogger("meshcluster")
 
@@ -110,6 +112,7 @@ class Cluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timing: Timing | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
@@ -117,7 +120,7 @@ class Cluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
             props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-            announcer_options=announcer_options,
+            announcer_options=announcer_options, timing=timing,
         )  # fmt: skip
 
         async def start() -> None:
@@ -152,19 +155,25 @@ class Cluster(ClusterView):
                 self._portal = None
             raise
 
-    def leave(self) -> None:
-        """Delivers what is under way (for at most a second), says goodbye, closes everything.
+    def leave(self, *, timeout: float | None = None) -> None:
+        """Takes nothing new, ends what runs, says goodbye, closes everything; see
+        ``AsyncCluster.leave``.
 
         Idempotent; may be called from a hook that is not an interceptor, and in the handler of a
         signal, whatever that interrupted: inside ``join`` it leaves when ``join`` is done. An
-        exception of such a handler shortens it, but the goodbye is said. Does nothing in a forked
-        child.
+        exception of such a handler (a second Ctrl-C) ends it at once, but the goodbye is said. Does
+        nothing in a forked child.
+
+        Args:
+            timeout: seconds until the goodbye is said, whatever still runs; by default 1.
 
         Raises:
+            ConfigError: ``timeout`` is no duration.
             ClusterError: called from an interceptor or a ``service.validate`` hook.
         """
         if self._cluster._inherited:
             return
+        seconds = LEAVE_SECONDS + (0.0 if timeout is None else check_timeout(timeout))
         if self._portal is not None:
             self._portal.check_outside()
         with self._lock:  # another thread's join is waited for
@@ -174,8 +183,9 @@ class Cluster(ClusterView):
             portal, callbacks, runner = self._portal, self._callbacks, self._cluster.runner
         if portal is None:
             return
+        caller = Caller.NO_HOOK if runner is None else runner.caller
         try:
-            portal.call(self._cluster.leave, LEAVE_SECONDS)
+            portal.call(lambda: self._cluster._leave(timeout, caller), seconds)
         except TimeoutError:
             # The loop waits for a lock that the interrupted code holds, such as logging's: it goes
             # on when the handler returns. At the interpreter's end we are called again.
@@ -183,16 +193,16 @@ class Cluster(ClusterView):
         except NotJoined:
             pass  # another thread was quicker
         except BaseException:
-            self._close(portal, callbacks, runner)
+            self._close(portal, callbacks, runner, 0.0)
             raise
-        self._close(portal, callbacks, runner)
+        self._close(portal, callbacks, runner, THREAD_END_SECONDS)
 
     def _close(
-        self, portal: Portal, callbacks: Workers | None, runner: ThreadRunner | None
+        self, portal: Portal, callbacks: Workers | None, runner: ThreadRunner | None, wait: float
     ) -> None:
         for workers in (callbacks, *(runner.workers if runner else ())):
             if workers is not None:
-                workers.close(THREAD_END_SECONDS)
+                workers.close(wait)
         portal.close()
         with self._lock:
             if self._portal is portal:
@@ -377,6 +387,7 @@ def join(
     mdns: AsyncZeroconf | bool | None = None,
     announcers: Iterable[str] = (),
     announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
+    timing: Timing | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -388,7 +399,7 @@ def join(
         address, port: the multicast group of the beacons, the same for all members. The
             environment variable ``MESHCLUSTER_PORT`` moves the default port.
         heartbeat_seconds: between two beacons.
-        expire_seconds: how long a member that is not heard is kept.
+        expire_seconds: how long a member that nothing was heard of is kept at most.
         channels: numbers we listen to besides 0, 1 and 2.
         protocols: schemes we offer, best first; by default unix, tcp, zeromq, udp.
         protocol_options: settings by scheme, such as ``{"tcp": {"port": 4000}}``.
@@ -405,6 +416,8 @@ def join(
             ``AsyncZeroconf`` of this event loop, which is used and not closed.
         announcers: further ways to be found, of other packages, by name; ours are always used.
         announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
+        timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
+            or a ``Timing`` of your own; by default what fits ``ttl``.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
@@ -417,5 +430,5 @@ def join(
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
         observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-        announcer_options=announcer_options,
+        announcer_options=announcer_options, timing=timing,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -25,7 +25,7 @@ from ..config import ClusterConfig
 from ..model import Address
 from .network import Network
 from .sharing import SharedSnapshots
-from .virtual import SCHEME, LogEntry, VirtualLink, VirtualMember
+from .virtual import HELD_DATAGRAMS, SCHEME, LogEntry, VirtualLink, VirtualMember
 
 LOOK_SECONDS = 0.01
 """How often ``run_until`` looks."""
@@ -48,7 +48,8 @@ class Simulation:
     def __init__(
         self, seed: int, members: int = 0, *, loss: float = 0.0, duplication: float = 0.0,
         latency: tuple[float, float] = (0.0005, 0.002), multicast: bool = True,
-        schemes: Sequence[str] = (SCHEME,), **config: Any,
+        schemes: Sequence[str] = (SCHEME,), said: Mapping[str, str | int] | None = None,
+        **config: Any,
     ) -> None:  # fmt: skip
         self.seed = seed
         self.now = 0.0
@@ -59,12 +60,18 @@ class Simulation:
         self.members: list[VirtualMember] = []
         self.schemes = tuple(schemes)
         """The protocols of every member, best first."""
+        self.said = dict(said or {})
+        """What every endpoint says, for beacons as large as real ones."""
         self._blocked: set[str] = set()
         self._config: dict[str, Any] = {"ttl": 1, **config}
         self._at: dict[str, VirtualMember] = {}
         self._heap: list[Entry] = []
         self._serial = 0
         self._boots = 0
+        self.sent_bytes = 0
+        """Of all datagrams and frames, each counted once, to however many it goes."""
+        self.announced = 0
+        """Datagrams to the group."""
         self._happened: list[tuple[str, LogEntry]] = []
         self._digest = hashlib.blake2b(digest_size=16)
         self.snapshots = SharedSnapshots()
@@ -73,15 +80,33 @@ class Simulation:
 
     # --- verbs -------------------------------------------------------------------------------
 
-    def add(self, name: str | None = None, **config: Any) -> VirtualMember:
-        """A member joins now."""
+    def add(
+        self, name: str | None = None, *, clock: float = 1.0, **config: Any
+    ) -> VirtualMember:  # fmt: skip
+        """A member joins now. Its clock counts ``clock`` seconds in one of ours."""
         number = len(self._at) + 1
-        return self._boot(name or f"m{number}", f"10.0.{number // 250}.{number % 250 + 1}", config)
+        address = f"10.0.{number // 250}.{number % 250 + 1}"
+        return self._boot(name or f"m{number}", address, config, clock)
 
     def restart(self, member: VirtualMember, **config: Any) -> VirtualMember:
         """The member's place is taken by a new run of it, under the same name and address."""
         self.kill(member)
-        return self._boot(member.name, member.address, config)
+        return self._boot(member.name, member.address, config, member.clock)
+
+    def pause(self, member: VirtualMember, seconds: float) -> None:
+        """Stops a member for a while, as ``SIGSTOP`` does: its host still takes in for it."""
+        member.paused = True
+        self.after(seconds, self._wake, member)
+
+    def _wake(self, member: VirtualMember) -> None:
+        if not member.alive or not member.paused:
+            return
+        member.paused = False
+        for link in member.links:
+            if link.peer is not None:
+                for _ in tuple(link.peer.on_the_way):
+                    self._deliver(link.peer)
+        member.wake()
 
     def kill(self, member: VirtualMember) -> None:
         """Ends a member without a word, as ``kill -9`` does: its links end, its port refuses."""
@@ -99,6 +124,14 @@ class Simulation:
     def partition(self, *sides: Sequence[VirtualMember]) -> None:
         """Cuts groups of members apart. Links stay open and silent, as over a pulled cable."""
         self.network.partition(*[[member.address for member in side] for side in sides])
+
+    def partition_one_way(
+        self, senders: Sequence[VirtualMember], receivers: Sequence[VirtualMember]
+    ) -> None:  # fmt: skip
+        """Nothing gets through from the ones to the others; links between them stand still."""
+        self.network.partition_one_way(
+            [member.address for member in senders], [member.address for member in receivers]
+        )
 
     def repair(self) -> None:
         """Ends the partition; what waited on links goes on."""
@@ -210,26 +243,42 @@ class Simulation:
 
     # --- what members do ---------------------------------------------------------------------
 
-    def _boot(self, name: str, address: str, config: dict[str, Any]) -> VirtualMember:
+    def _boot(
+        self, name: str, address: str, config: dict[str, Any], clock: float
+    ) -> VirtualMember:  # fmt: skip
         self._boots += 1
         random = Random(f"{self.seed}/{self._boots}")
         settings = ClusterConfig(**{**self._config, **config, "name": name})
-        member = VirtualMember(self, name, address, self._boots, random, settings)
+        member = VirtualMember(self, name, address, self._boots, random, settings, clock)
         self._at[address] = member
         self.members.append(member)
-        member.node.start(self.now)
+        member.node.start(member.now)
         member.step()
         return member
 
     def announce(self, sender: VirtualMember, data: bytes) -> None:
         """A beacon to everybody else."""
+        self.sent_bytes += len(data)
+        self.announced += 1
         network = self.network
         if not network.multicast:
             return
         self.snapshots.expect(data)
-        for member in self.members:
-            if member is not sender and network.connected(sender.address, member.address):
-                self._fly(sender, data, member)
+        receivers = [member for member in self.members if member is not sender]
+        if not network.whole:
+            here, connected = sender.address, network.connected
+            receivers = [each for each in receivers if connected(here, each.address)]
+        receivers = network.reached(receivers)
+        if len(self.members) > MANY:
+            for member in receivers:
+                self._enter(sender, data, member)
+            return
+        for wave in network.waves(receivers):
+            self.after(network.delay(), self._land_all, sender, data, wave)
+
+    def _land_all(self, sender: VirtualMember, data: bytes, wave: list[VirtualMember]) -> None:
+        for member in wave:
+            self._land(sender, data, member)
 
     def look_up(self, member: VirtualMember, seeds: Sequence[Address]) -> None:
         """Members are looked up by their names, the living and the dead."""
@@ -239,6 +288,7 @@ class Simulation:
 
     def send(self, sender: VirtualMember, data: bytes, address: str) -> None:
         """A datagram to one address; a dead member's host refuses it."""
+        self.sent_bytes += len(data)
         target = self._at.get(address)
         if target is None or not self.network.connected(sender.address, address):
             return
@@ -251,39 +301,55 @@ class Simulation:
         together = len(self.members) > MANY
         for _ in range(self.network.copies()):
             if together:
-                target.inbox.append((data, sender.source))
-                if len(target.inbox) == 1:
-                    self.after(self.network.delay(), self._take_in, target)
+                self._enter(sender, data, target)
             else:
                 self.after(self.network.delay(), self._land, sender, data, target)
 
+    def _enter(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
+        if target.paused and len(target.inbox) >= HELD_DATAGRAMS:
+            return
+        target.inbox.append((data, sender.source))
+        if len(target.inbox) == 1:
+            self.after(self.network.delay(), self._take_in, target)
+
     def _land(self, sender: VirtualMember, data: bytes, target: VirtualMember) -> None:
-        if target.alive:
-            target.node.datagram_received(data, sender.source, self.now)
+        if target.paused:
+            target.when_awake(partial(self._land, sender, data, target), datagram=True)
+        elif target.alive:
+            target.node.datagram_received(data, sender.source, target.now)
             if target.node.busy:  # most members have nothing to do with most beacons
                 target.step()
 
     def _take_in(self, target: VirtualMember) -> None:
+        if target.paused:
+            target.when_awake(partial(self._take_in, target))
+            return
         arrived = target.inbox.copy()
         target.inbox.clear()
         if target.alive:
-            received, now = target.node.datagram_received, self.now
+            received, now = target.node.datagram_received, target.now
             for data, source in arrived:
                 received(data, source, now)
             target.step()
 
     def _refuse(self, sender: VirtualMember, target: VirtualMember) -> None:
-        if sender.alive and self._at[target.address] is target:
-            sender.node.datagram_refused((target.address, 1), self.now)
+        if sender.paused:
+            sender.when_awake(partial(self._refuse, sender, target))
+        elif sender.alive and self._at[target.address] is target:
+            sender.node.datagram_refused((target.address, 1), sender.now)
             sender.step()
 
     def dial(self, member: VirtualMember, number: int, address: str, scheme: str) -> None:
         """A member opens a link. Over a partition nothing comes back."""
-        if self.network.connected(member.address, address) and scheme not in self._blocked:
+        if self.network.linked(member.address, address) and scheme not in self._blocked:
             self.after(self.network.delay(), self._dialled, member, number, address, scheme)
 
     def _dialled(self, member: VirtualMember, number: int, address: str, scheme: str) -> None:
         target = self._at.get(address)
+        for each in (member, target):
+            if each is not None and each.alive and each.paused:
+                each.when_awake(partial(self._dialled, member, number, address, scheme))
+                return
         if target is None or not target.alive or scheme in target.broken:
             self.after(self.network.delay(), member.dial_failed, number)
             return
@@ -301,16 +367,22 @@ class Simulation:
     def write(self, link: VirtualLink, frames: Sequence[bytes]) -> None:
         """Frames go out, one after the other."""
         for frame in frames:
+            self.sent_bytes += len(frame)
             link.on_the_way.append(frame)
             self.after(self.network.delay(), self._deliver, link)
 
     def _deliver(self, link: VirtualLink) -> None:
         """The oldest frame arrives: whatever the draws of time were, frames keep their order."""
         peer = link.peer
-        if peer is None or not self.network.connected(link.owner.address, peer.owner.address):
+        if peer is None or not self.network.linked(link.owner.address, peer.owner.address):
             return
+        if peer.owner.paused:
+            return  # until it wakes
         if link.on_the_way:
             frame = link.on_the_way.popleft()
+            if not (peer.owner.alive and peer.owner.has(peer)):  # it was not told, or not yet
+                self.after(self.network.delay(), link.owner.link_ended, link, "reset")
+                return
             peer.owner.arrived(peer, frame)
             link.owner.write_more(link)
 
@@ -326,6 +398,9 @@ class Simulation:
 
     def _closed(self, link: VirtualLink, peer: VirtualLink) -> None:
         if not self.network.connected(link.owner.address, peer.owner.address):
+            return
+        if peer.owner.paused:
+            peer.owner.when_awake(partial(self._closed, link, peer))
             return
         while link.on_the_way:
             self._deliver(link)

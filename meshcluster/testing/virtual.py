@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClusterConfig
 from ..hooks import PASS, HookRegistry
-from ..model import Address, Endpoint, Identity
+from ..model import Address, Endpoint, Identity, Service
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
@@ -25,6 +27,9 @@ PORT = 1
 SCHEME = "memory"
 LINK_FRAMES = 64
 """Frames on the way over one link before it pauses its sender."""
+
+HELD_DATAGRAMS = 256
+"""What the kernel keeps for a process that does not read; further ones are lost."""
 
 LogEntry = tuple[float, str, str]
 """When, what happened, and to whom."""
@@ -50,7 +55,7 @@ class VirtualMember:
 
     def __init__(
         self, simulation: Simulation, name: str, address: str, boot: int, random: Random,
-        config: ClusterConfig,
+        config: ClusterConfig, clock: float = 1.0,
     ) -> None:  # fmt: skip
         self.name = name
         self.address = address
@@ -58,8 +63,16 @@ class VirtualMember:
         """Where its datagrams come from."""
         self.inbox: list[tuple[bytes, Address]] = []
         self.alive = True
+        self.paused = False
+        self.clock = clock
+        """Seconds that its clock counts in one second."""
+        self._held: list[Callable[[], None]] = []
+        """What is done when it goes on."""
+        self._datagrams_held = 0
         self.hooks = HookRegistry(allow_async=False)
         self.log: list[LogEntry] = []
+        self.histories: dict[bytes, list[str]] = {}
+        """The same by the key of each run of a member, without the times."""
         self.received: list[tuple[str, Any]] = []
         self.respond: Callable[[Message], object] | None = None
         self._simulation = simulation
@@ -76,12 +89,17 @@ class VirtualMember:
         identity = Identity(random.randbytes(16), boot, config.name, "simulated")
         self.node = Node(
             identity, config, self.hooks, random,
-            endpoints=[Endpoint(scheme, {}) for scheme in schemes], port=PORT,
+            endpoints=[Endpoint(scheme, simulation.said) for scheme in schemes], port=PORT,
             spoken=dict.fromkeys(schemes, False), snapshots=simulation.snapshots,
         )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"<VirtualMember {self.name}{'' if self.alive else ' (dead)'}>"
+
+    @property
+    def now(self) -> float:
+        """What its clock says."""
+        return self._simulation.now * self.clock
 
     # --- what a test asks and does -----------------------------------------------------------
 
@@ -105,14 +123,14 @@ class VirtualMember:
         for name in names or self.known:
             session = self.peer_named(name).session("", self.node.config.limits)
             session.put(event)
-            self.node.wake(session, self._simulation.now)
+            self.node.wake(session, self.now)
         self.step()
 
     def broadcast(self, data: object) -> None:
         """Tells everybody something by protocol ``udp``."""
         everybody = self.node.parcels.everybody
         everybody.put(Event(0, *bodies.encode(data)))
-        self.node.wake(everybody, self._simulation.now)
+        self.node.wake(everybody, self.now)
         self.step()
 
     def ask(self, data: object, *names: str, timeout: float = 30.0) -> Gathering:
@@ -125,18 +143,18 @@ class VirtualMember:
             peer = self.peer_named(name)
             session = peer.session("", self.node.config.limits)
             asked.append((session, peer.service, question))
-        self.node.ask(gathering, self._simulation.now, asked or None, list)
+        self.node.ask(gathering, self.now, asked or None, list)
         self.step()
         return gathering
 
     def retag(self, *tags: str) -> None:
         """Sets its tags."""
-        self.node.describe(self._simulation.now, tags=tags)
+        self.node.describe(self.now, tags=tags)
         self.step()
 
     def leave(self) -> None:
         """Says goodbye and is gone."""
-        self.node.leave(self._simulation.now)
+        self.node.leave(self.now)
         self.step()
         self.alive = False
 
@@ -144,7 +162,7 @@ class VirtualMember:
 
     def step(self) -> None:
         """Performs effects, writes links, sets the timer."""
-        if not self.alive:
+        if not self.alive or self.paused:
             return
         node = self.node
         while True:
@@ -158,18 +176,40 @@ class VirtualMember:
         deadline = node.deadline()
         if deadline is not None and (self.armed is None or deadline < self.armed):
             self.armed = deadline
-            self._simulation.at(deadline, self._due, deadline)
+            self._simulation.at(deadline / self.clock, self._due, deadline)
 
     def _due(self, deadline: float) -> None:
-        if self.alive and self.armed == deadline:
+        if self.alive and not self.paused and self.armed == deadline:
             self.armed = None
-            self.node.advance(self._simulation.now)
+            self.node.advance(max(self.now, deadline))  # fractions of clocks are not exact
             self.step()
+
+    def when_awake(self, action: Callable[[], None], *, datagram: bool = False) -> None:
+        """Does something to it that a paused member takes no notice of until it goes on."""
+        if not self.paused:
+            action()
+        elif not datagram:
+            self._held.append(action)
+        elif self._datagrams_held < HELD_DATAGRAMS:
+            self._datagrams_held += 1
+            self._held.append(action)
+
+    def wake(self) -> None:
+        """Goes on after a pause: takes what came meanwhile, then does what it should have done."""
+        self.paused = False
+        held, self._held, self._datagrams_held = self._held, [], 0
+        for action in held:
+            action()
+        for link in self.links:
+            self._write(link.node_link)
+        if self.armed is not None and self.armed <= self.now:
+            self._due(self.armed)
+        self.step()
 
     def _perform(self, effect: fx.Effect) -> None:
         match effect:  # the commonest first
             case fx.ServiceDiscovered(service):
-                self._note("discovered", service.name)
+                self._note("discovered", service)
             case fx.SendDatagram(data, address):
                 self._simulation.send(self, data, address[0])
             case fx.Announce(data):
@@ -181,11 +221,13 @@ class VirtualMember:
             case fx.CloseLink(link, abort):
                 self._close(link, abort=abort)
             case fx.ServiceChanged(service):
-                self._note("changed", f"{service.name} {','.join(service.tags)}")
+                self._note("changed", service, f" {','.join(service.tags)}")
+            case fx.ServiceConflict(service):
+                self._note("conflict", service)
             case fx.ServiceSuspected(service, suspected):
-                self._note("suspect" if suspected else "recovered", service.name)
+                self._note("suspect" if suspected else "recovered", service)
             case fx.ServiceGone(service, reason):
-                self._note("lost", service.name)
+                self._note("lost", service)
                 self.reasons[service.name] = reason
             case fx.EventsArrived(session, service, _, events, size):
                 self.received += [(service.name, bodies.decode(e.form, e.body)) for e in events]
@@ -196,14 +238,25 @@ class VirtualMember:
                 events = [each for each in messages if isinstance(each, Event)]
                 self.lost += [(service.name, bodies.decode(e.form, e.body)) for e in events]
             case fx.CheckEndpoint(endpoint):
-                self._note("checked", endpoint.scheme)
+                self._log("checked", endpoint.scheme)
                 if endpoint.scheme in self.broken:
                     self.broken.remove(endpoint.scheme)
-                    self.node.renewed(endpoint, endpoint, self._simulation.now)
+                    self.node.renewed(endpoint, endpoint, self.now)
             case _:
                 pass
 
-    def _note(self, what: str, name: str) -> None:
+    def _note(self, what: str, service: Service, more: str = "") -> None:
+        self._log(what, service.name + more)
+        self.histories.setdefault(service.key, []).append(what)
+
+    @property
+    def disorder(self) -> list[list[str]]:
+        """Histories that no member should have: of each run first ``discovered``, then changes and
+        suspicions, each withdrawn or not, then ``lost``; and so again.
+        """
+        return [history for history in self.histories.values() if not _in_order(history)]
+
+    def _log(self, what: str, name: str) -> None:
         entry = (self._simulation.now, what, name)
         self.log.append(entry)
         self._simulation.trace(self, entry)
@@ -218,21 +271,21 @@ class VirtualMember:
         outcome = NO_RESPONDER if value is PASS else ANSWERED
         form, body = bodies.encode(None if value is PASS else value)
         arrived.session.put(Answer(asked.id, outcome, asked.channel, form, body))
-        self.node.wake(arrived.session, self._simulation.now)
+        self.node.wake(arrived.session, self.now)
 
     def seeds_found(self, addresses: list[Address]) -> None:
         """The seeds were looked up."""
-        if self.alive:
-            self.node.seeds_found(addresses, self._simulation.now)
+        if self.paused:
+            self.when_awake(partial(self.seeds_found, addresses))
+        elif self.alive:
+            self.node.seeds_found(addresses, self.now)
             self.step()
 
     # --- links -------------------------------------------------------------------------------
 
     def open_link(self, remote: str, number: int | None, scheme: str) -> VirtualLink | None:
         """A link opens at this end."""
-        node_link = self.node.link_opened(
-            scheme, remote, self._simulation.now, local=False, number=number
-        )
+        node_link = self.node.link_opened(scheme, remote, self.now, local=False, number=number)
         if node_link is None:
             return None
         link = self._links[node_link] = VirtualLink(self, node_link)
@@ -240,25 +293,33 @@ class VirtualMember:
 
     def dial_failed(self, number: int) -> None:
         """Nobody listens there."""
-        if self.alive:
-            self.node.dial_failed(number, REFUSED, self._simulation.now)
+        if self.paused:
+            self.when_awake(partial(self.dial_failed, number))
+        elif self.alive:
+            self.node.dial_failed(number, REFUSED, self.now)
             self.step()
+
+    def has(self, link: VirtualLink) -> bool:
+        """Whether a link is open at this end."""
+        return link.node_link in self._links
 
     def arrived(self, link: VirtualLink, frame: bytes) -> None:
         """A frame came over a link."""
         if self.alive and link.node_link in self._links:
-            self.node.frames_received(link.node_link, [frame], self._simulation.now)
+            self.node.frames_received(link.node_link, [frame], self.now)
             self.step()
 
     def link_ended(self, link: VirtualLink, reason: str) -> None:
         """A link was ended by the other side or the network."""
-        if self._links.pop(link.node_link, None) is not None and self.alive:
-            self.node.link_lost(link.node_link, reason, self._simulation.now)
+        if self.paused:
+            self.when_awake(partial(self.link_ended, link, reason))
+        elif self._links.pop(link.node_link, None) is not None and self.alive:
+            self.node.link_lost(link.node_link, reason, self.now)
             self.step()
 
     def write_more(self, link: VirtualLink) -> None:
         """Frames have arrived: there is room for more."""
-        if self.alive and link.node_link in self._links:
+        if self.alive and not self.paused and link.node_link in self._links:
             self._write(link.node_link)
             self.step()
 
@@ -277,3 +338,17 @@ class VirtualMember:
         if not abort:
             self._simulation.write(link, self.node.take_frames(node_link))
         self._simulation.close(link, abort=abort)
+
+
+AFTER = {
+    "": {"discovered"},
+    "discovered": {"changed", "suspect", "lost"},
+    "changed": {"changed", "suspect", "recovered", "lost"},
+    "suspect": {"changed", "recovered", "lost"},
+    "recovered": {"changed", "suspect", "lost"},
+    "lost": {"discovered"},
+}
+
+
+def _in_order(history: list[str]) -> bool:
+    return all(then in AFTER[first] for first, then in pairwise(["", *history]))

@@ -254,6 +254,8 @@ RAISED = 1
 NO_RESPONDER = 2
 OVERLOADED = 3
 """The responder has too many questions waiting; nothing was run."""
+LEAVING = 4
+"""The responder leaves and takes nothing new; nothing was run."""
 
 AnyMessage = Event | Question | Answer | Note | Request
 ParcelMessage = Event | Question | Answer

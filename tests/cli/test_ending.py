@@ -1,4 +1,4 @@
-"""A command that runs for ever is told to end once, and then ends in peace."""
+"""A command that runs for ever is told to end, if need be told again, and then ends in peace."""
 
 import os
 import signal
@@ -13,12 +13,14 @@ def be_told(number: int) -> None:
         try:
             os.kill(os.getpid(), number)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(Ended):
+                os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_raises_and_further_ones_are_ignored(number) -> None:
+def test_a_signal_raises_a_second_raises_again_and_further_ones_are_ignored(number) -> None:
     before = signal.getsignal(number)
     with pytest.raises(Ended):
         be_told(number)

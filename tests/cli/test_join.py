@@ -42,7 +42,8 @@ def test_it_tells_each_thing_that_happens_as_json(member, other) -> None:
     assert event["data"] == {"n": [1, "/w=="]}
     assert (event["channel"], event["protocol"], event["name"]) == (0, "unix", "other")
     other.leave()
-    assert process.fact("lost")["name"] == "other"
+    lost = process.fact("lost")
+    assert (lost["name"], lost["service"]["reason"]) == ("other", "left")
     assert process.end(signal.SIGTERM) == 0
     assert [json.loads(line)["what"] for line in process.rest()] == ["left"]
     assert process.err == ""
@@ -149,7 +150,8 @@ def test_when_nobody_reads_it_any_more_it_leaves(other) -> None:
 @pytest.mark.parametrize(
     ("fact", "text"),
     [
-        ({"what": "lost"}, ""),
+        ({"what": "lost", "service": {"reason": "crashed"}}, "crashed"),
+        ({"what": "suspect", "service": {"tags": ["a"], "address": "::1"}}, "::1  tags: a"),
         ({"what": "event", "data": b"\xff", "channel": 7}, "\\xff (channel 7)"),
         ({"what": "event", "data": [1], "channel": 0}, "[1]"),
         (

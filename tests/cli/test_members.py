@@ -86,7 +86,7 @@ def test_watching_in_a_pipe_is_one_line_a_change(start, web, member) -> None:
     new = member("--name", "new")
     assert watch.line().split("\t")[:2] == ["discovered", "new"]
     new.end(signal.SIGKILL)
-    assert watch.line("lost").split("\t")[:3] == ["lost", "new", "gone"]
+    assert watch.line("lost").split("\t")[:3] == ["lost", "new", "crashed"]
     assert watch.end(signal.SIGTERM) == 0
     assert watch.err == ""
 
@@ -97,7 +97,8 @@ def test_watching_as_json_is_one_object_a_change(start, web, plain) -> None:
     assert found["tags"] == ["web", "blue"]
     assert list(found)[:3] == ["what", "time", "id"]
     web.end(signal.SIGTERM)
-    assert watch.fact("lost")["id"] == found["id"]
+    lost = watch.fact("lost")
+    assert (lost["id"], lost["state"], lost["reason"]) == (found["id"], "gone", "left")
     assert watch.end(signal.SIGINT) == 130
     assert watch.rest() == [], "the other one is not meant"
 

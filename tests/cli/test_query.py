@@ -88,7 +88,7 @@ def test_one_that_is_killed_meanwhile_is_not_waited_for(start, echo, hanging) ->
     assert query.wait() == 3
     assert time.monotonic() - started < 5
     assert query.rest()[0].startswith("echo\tx\t")
-    assert "hanging is missing: its process is gone" in query.err
+    assert "hanging is missing: crashed" in query.err
 
 
 def test_nobody_who_matches_is_exit_code_4(command, echo) -> None:

@@ -210,7 +210,7 @@ run(main())
     (service,) = watcher.cluster.services
     (name,) = [e.props["name"] for e in service.endpoints if e.scheme == "unix"]
     process.popen.kill()
-    assert watcher.loses("parent") == "its process is gone"
+    assert watcher.loses("parent") == "crashed"
     with closing(socket.socket(socket.AF_UNIX)) as caller, pytest.raises(ConnectionRefusedError):
         caller.connect(str(runtime_dir / name))
     os.kill(child, 0)  # lives all the time

@@ -5,7 +5,10 @@ import pytest
 from meshcluster.hooks import PASS, POINTS
 
 INTERCEPTORS = {"send", "receive", "service.validate"}
-OBSERVERS = {"service.discovered", "service.changed", "service.lost", "send.lost", "event"}
+OBSERVERS = {
+    "service.discovered", "service.changed", "service.suspect", "service.recovered",
+    "service.conflict", "service.lost", "send.lost", "event",
+}  # fmt: skip
 
 
 def test_these_are_the_points():

@@ -2,10 +2,13 @@
 
 import msgspec
 
+from meshcluster.model import Identity, Service
 from meshcluster.node import effects as fx
+from meshcluster.node.announcing import LOOK_INTERVALS, Announcing
+from meshcluster.node.membership import Peer
 from meshcluster.testing.bench import Bench, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, DirectBeacon, Leave
+from meshcluster.wire.frames import Beacon, DirectBeacon, Leave, Suspect
 
 
 def pair(**config):
@@ -123,3 +126,41 @@ def test_nor_one_that_answers_elsewhere_for_it_takes_messages_from_there_alone()
     assert not reached(one, 10.0)
     beacon(one, 10.0)
     assert sent(one) == []
+
+
+class Counted(list):
+    """Members, and how often all of them were looked at."""
+
+    looks = 0
+
+    def __iter__(self):
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_in_a_large_mesh_not_everybody_is_looked_at_for_each_announcement():
+    peers, effects = Counted(), []
+    for number in range(1000):
+        peer = Peer(number.to_bytes(16), 1, ("10.0.0.1", number), 0.0)
+        peer.service = Service(Identity(peer.id, 1, f"n{number}", "host"))
+        peer.grouped_at = 0.0 if number < 2 else 100.0
+        peers.append(peer)
+    announcing = Announcing(peers, effects, lambda: 10.0)
+    suspect = Suspect("default", bytes(16), 1, peers[5].key, 1)
+
+    def told(datagram, now):
+        effects.clear()
+        announcing.announce(datagram, now)
+        return [e.address[1] for e in effects if isinstance(e, fx.SendDatagram)]
+
+    for tenth in range(9):
+        assert told(suspect, 101.0 + tenth * LOOK_INTERVALS) == [0, 1]
+    assert peers.looks == 1
+    peers[0].grouped_at = 101.0  # heard there again
+    peers[1].service = None  # lost
+    peers[2].grouped_at = 0.0  # silent since the look
+    assert told(suspect, 101.95) == []
+    assert told(suspect, 101.0 + LOOK_INTERVALS * 10.0) == [2]
+    peers[3].grouped_at = 0.0
+    assert told(Leave("default", bytes(16), 1), 102.01) == [2, 3]
+    assert peers.looks == 3

@@ -129,9 +129,9 @@ def test_a_frame_over_a_link_proves_life_as_an_answer_does(two):
 
 def test_the_hosts_word_that_the_process_is_gone_needs_no_suspicion(two):
     one, other = two
-    pass_time(one, 2)
+    pass_time(one, 2.4)
     one.node.take_effects()
-    one.node.datagram_refused(other.address, 2.0)
+    one.node.datagram_refused(other.address, 2.4)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
 
@@ -244,7 +244,7 @@ def test_confirmed_by_another_one_it_takes_less_time():
 def test_who_does_not_answer_is_asked_by_others_too(three):
     one, other, third = three
     requests = []
-    for tenth in range(1, 40):
+    for tenth in range(1, 32):
         now = tenth / 10
         other.node._discovery.beacon(now)
         one.hear(other, other.datagrams()[-1], now)
@@ -314,6 +314,18 @@ def test_who_was_stopped_judges_nobody_by_that_time(two):
     other.node._discovery.beacon(61.5)
     one.hear(other, other.datagrams()[-1], 61.5)
     assert one.known == ["n2"]
+
+
+def test_whom_it_suspected_before_it_was_stopped_recovers_for_users_too(two):
+    one, other = two
+    pass_time(one, 4)
+    (suspected,) = one.take(fx.ServiceSuspected)
+    assert suspected.suspected
+    one.node.advance(64.0)
+    other.node._discovery.beacon(64.5)
+    one.hear(other, other.datagrams()[-1], 64.5)
+    (recovered,) = one.take(fx.ServiceSuspected)
+    assert not recovered.suspected
 
 
 def test_who_finds_itself_late_is_more_patient_and_says_so_until_it_is_answered_again(two):

@@ -89,7 +89,7 @@ def test_a_dial_to_where_a_member_was_begins_anew_where_it_is() -> None:
     tell(one, b"a")
     (before,) = one.take(fx.DialEndpoint)
     other.address = ("10.0.0.99", 1002)
-    beacon = other.node._discovery._beacon_of(other.node.details)
+    beacon = other.node._own.beacon(1)
     one.hear(other, beacon, 5.0)
     (probe,) = one.datagrams()
     other.hear(one, probe, 5.0)

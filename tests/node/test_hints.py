@@ -10,7 +10,7 @@ from meshcluster.wire.txt import cluster_word, record_of
 
 def record(member, **changes):
     """The record of a member on the bench."""
-    beacon = member.node._discovery._beacon_of(member.node.details)
+    beacon = member.node._own.beacon(1)
     found = record_of(beacon, "group", port=member.address[1], ttl=1)
     return type(found)(**{f: changes.get(f, getattr(found, f)) for f in found.__struct_fields__})
 
@@ -76,7 +76,7 @@ def test_a_record_taken_back_has_its_member_asked_not_lost():
 
 def test_the_bytes_that_a_member_announced_are_a_hint_as_well():
     one, other = Bench(1), Bench(2)
-    beacon = codec.encode_datagram(other.node._discovery._beacon_of(other.node.details))
+    beacon = codec.encode_datagram(other.node._own.beacon(1))
     one.node.hints.heard(beacon, other.address, 0.0)
     assert (one.known, probes(one)) == ([], [other.address])
     one = Bench(1)

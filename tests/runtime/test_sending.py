@@ -13,6 +13,7 @@ from meshcluster import (
     NoRoute,
     NoServices,
 )
+from meshcluster.node.effects import ServiceDiscovered
 from meshcluster.node.snapshots import Snapshots
 from meshcluster.runtime.sending import Sender
 from meshcluster.testing import Bench, introduce
@@ -58,7 +59,7 @@ def near_and_far():
         peer.local = name == "host"
         peer.service = Snapshots().service(peer, lan=name == "lan")
     sender = Sender(bench.node, bench.node.config, bench.hooks)
-    sender.refresh()
+    sender.refresh([ServiceDiscovered(peer.service) for peer in bench.node.peers])
     return sender
 
 

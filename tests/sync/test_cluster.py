@@ -198,6 +198,45 @@ def test_a_hook_may_leave(pair, point):
         _ = other.services
 
 
+def test_leaving_ends_what_runs_and_turns_away_what_comes(pair):
+    one, other = pair
+    asked, release, ended = threading.Event(), threading.Event(), []
+    begun = threading.Event()
+    other.hook("query")(lambda question: (asked.set(), release.wait(30), question.data)[2])
+
+    @other.hook("event")
+    def take(message):
+        begun.set()
+        release.wait(30)
+        ended.append(message.data)
+
+    query = one.query("first", resolve="other")
+    for number in range(3):
+        one.send(number, resolve="other")
+    assert asked.wait(10)
+    assert begun.wait(10)
+    (gone,) = begin(lambda: other.leave(timeout=3600))
+    deadline = time.monotonic() + 10
+    while other._driver.joined and time.monotonic() < deadline:
+        time.sleep(0.005)
+    with pytest.raises(NotJoined, match="being left"):
+        other.send("x", resolve="one")
+    late = one.query("late", resolve="other")
+    assert late.wait(10) == {}
+    assert [error.reason for error in late.errors.values()] == ["leaving"]
+    release.set()
+    assert list(query.wait(10).values()) == ["first"]
+    end([gone])
+    assert ended == [0, 1, 2]
+
+
+@pytest.mark.parametrize("timeout", [-1, "1"])
+def test_a_deadline_that_is_none(pair, timeout):
+    with pytest.raises(ConfigError, match="timeout"):
+        pair[0].leave(timeout=timeout)
+    assert len(pair[0].services) == 1
+
+
 def test_an_interceptor_may_not_leave_and_all_goes_on(pair):
     one, other = pair
     heard, refused = queue_of(other, "event"), queue.Queue()

@@ -6,12 +6,19 @@ import pytest
 
 from meshcluster.protocols.stream import CUT_SECONDS
 from meshcluster.testing.jumping import run
+from meshcluster.timing import Timing
+
+PATIENT = {
+    "heartbeat_seconds": 60, "expire_seconds": 300,
+    "timing": Timing(probe_seconds=60, answer_seconds=5, suspect_seconds=60, late_seconds=1),
+}  # fmt: skip
+"""Nobody misses anybody while a cable is out."""
 
 
 async def two(mesh, heard):
-    one = await mesh.join("one", heartbeat_seconds=60, expire_seconds=300)
+    one = await mesh.join("one", **PATIENT)
     hooks = {"event": lambda event: heard.append(event.data)}
-    other = await mesh.join("other", hooks=hooks, heartbeat_seconds=60, expire_seconds=300)
+    other = await mesh.join("other", hooks=hooks, **PATIENT)
     await one.wait_for_services()
     await other.wait_for_services()
     await one.broadcast("before")

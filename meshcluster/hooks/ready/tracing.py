@@ -33,7 +33,7 @@ def trace(cluster: HookPlacing, write: Callable[[str], object] | None = None) ->
     after the ``send`` hooks, before the ``receive`` hooks, whose vetoes therefore have a line.
     Events, questions and answers are all told there; a hook of its own at ``event`` or ``query``
     would end the waiting of messages for hooks that are yet to be placed. Members are told when
-    they are about to be validated, discovered, changed and lost.
+    they are about to be validated, discovered, changed, suspect, recovered, in conflict and lost.
 
     It changes nothing and vetoes nothing. A ``write`` that raises is logged once and ignored; one
     that blocks holds the member up, for it is called inside it, from any thread.
@@ -62,13 +62,14 @@ class Trace:
         cluster.hook("service.changed", order=FIRST)(self._changed)
         cluster.hook("service.suspect", order=FIRST)(self._suspect)
         cluster.hook("service.recovered", order=FIRST)(self._recovered)
+        cluster.hook("service.conflict", order=FIRST)(self._conflict)
         cluster.hook("service.lost", order=FIRST)(self._lost)
 
     def remove(self) -> None:
         """Takes it away from every point. Idempotent."""
         for function in (
             self._send, self._receive, self._validate, self._discovered, self._changed,
-            self._suspect, self._recovered, self._lost,
+            self._suspect, self._recovered, self._conflict, self._lost,
         ):  # fmt: skip
             self._cluster.unhook(function)
 
@@ -94,6 +95,9 @@ class Trace:
 
     def _recovered(self, service: Service) -> None:
         self._line(lambda: f"service.recovered {service!r}")
+
+    def _conflict(self, service: Service) -> None:
+        self._line(lambda: f"service.conflict {service!r}")
 
     def _lost(self, service: Service) -> None:
         self._line(lambda: f"service.lost {service!r}: {service.reason}")

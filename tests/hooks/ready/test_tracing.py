@@ -87,10 +87,15 @@ def test_what_is_received_is_told_with_its_sender_and_way(cluster, lines):
 
 def test_what_becomes_of_a_member_is_told(cluster, lines):
     assert validate(cluster.registry.chain("service.validate"), ADA)
-    for point in ("service.discovered", "service.changed", "service.lost"):
-        cluster.observe(point, ADA)
-    points = ["validate", "discovered", "changed", "lost"]
-    assert lines == [f"service.{point} {ADA!r}" for point in points]
+    points = ["discovered", "changed", "suspect", "recovered", "conflict"]
+    for point in points:
+        cluster.observe(f"service.{point}", ADA)
+    assert lines == [f"service.{point} {ADA!r}" for point in ["validate", *points]]
+
+
+def test_why_a_member_is_lost_is_told(cluster, lines):
+    cluster.observe("service.lost", ADA.lost("crashed"))
+    assert lines == [f"service.lost {ADA!r}: crashed"]
 
 
 def test_it_looks_last_at_what_is_sent_and_first_at_what_is_received(cluster, lines):
