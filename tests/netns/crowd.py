@@ -104,7 +104,7 @@ class Crowd:
         return self._nursery.ask(self.processes[number], expression)
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> dict[int, list[str]]:
-        """Waits until all have links to all, or for so long; who has none to whom: a dial that fails
+        """Waits until all have links to all, or so long; who has none to whom: a dial that fails
         on a busy machine is tried again much later, and others know of a kill then.
         """
         end = time.monotonic() + seconds
