@@ -140,9 +140,12 @@ def _find_named(config: ClusterConfig) -> Plugins | None:
         return None
     plugins = registry.installed()
     for name in config.announcers:
-        target = plugins.target(name)
+        if name not in plugins.names:
+            there = ", ".join(plugins.others) or "none"
+            raise PluginError(f"no announcer {name!r} here: there are {there} beside ours")
+        plugins.target(name)  # refuses what is claimed twice
         if name in registry.BUILT_IN:
-            raise ConfigError(f"announcers={name!r}: {target} is used anyway; name others")
+            raise ConfigError(f"announcers={name!r}: ours are always used; name others")
     return plugins
 
 

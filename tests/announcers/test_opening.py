@@ -205,8 +205,8 @@ async def test_a_broken_one_is_reported_by_name_and_the_others_are_used(
 @pytest.mark.parametrize(
     ("settings", "error", "text"),
     [
-        ({"announcers": ("torch",)}, PluginError, "no announcer 'torch' here: there are multicast"),
-        ({"announcers": ("mdns",)}, ConfigError, "'mdns': .* is used anyway"),
+        ({"announcers": ("torch",)}, PluginError, "no announcer 'torch' here: .* beside ours"),
+        ({"announcers": ("mdns",)}, ConfigError, "'mdns': ours are always used"),
         (
             {"announcers": ("lamp",), "announcer_options": {"lamp": {"folder": "none"}}},
             ConfigError,
