@@ -53,13 +53,13 @@ class Other(NamedTuple):
     address: Address
     details: Details
 
-    def beacon(self, known: int, view: int) -> bytes:
-        """Its beacon, when it knows the same members as all others."""
+    def beacon(self, known: int, view: int, number: int) -> bytes:
+        """One of its beacons, when it knows the same members as all others."""
         me, details = self.identity, self.details
         return codec.encode_datagram(
             Beacon(
                 "default", me.id, me.boot, details.version, codec.digest(details),
-                details.endpoints, known, view,
+                details.endpoints, known, view, number,
             )
         )  # fmt: skip
 
@@ -107,7 +107,9 @@ class Member:
             self._meet(each)
         known, view = self._say_who_is_there()
         assert known == size, f"{known} of {size} are known"
-        self._beacons = [each.beacon(known, view) for each in self._others]
+        self._view = known, view
+        self._said = [0] * len(self._others)
+        """How many beacons each of the others has sent."""
         self._interval = max(HEARTBEAT_SECONDS, size / BEACONS_A_SECOND)
         draw = self._random.random
         self._next = [(self._now + self._interval * draw(), i) for i in range(size - 1)]
@@ -143,28 +145,42 @@ class Member:
         for when, data, source in played:
             while (due := node.deadline()) is not None and due <= when:
                 node.advance(due)
-                said += _beacons_among(node)
+                said += self._beacons_said(due)
             node.datagram_received(data, source, when)
             size_bytes += len(data)
         took = time.process_time() - started
         self._now += seconds
         return Heard(seconds, len(played), size_bytes, said, took)
 
+    def _beacons_said(self, now: float) -> int:
+        """How many beacons it has said since the last look. Whom it asks answers; there is nothing
+        else to be said.
+        """
+        beacons = 0
+        for effect in self._node.take_effects():
+            if isinstance(effect, Announce):
+                beacons += 1
+            else:
+                assert isinstance(effect, SendDatagram), effect
+                self._answer(effect, now)
+        return beacons
+
+    def _answer(self, asked: SendDatagram, now: float) -> None:
+        probe = codec.decode_datagram(asked.data)
+        assert isinstance(probe, Probe), probe
+        me = next(each.identity for each in self._others if each.address == asked.address)
+        reply = ProbeReply("default", me.id, me.boot, probe.nonce, 0, None, False)
+        self._node.datagram_received(codec.encode_datagram(reply), asked.address, now)
+
     def _played(self, end: float) -> Iterator[tuple[float, bytes, Address]]:
         """What the others send until then: when, what, from where."""
         draw = self._random.random
         while self._next[0][0] < end:
             when, number = self._next[0]
-            yield when, self._beacons[number], self._others[number].address
+            each, self._said[number] = self._others[number], self._said[number] + 1
+            yield when, each.beacon(*self._view, self._said[number]), each.address
             wait = self._interval * (1 + BEACON_JITTER * (2 * draw() - 1))
             heapreplace(self._next, (when + wait, number))
-
-
-def _beacons_among(node: Node) -> int:
-    """How many beacons it has said since the last look; there is nothing else to be said."""
-    said = node.take_effects()
-    assert all(isinstance(effect, Announce) for effect in said), said
-    return len(said)
 
 
 def run(settings: Settings) -> list[Table]:

@@ -83,7 +83,9 @@ class Announcing:
 
 
 def _silent(peers: Iterable[Peer], interval: float, now: float) -> list[Peer]:
-    return [peer for peer in peers if now > peer.grouped_at + _patience(peer, interval)]
+    since = now - SILENT_INTERVALS * interval  # heard later by most, without a look at each
+    quiet = [peer for peer in peers if peer.grouped_at < since]
+    return [peer for peer in quiet if now > peer.grouped_at + _patience(peer, interval)]
 
 
 def _patience(peer: Peer, interval: float) -> float:

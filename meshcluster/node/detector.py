@@ -38,11 +38,12 @@ from .schedule import Schedule
 from .suspicion import CONFIRMATIONS, Suspicion
 from .views import DIRECT_PROOFS
 
-BEACON_GAP_SECONDS = 0.05
-"""Between two beacons of a member, however often it changes what it says of itself."""
 if TYPE_CHECKING:
     from .discovery import Discovery
     from .views import Views
+
+BEACON_GAP_SECONDS = 0.05
+"""Between two beacons of a member, however often it changes what it says of itself."""
 
 LATEST_BEACON = 1.25
 """Intervals after which a beacon that was not lost has come, for all its jitter."""
@@ -206,8 +207,11 @@ class Detector:
         self._look_after(self.ring.turn(1), now)
         interval = self._views.interval(self._config.heartbeat_seconds)
         share = 1.0 if self._each_looks else min(1.0, wait / (OVERDUE_INTERVALS * interval))
+        since = now - self._soonest
         for key in self.ring.turn(ceil(share * len(self._peers))):
-            self._sweep(self._peers.member(key), now)
+            peer = self._peers.member(key)
+            if peer is not None and peer.heard_at < since:
+                self._sweep(peer, now)
         for peer in self._peers.observers():
             self._sweep(peer, now)
 
@@ -226,10 +230,13 @@ class Detector:
         due = LATEST_BEACON * self._interval(peer)
         return due if lately < due <= 1.75 * lately else lately
 
-    def _sweep(self, peer: Peer | None, now: float) -> None:
+    @property
+    def _soonest(self) -> float:
+        """No member is overdue sooner than after so many seconds of silence."""
+        return min(OVERDUE_INTERVALS * self._views.interval(0.0), self._config.expire_seconds / 2)
+
+    def _sweep(self, peer: Peer, now: float) -> None:
         """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""
-        if peer is None:
-            return
         expire, overdue = self._bounds(peer)
         silence = self._silence(peer, now)
         if silence >= expire:

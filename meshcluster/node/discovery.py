@@ -266,9 +266,13 @@ class Discovery:
             self._dispatch(datagram, source, now)
 
     def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
-        kind = type(datagram)
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
+        if type(datagram) is Beacon and peer is not None:
+            if peer.is_as_before(datagram.digest, datagram.number, source):
+                self._still_there(peer, datagram, now)
+                return
+        kind = type(datagram)
         heard = self._heard.get(kind)
         if heard is None:
             self._heard_other(datagram, peer, source, now)
@@ -339,6 +343,12 @@ class Discovery:
             self._counters.count("parcels: of members known by word")
             self.probe(peer, now, want=False)
 
+    def _still_there(self, peer: Peer, beacon: Beacon, now: float) -> None:
+        """What nearly all datagrams of a mesh say, and nothing else: this is the short way."""
+        peer.number, peer.lag = beacon.number, _lag(beacon)
+        peer.heard_at = peer.reached_at = peer.grouped_at = peer.beaconed_at = now
+        self._views.heard_view(peer, beacon.known, beacon.view, now, direct=False)
+
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
@@ -353,7 +363,7 @@ class Discovery:
         elif 0 < beacon.number <= peer.number:
             self._counters.count("datagrams: repeated beacons")
         else:
-            peer.number, peer.lag = beacon.number, min(max(beacon.lag / 1000, 0.0), MOST_LAG)
+            peer.number, peer.lag = beacon.number, _lag(beacon)
             peer.heard_at = peer.reached_at = now
             if peer.elsewhere_at > -inf:
                 if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
@@ -475,3 +485,8 @@ class Discovery:
     def _drop(self, reason: str, text: str) -> None:
         if self._counters.count(f"datagrams: {reason}"):
             self._effects.append(Report(f"dropped {text} (further ones are only counted)"))
+
+
+def _lag(beacon: Beacon) -> float:
+    """Seconds that a member says it is late."""
+    return min(max(beacon.lag / 1000, 0.0), MOST_LAG) if beacon.lag else 0.0

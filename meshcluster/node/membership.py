@@ -250,6 +250,18 @@ class Peer:
         said = (ip for endpoint in self.endpoints for ip in hosts(endpoint))
         return (self.local and here) or source[0] in said
 
+    def is_as_before(self, digest: bytes, number: int, source: Address) -> bool:
+        """Whether a beacon with these only says that it, whom nobody misses, is still there."""
+        return (
+            digest == self.digest
+            and number > self.number
+            and source == self._address
+            and self.service is not None
+            and self.suspicion is None
+            and not (self.told or self.sessions)
+            and self.elsewhere_at == -inf
+        )
+
     def describe(self, details: Details, digest: bytes) -> None:
         """Takes over what the member says of itself."""
         self.details = details

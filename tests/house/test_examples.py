@@ -30,6 +30,8 @@ RUN = {"python", "console", "toml"}
 NOT_RUN = {
     "README.md: python3 -m venv": "the first two steps of .ci/run, which reads them there",
     "docs/quickstart.md: python3 -m venv": "installs from the network, as .ci/run does",
+    "docs/membership-figures.md: python -m benchmarks membership": "takes hours; "
+    "tests/benchmarks runs a small one",
 }
 """By page and the first words of a block."""
 
