@@ -50,13 +50,13 @@ class DialledLink(ZeromqLink):
 
         An empty message says which routing id is its own, so that the other end may speak first.
         """
-        self._put((FRAMES,))
+        self._put(FRAMES)
         self.open(accept)
         self._look_soon()
 
-    def _transmit(self, parts: tuple[bytes, ...]) -> bool:
+    def _transmit(self, message: bytes) -> bool:
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            self._socket.send(message, zmq.NOBLOCK)
         except zmq.Again:
             return False
         if self._readable:

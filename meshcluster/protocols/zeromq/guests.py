@@ -38,6 +38,7 @@ class Guests:
         self._open = True
         self._socket = sockets.open(zmq.ROUTER)
         self._socket.setsockopt(zmq.IPV6, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, sockets.frame_bytes)
         self._fd = cast(int, self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._look)
         self._listeners = [hand_over(each, self._socket) for each in bound]

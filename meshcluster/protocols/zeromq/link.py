@@ -1,20 +1,28 @@
 """What dialled and accepted links share: a link's frames in ZeroMQ messages, and its end.
 
-A message is ``FRAMES`` and the frames of one write, or ``END`` alone. ``END`` is what closes a
-link: a ROUTER socket cannot say when all is written, so the other end says when all has come, by
-ending the connection.
+A message is ``FRAMES`` and the frames of one write, each behind its length, or ``END`` alone. It
+is always one part: libzmq ends the whole process when a connection breaks and its socket is closed
+while a message of several parts is on its way (libzmq issue 3442).
+
+``END`` is what closes a link: a ROUTER socket cannot say when all is written, so the other end says
+when all has come, by ending the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from ...errors import DecodeError
+from ...wire.splitter import HEADER
 from ..base import Accept, LinkReceiver
 from .connection import Connection
 
 FRAMES, END = b"\x01", b"\x00"
+
+MESSAGE_BYTES = 256 * 1024
+"""Frames of one write are sent in messages of at most so much, unless one alone is larger."""
 
 CLOSE_SECONDS = 5.0
 """A link that was closed is cut when the other end has not read everything by then."""
@@ -30,12 +38,12 @@ class ZeromqLink:
         self.ended = False
         self._loop = asyncio.get_running_loop()
         self._receiver: LinkReceiver | None = None
-        self._waiting: deque[tuple[bytes, ...]] = deque()
+        self._waiting: deque[bytes] = deque()
         self._closing: asyncio.TimerHandle | None = None
 
     # --- what each kind does its own way -----------------------------------------------------
 
-    def _transmit(self, parts: tuple[bytes, ...]) -> bool:
+    def _transmit(self, message: bytes) -> bool:
         """Gives libzmq a message; False when it has enough."""
         raise NotImplementedError
 
@@ -46,15 +54,24 @@ class ZeromqLink:
     # --- what a link offers ------------------------------------------------------------------
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Queues frames as one message."""
-        if frames and not self.ended and self._closing is None:
-            self._put((FRAMES, *frames))
+        """Queues frames, joined into as few messages as there may be."""
+        if self.ended or self._closing is not None:
+            return
+        parts, size = [FRAMES], 0
+        for frame in frames:
+            if size and size + len(frame) > MESSAGE_BYTES:
+                self._put(b"".join(parts))
+                parts, size = [FRAMES], 0
+            parts += HEADER.pack(len(frame)), frame
+            size += HEADER.size + len(frame)
+        if size:
+            self._put(b"".join(parts))
 
     def close(self) -> None:
         """Ends the link once the other end has all that was queued."""
         if not self.ended and self._closing is None:
             self._closing = self._loop.call_later(CLOSE_SECONDS, self.end, "closed, unread")
-            self._put((END,))
+            self._put(END)
 
     def abort(self) -> None:
         """Ends the link now."""
@@ -77,25 +94,27 @@ class ZeromqLink:
 
     def arrived(self, parts: Sequence[bytes]) -> None:
         """A message came over it."""
-        kind, frames = parts[0], parts[1:]
+        message = parts[0]
         if self.ended:
             return
-        if kind == END and not frames:
+        if len(parts) > 1 or (message != END and message[:1] != FRAMES):
+            self.end(f"foreign message: it begins with {message[:8]!r}", fault=True)
+        elif message == END:
             self.end("closed by the other end" if self._closing is None else "closed")
-        elif kind != FRAMES:
-            self.end(f"foreign message: it begins with {kind[:8]!r}", fault=True)
         elif self._closing is None:
-            self._deliver(frames)
+            try:
+                self._deliver(message)
+            except DecodeError as error:
+                self.end(str(error), fault=True)
 
-    def _deliver(self, frames: Sequence[bytes]) -> None:
-        for frame in frames:  # one by one: a hello raises the limit for what follows
+    def _deliver(self, message: bytes) -> None:
+        for frame in _frames(message):  # one by one: a hello raises the limit for what follows
             receiver = self._receiver
             if receiver is None:
                 return
             if len(frame) > receiver.limit_bytes:
                 limit = receiver.limit_bytes
-                self.end(f"oversized frame: {len(frame)} bytes is over {limit}", fault=True)
-                return
+                raise DecodeError(f"oversized frame: {len(frame)} bytes is over {limit}")
             receiver.frames_received((frame,))
 
     def flush(self) -> None:
@@ -121,9 +140,27 @@ class ZeromqLink:
         if receiver is not None:
             receiver.link_lost(reason, fault=fault)
 
-    def _put(self, parts: tuple[bytes, ...]) -> None:
-        if self._waiting or not self._transmit(parts):
+    def _put(self, message: bytes) -> None:
+        if self._waiting or not self._transmit(message):
             first = not self._waiting
-            self._waiting.append(parts)
+            self._waiting.append(message)
             if first and self._receiver is not None:
                 self._receiver.pause_sending()
+
+
+def _frames(message: bytes) -> Iterator[memoryview]:
+    """The frames of a message.
+
+    Raises:
+        DecodeError: a length is not true.
+    """
+    view, begin = memoryview(message), len(FRAMES)
+    while begin < len(message):
+        if len(message) - begin < HEADER.size:
+            raise DecodeError("malformed message: it ends within a length")
+        (length,) = HEADER.unpack_from(view, begin)
+        begin += HEADER.size
+        if length > len(message) - begin:
+            raise DecodeError(f"malformed message: a frame of {length} bytes is not there")
+        yield view[begin : begin + length]
+        begin += length

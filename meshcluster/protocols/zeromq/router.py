@@ -39,8 +39,8 @@ class AcceptedLink(ZeromqLink):
         """Empty until its first message."""
         self._router = router
 
-    def _transmit(self, parts: tuple[bytes, ...]) -> bool:
-        return self._router.transmit(self, parts)
+    def _transmit(self, message: bytes) -> bool:
+        return self._router.transmit(self, message)
 
     def _release(self) -> None:
         if self.connection is not None:
@@ -117,12 +117,12 @@ class Router:
             self._monitor.close()
             self._sockets.shut(self._socket)
 
-    def transmit(self, link: AcceptedLink, parts: tuple[bytes, ...]) -> bool:
+    def transmit(self, link: AcceptedLink, message: bytes) -> bool:
         """Gives libzmq a message for a link; False when it has enough for it."""
         if not link.routing_id:
             return False  # tried again when it has said something
         try:
-            self._socket.send_multipart((link.routing_id, *parts), zmq.NOBLOCK)
+            self._socket.send_multipart((link.routing_id, message), zmq.NOBLOCK)
         except zmq.Again:
             self._pause(link)
             return False

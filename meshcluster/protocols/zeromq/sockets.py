@@ -8,7 +8,12 @@ from typing import Any
 
 import zmq
 
+from ...wire.splitter import HEADER
 from .connection import Connection
+from .link import FRAMES, MESSAGE_BYTES
+
+FRAMING_BYTES = len(FRAMES) + HEADER.size
+"""What a message has beside its one large frame."""
 
 WAITING_MESSAGES = 8
 """Messages, of about 256 KiB each at most, that libzmq holds for a connection and each way; then
@@ -25,7 +30,7 @@ class Sockets:
     """Makes a handler's sockets. The context is there from the first to the last of them."""
 
     def __init__(self, frame_bytes: int) -> None:
-        self._frame_bytes = frame_bytes
+        self.frame_bytes = frame_bytes
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._count = 0
 
@@ -38,7 +43,7 @@ class Sockets:
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.SNDHWM, WAITING_MESSAGES)
         made.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
-        made.setsockopt(zmq.MAXMSGSIZE, self._frame_bytes)
+        made.setsockopt(zmq.MAXMSGSIZE, max(self.frame_bytes, MESSAGE_BYTES) + FRAMING_BYTES)
         made.setsockopt(zmq.HANDSHAKE_IVL, round(HANDSHAKE_SECONDS * 1000))
         made.setsockopt(zmq.TCP_MAXRT, round(UNANSWERED_SECONDS * 1000))
         return made

@@ -7,6 +7,13 @@ import pytest
 from meshcluster import Endpoint
 from meshcluster.protocols import Context
 from meshcluster.protocols.zeromq import ZeromqHandler
+from meshcluster.protocols.zeromq.link import FRAMES
+from meshcluster.wire.splitter import HEADER
+
+
+def message(*frames):
+    """What a link sends them as."""
+    return FRAMES + b"".join(HEADER.pack(len(frame)) + frame for frame in frames)
 
 
 class Receiver:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from meshcluster.protocols.zeromq import link as links
-from meshcluster.protocols.zeromq.link import END, FRAMES, ZeromqLink
+from meshcluster.protocols.zeromq.link import END, FRAMES, MESSAGE_BYTES, ZeromqLink
 
-from .conftest import Receiver, soon
+from .conftest import Receiver, message, soon
 
 
 class Bench(ZeromqLink):
@@ -17,10 +17,10 @@ class Bench(ZeromqLink):
         super().__init__(remote="", local=True)
         self.room, self.sent, self.released = 100, [], 0
 
-    def _transmit(self, parts):
+    def _transmit(self, message):
         if len(self.sent) >= self.room:
             return False
-        self.sent.append(parts)
+        self.sent.append(message)
         return True
 
     def _release(self):
@@ -42,7 +42,13 @@ def receiver_of(link):
 async def test_one_write_is_one_message(link):
     link.send([b"a", b""])
     link.send([])
-    assert link.sent == [(FRAMES, b"a", b"")]
+    assert link.sent == [message(b"a", b"")]
+
+
+async def test_large_frames_of_one_write_have_messages_of_their_own(link):
+    large = bytes(MESSAGE_BYTES - 3)
+    link.send([b"a", large, b"b", b"c"])
+    assert link.sent == [message(b"a"), message(large), message(b"b", b"c")]
 
 
 async def test_what_finds_no_room_waits_in_order(link):
@@ -57,7 +63,7 @@ async def test_what_finds_no_room_waits_in_order(link):
     link.room = 3
     link.flush()
     assert receiver.resumed.is_set()
-    assert link.sent == [(FRAMES, b"a"), (FRAMES, b"b"), (FRAMES, b"c")]
+    assert link.sent == [message(b"a"), message(b"b"), message(b"c")]
 
 
 async def test_close_sends_the_end_after_what_waits_and_takes_nothing_more(link):
@@ -66,10 +72,10 @@ async def test_close_sends_the_end_after_what_waits_and_takes_nothing_more(link)
     link.send([b"last"])
     link.close()
     link.send([b"too late"])
-    link.arrived([FRAMES, b"unheard"])
+    link.arrived([message(b"unheard")])
     link.room = 9
     link.flush()
-    assert link.sent == [(FRAMES, b"last"), (END,)]
+    assert link.sent == [message(b"last"), END]
     assert receiver.frames.empty()
     link.arrived([END])
     assert receiver.reason == "closed"
@@ -100,7 +106,26 @@ async def test_a_limit_that_grows_counts_for_the_next_frame(link):
     receiver = receiver_of(link)
     receiver.limit_bytes = 5
     receiver.frames_received = lambda frames: setattr(receiver, "limit_bytes", 100)
-    link.arrived([FRAMES, b"hello", b"x" * 100])
+    link.arrived([message(b"hello", b"x" * 100)])
     assert not receiver.lost.is_set()
-    link.arrived([FRAMES, b"x" * 101])
+    link.arrived([message(b"x" * 101)])
     assert receiver.fault
+
+
+@pytest.mark.parametrize(
+    "parts", [[FRAMES, b"more"], [END, b""], [b"\x02"], [b""], [END + b"x"]], ids=str
+)
+async def test_what_no_link_sends_is_a_fault(link, parts):
+    receiver = receiver_of(link)
+    link.arrived(parts)
+    assert receiver.fault
+    assert "foreign message" in receiver.reason
+
+
+@pytest.mark.parametrize("lie", [b"\x00", b"\x00\x00\x00\x02x", b"\xff\xff\xff\xff"], ids=str)
+async def test_a_length_that_lies_is_a_fault_and_what_came_before_it_counts(link, lie):
+    receiver = receiver_of(link)
+    link.arrived([message(b"good") + lie])
+    assert await soon(receiver.frames.get()) == b"good"
+    assert receiver.fault
+    assert "malformed message" in receiver.reason

@@ -6,9 +6,9 @@ import socket
 import pytest
 import zmq
 
-from meshcluster.protocols.zeromq.link import FRAMES
+from meshcluster.protocols.zeromq.link import FRAMES, MESSAGE_BYTES
 
-from .conftest import soon
+from .conftest import message, soon
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_who_does_not_read_pauses_his_link_and_nobody_elses(listen, connec
         accepted.link.send([b"%d" % number])
         assert await soon(dialled.frames.get()) == b"%d" % number
     got = [await asyncio.to_thread(deaf.recv_multipart) for _ in range(sent)]
-    assert all(parts == [FRAMES, b"z" * 200_000] for parts in got)
+    assert all(parts == [message(b"z" * 200_000)] for parts in got)
     await soon(slow.resumed.wait())
 
 
@@ -100,12 +100,14 @@ async def test_a_frame_over_the_receivers_limit_is_a_fault(connect):
 
 
 async def test_a_frame_over_the_largest_ends_the_connection_unread(listen, dealer):
-    accepting = await listen(1, frame_bytes=1000)
+    largest = b"x" * (MESSAGE_BYTES + 1)
+    accepting = await listen(1, frame_bytes=len(largest))
     other = dealer(accepting, RECONNECT_IVL=-1)
-    other.send_multipart([FRAMES, b"x" * 1000])
+    other.send(message(largest))
     end = await soon(accepting.links.get())
-    assert await soon(end.frames.get()) == b"x" * 1000
-    other.send_multipart([FRAMES, b"x" * 1001])
+    end.limit_bytes = 2 * len(largest)
+    assert await soon(end.frames.get()) == largest
+    other.send(message(largest + b"x"))
     await soon(end.lost.wait())
     assert end.frames.empty()
 
@@ -114,12 +116,12 @@ async def test_a_connection_that_comes_again_is_a_new_link(listen, dealer):
     """libzmq connects again by itself, with the same routing id: no link goes on with that."""
     accepting = await listen(1)
     other = dealer(accepting, ROUTING_ID=b"same", RECONNECT_IVL=10)
-    other.send_multipart([FRAMES, b"one"])
+    other.send(message(b"one"))
     first = await soon(accepting.links.get())
     assert await soon(first.frames.get()) == b"one"
     first.link.abort()
     second = await soon(accepting.links.get())
-    other.send_multipart([FRAMES, b"two"])
+    other.send(message(b"two"))
     assert await soon(second.frames.get()) == b"two"
     assert first.lost.is_set()
     assert first.frames.empty()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import zmq
 
+from meshcluster.protocols.zeromq.link import MESSAGE_BYTES
 from meshcluster.protocols.zeromq.sockets import Sockets
 
 
@@ -27,11 +28,12 @@ def test_the_last_socket_ends_the_threads():
     assert threads() == before
 
 
-def test_every_socket_has_its_bounds():
-    sockets = Sockets(1234)
+@pytest.mark.parametrize("frame_bytes", [1234, 10 * MESSAGE_BYTES])
+def test_every_socket_has_its_bounds(frame_bytes):
+    sockets = Sockets(frame_bytes)
     made = sockets.open(zmq.ROUTER)
     assert made.getsockopt(zmq.LINGER) == 0
-    assert made.getsockopt(zmq.MAXMSGSIZE) == 1234
+    assert made.getsockopt(zmq.MAXMSGSIZE) == max(frame_bytes, MESSAGE_BYTES) + 5
     assert made.getsockopt(zmq.SNDHWM) == made.getsockopt(zmq.RCVHWM) == 8
     assert made.getsockopt(zmq.HANDSHAKE_IVL) == 5000
     sockets.shut(made)
