@@ -38,11 +38,12 @@ from .schedule import Schedule
 from .suspicion import CONFIRMATIONS, Suspicion
 from .views import DIRECT_PROOFS
 
-BEACON_GAP_SECONDS = 0.05
-"""Between two beacons of a member, however often it changes what it says of itself."""
 if TYPE_CHECKING:
     from .discovery import Discovery
     from .views import Views
+
+BEACON_GAP_SECONDS = 0.05
+"""Between two beacons of a member, however often it changes what it says of itself."""
 
 LATEST_BEACON = 1.25
 """Intervals after which a beacon that was not lost has come, for all its jitter."""
@@ -296,7 +297,7 @@ class Detector:
             peer.suspicion.by |= others.by
             peer.suspicion.dead |= others.dead
             peer.suspicion.doubted_at = others.doubted_at
-            self._set_end(peer)
+            self._set_end(peer, now)
         self._tell(peer, now)
 
     def _show(self, peer: Peer, now: float) -> None:
@@ -313,17 +314,20 @@ class Detector:
 
     def _suspicion(self, peer: Peer, now: float, *, active: bool) -> Suspicion:
         peer.suspicion = Suspicion(now, active=active)
-        self._set_end(peer)
+        self._set_end(peer, now)
         return peer.suspicion
 
-    def _set_end(self, peer: Peer) -> None:
-        """Sets when a suspicion ends."""
+    def _set_end(self, peer: Peer, now: float) -> None:
+        """Sets when a suspicion ends: now, where a confirmation leaves it no more time. (What was due
+        earlier would look as if we were late.)
+        """
         suspicion = peer.suspicion
         assert suspicion is not None
         wait = suspicion.seconds(self._views.known, self._timing.suspect_seconds)
         if not suspicion.active:  # those who ask it come to their conclusion first
             wait *= 1.5
-        self._schedule.set(("suspect", peer.key), suspicion.since + wait * self.patience)
+        end = suspicion.since + wait * self.patience
+        self._schedule.set(("suspect", peer.key), max(now, end))
 
     def _tell(self, peer: Peer, now: float) -> None:
         assert peer.suspicion is not None
@@ -341,7 +345,7 @@ class Detector:
         else:  # nobody drew the conclusion: see for ourselves
             peer.suspicion.active = True
             peer.suspicion.since = now
-            self._set_end(peer)
+            self._set_end(peer, now)
             self.ask(peer, now)
 
     def dead(self, peer: Peer, now: float, *, crashed: bool) -> None:
@@ -398,14 +402,14 @@ class Detector:
                 self._schedule.set(("ask", peer.key), now + wait)
         assert peer.suspicion is not None
         peer.suspicion.said_at = now
-        self._confirm(peer, by)
+        self._confirm(peer, by, now)
 
-    def _confirm(self, peer: Peer, by: Peer) -> None:
+    def _confirm(self, peer: Peer, by: Peer, now: float) -> None:
         """Another member finds the same."""
         assert peer.suspicion is not None
         if by.key not in peer.suspicion.by:
             peer.suspicion.by.add(by.key)
-            self._set_end(peer)
+            self._set_end(peer, now)
 
     def heard_dead(self, dead: Dead, by: Peer, now: float) -> None:
         """Another member takes one for dead."""
@@ -424,7 +428,7 @@ class Detector:
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
-        self._confirm(peer, by)
+        self._confirm(peer, by, now)
         doubted = now - peer.suspicion.doubted_at
         if self._each_looks:
             return

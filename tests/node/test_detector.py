@@ -238,6 +238,32 @@ def test_confirmed_by_another_one_it_takes_less_time():
     assert lost[1] < lost[0] - LAN.suspect_seconds
 
 
+def test_a_confirmation_that_comes_late_is_no_lateness_of_ours():
+    """It ends a suspicion that has lasted long enough for it; else all would begin anew."""
+    one, *others, victim = benches = [Bench(n) for n in range(1, 9)]
+    meet(*benches)
+    now = 0.0
+    while peer_of(one, victim).suspicion is None:
+        now = beacons(others, one, now)
+    while now < peer_of(one, victim).suspicion.since + 1.5 * LAN.suspect_seconds:
+        now = beacons(others, one, now)
+    for other in others[:2]:
+        one.hear(other, word(Suspect, other, victim, peer_of(one, victim).number), now)
+    one.node.advance(now)
+    assert peer_of(one, victim) is None
+    assert "times we were late ourselves" not in one.dropped
+
+
+def beacons(others, one, now):
+    """A tenth of a second passes, in which others beacon; gives the new time."""
+    now = round(now + 0.1, 1)
+    for other in others:
+        other.node._discovery.beacon(now)
+        one.hear(other, other.datagrams()[-1], now)
+    one.node.advance(now)
+    return now
+
+
 # --- through others ---
 
 
