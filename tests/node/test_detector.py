@@ -2,17 +2,19 @@
 host's word, is taken for death.
 """
 
+import msgspec
 import pytest
 
 from meshcluster.config import ClusterConfig
 from meshcluster.model import CRASHED, EXPIRED, UNREACHABLE
 from meshcluster.node import effects as fx
-from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, SIGHTINGS
+from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, ROUND_KEY, SIGHTINGS
 from meshcluster.testing import Bench, connect, introduce, pass_time
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
     Beacon,
     Dead,
+    Leave,
     Probe,
     ProbeReply,
     ProbeRequest,
@@ -55,6 +57,12 @@ def two():
     one.node.take_effects()
     other.node.take_effects()
     return one, other
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Every mesh is a large one."""
+    monkeypatch.setattr("meshcluster.node.detector.DIRECT_PROOFS", 1)
 
 
 @pytest.fixture
@@ -207,6 +215,43 @@ def test_words_of_strangers_are_dropped(two):
         one.hear(stranger, said, 1.0)
     assert one.dropped["datagrams: words of strangers"] == 4
     assert peer_of(one, other).suspicion is None
+
+
+def prove(one, other, **details):
+    """``one`` knows ``other``, as after a link."""
+    peer = one.node.peers.hear(other.node.identity.id, 1, other.address, 0.0)
+    one.node._admission.proved(peer, msgspec.structs.replace(other.node.details, **details), 0.0)
+    one.node.take_effects()
+    return peer
+
+
+def test_neither_does_an_observer_speak_of_members_nor_they_of_it(two):
+    one, other = two
+    observer = Bench(9)
+    peer = prove(one, observer, observer=True)
+    for said in (word(Suspect, observer, other, 9), word(Dead, observer, other, 9, True)):
+        one.hear(observer, said, 0.2)
+    assert one.dropped["datagrams: words of observers"] == 2
+    assert peer_of(one, other).suspicion is None
+    for said in (
+        word(Suspect, other, observer, 9), word(Dead, other, observer, 9, True),
+        word(ProbeRequest, other, observer, 0, 7),
+    ):  # fmt: skip
+        one.hear(other, said, 0.2)
+    assert peer.suspicion is None
+    assert one.node.take_effects() == []
+
+
+def test_an_observer_keeps_to_itself_who_it_misses():
+    one, other, third = Bench(1, observer=True), Bench(2), Bench(3)
+    for each in (other, third):
+        prove(one, each)
+    said = []
+    for tenth in range(1, 200):
+        beacons([other], one, tenth / 10 - 0.1)
+        said += one.take(fx.Announce, fx.SendDatagram, fx.ServiceGone)
+    assert [each.service.name for each in said if isinstance(each, fx.ServiceGone)] == ["n3"]
+    assert {type(_decoded(e)) for e in said if not isinstance(e, fx.ServiceGone)} == {Probe}
 
 
 def test_in_a_small_mesh_nobody_is_dead_on_another_ones_word(three):
@@ -384,6 +429,61 @@ def test_who_says_that_it_is_late_is_given_more_time(two):
     one.hear(other, other.datagrams()[-1], 0.5)
     patient = times(happened(one, 30, 0.5), fx.ServiceSuspected)[0]
     assert patient > 0.5 + 3 * 3.0
+
+
+def test_trouble_of_ours_is_over_when_we_hear_everybody_again_and_need_not_ask(two):
+    one, other = two
+    detector = one.node._detector
+    before = detector.answer_seconds
+    pass_time(one, 1)
+    one.node.advance(4.0)
+    assert detector.lag > LAN.late_seconds
+    for tenth in range(41, 200):
+        beacons([other], one, tenth / 10)
+    assert one.take(fx.SendDatagram) == []
+    assert detector.answer_seconds == before
+    assert detector.lag < LAN.late_seconds / 10
+
+
+def test_who_is_always_late_stays_patient_though_nobody_is_missed(two):
+    one, other = two
+    for second in range(20, 400, 20):
+        other.node._discovery.beacon(second)
+        one.hear(other, other.datagrams()[-1], second)
+        one.node.advance(second)
+    assert one.node._detector.patience == 1 + HEALTH_MOST
+
+
+def test_a_question_that_we_slept_over_is_asked_again_before_anybody_is_suspected(two):
+    one, other = two
+    now = 0.0
+    while (probing := peer_of(one, other).probing) is None or probing.tries < 3:
+        one.node.advance(now := now + 0.1)
+    one.take()
+    one.node.advance(60.0)
+    assert peer_of(one, other).suspicion is None
+    assert any(isinstance(each, Probe) for each in one.datagrams())
+    assert times(happened(one, 70, 60), fx.ServiceSuspected)
+
+
+@pytest.mark.usefixtures("large")
+def test_who_leaves_a_suspect_to_others_to_ask_does_so_after_a_sleep(two):
+    one, other = two
+    third = prove(one, Bench(3))
+    one.hear(other, word(Suspect, other, Bench(3), 99), 0.2)
+    assert not third.suspicion.active
+    one.node.advance(60.0)
+    assert not third.suspicion.active
+
+
+def test_who_is_alone_looks_after_nobody_until_somebody_comes(two):
+    one, other = two
+    me = other.node.identity
+    one.hear(other, Leave("default", me.id, me.boot), 0.5)
+    one.node.advance(5.0)
+    assert ROUND_KEY not in one.node._schedule
+    prove(one, Bench(3))
+    assert ROUND_KEY in one.node._schedule
 
 
 # --- members that come and go ---
