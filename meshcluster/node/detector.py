@@ -89,13 +89,16 @@ REFUTE_KEY = ("refute", None)
 
 
 class Detector:
-    """Judges members. ``probe`` asks one, ``gone`` is told of the dead, ``announce`` tells all."""
+    """Judges members. ``ping`` asks one by its link, ``gone`` is told of the dead, ``announce``
+    tells all.
+    """
 
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, random: Random,
         schedule: Schedule, effects: list[Effect], counters: Counters, views: Views,
         announce: Callable[[Datagram, float], None],
         gone: Callable[[Peer, str, float], None],
+        ping: Callable[[Peer, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -108,6 +111,7 @@ class Detector:
         self._views = views
         self._announce = announce
         self._gone = gone
+        self._ping = ping
         self._discovery: Discovery
         self.ring = Ring(identity.key, random)
         self._awake_at = -inf
@@ -265,7 +269,8 @@ class Detector:
     # --- no answer ---------------------------------------------------------------------------
 
     def waits(self, peer: Peer, now: float) -> None:
-        """A question to a member is repeated: others look as well."""
+        """A question to a member is repeated: it is asked by its link, and others look as well."""
+        self._ping(peer, now)
         if peer.probing is None or self._views.known < 3:
             return
         request = ProbeRequest(

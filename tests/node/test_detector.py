@@ -9,7 +9,7 @@ from meshcluster.config import ClusterConfig
 from meshcluster.model import CRASHED, EXPIRED, UNREACHABLE
 from meshcluster.node import effects as fx
 from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, ROUND_KEY, SIGHTINGS
-from meshcluster.testing import Bench, connect, introduce, pass_time
+from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
     Beacon,
@@ -133,6 +133,17 @@ def test_a_frame_over_a_link_proves_life_as_an_answer_does(two):
     assert peer_of(one, other).suspicion is not None
     one.node.frames_received(near, [far.session.ack_frame()], 4.0)
     assert peer_of(one, other).suspicion is None
+
+
+def test_a_link_is_asked_too_where_no_datagram_comes_through(two):
+    one, other = two
+    near = peer_of(one, other).sessions[""].link
+    far = peer_of(other, one).sessions[""].link
+    for tenth in range(1, 400):
+        one.node.advance(tenth / 10)
+        carry(one, near, other, far, tenth / 10)
+    assert peer_of(one, other).state == "alive"
+    assert not one.take(fx.ServiceSuspected, fx.ServiceGone)
 
 
 def test_the_hosts_word_that_the_process_is_gone_needs_no_suspicion(two):

@@ -93,7 +93,7 @@ def test_two_living_members_of_one_name_are_both_kept() -> None:
     sim.add("twin")
     sim.run(seconds=10)
     assert sim.members[0].known == ["twin", "twin"]
-    assert history(sim.members[0], "twin") == ["discovered", "discovered"]
+    assert history(sim.members[0], "twin") == ["discovered", "discovered", "conflict"]
 
 
 def test_a_goodbye_from_another_address_is_not_believed() -> None:
