@@ -8,7 +8,8 @@ is asked on and on, and taken for dead when nothing at all was heard of it for s
 (``suspicion.py``). Only a host's answer that the process is gone ends a member at once.
 
 Up to ``DIRECT_PROOFS`` members each one looks for itself before it believes that another is dead;
-in a larger mesh the word of two does, or of one where the member was suspected for a while.
+in a larger mesh the word of two does, or of one where another one has suspected the member for a
+while. So nobody is dead because one says so.
 
 Who was stopped or starved itself does not count that time against the others.
 
@@ -458,11 +459,12 @@ class Detector:
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
         self._confirm(peer, by, now)
-        doubted = now - peer.suspicion.doubted_at
         if self._each_looks:
             return
-        if len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds:
-            if peer.suspicion.active and len(peer.suspicion.dead) < WORDS:
+        suspicion = peer.suspicion
+        doubted = now - suspicion.doubted_at >= self._timing.suspect_seconds
+        if len(suspicion.dead) > 1 or (doubted and len(suspicion.by) + suspicion.active > 1):
+            if suspicion.active and len(suspicion.dead) < WORDS:
                 self.dead(peer, now, crashed=dead.crashed)  # we did not reach it either
             else:
                 self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)

@@ -276,6 +276,21 @@ def test_in_a_small_mesh_nobody_is_dead_on_another_ones_word(three):
     assert peer_of(one, third).state == "alive"
 
 
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("two_say_so", [False, True])
+def test_in_a_large_mesh_nobody_is_dead_because_one_says_so(two_say_so):
+    """However often, and though its subject cannot hear of it."""
+    one, liar, third, victim = [Bench(n) for n in range(1, 5)]
+    meet(one, liar, third, victim)
+    if two_say_so:
+        one.hear(third, word(Suspect, third, victim, 99), 0.1)
+    for tenth in range(1, 30):
+        now = tenth / 10
+        one.hear(liar, word(Suspect, liar, victim, 2**63), now)
+        one.hear(liar, word(Dead, liar, victim, 2**63, False), now)
+    assert (peer_of(one, victim) is None) == two_say_so
+
+
 def test_confirmed_by_another_one_it_takes_less_time():
     lost = []
     for confirmed in (False, True):
