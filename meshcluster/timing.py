@@ -8,16 +8,21 @@ datagrams are lost, and a second more costs less than a member taken for dead th
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 
 from .errors import ConfigError
+
+COUNTS = ("watched", "relays")
+"""The settings that are no seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When silence is noticed, and when it is taken for death. All are seconds but the last two.
+    """When silence is noticed, and when it is taken for death. All are seconds but the last two,
+    which are whole numbers.
 
     Raises:
-        ConfigError: a value is not a number above 0.
+        ConfigError: a value is not a finite number above 0, or a count not a whole one.
     """
 
     probe_seconds: float
@@ -50,10 +55,11 @@ class Timing:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            value = getattr(self, each.name)
-            good = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-            if not good or value != value:  # nan is no time
-                raise ConfigError(f"{each.name}={value!r}: a number above 0")
+            value, counts = getattr(self, each.name), each.name in COUNTS
+            kind = int if counts else int | float
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < inf:
+                wanted = "whole" if counts else "finite"
+                raise ConfigError(f"{each.name}={value!r}: a {wanted} number above 0")
 
 
 HOST = Timing(

@@ -1,13 +1,13 @@
 """The presets, and what cannot be a time."""
 
 from dataclasses import fields, replace
-from math import nan
+from math import inf, nan
 
 import pytest
 
 from meshcluster.config import ClusterConfig
 from meshcluster.errors import ConfigError
-from meshcluster.timing import HOST, LAN
+from meshcluster.timing import COUNTS, HOST, LAN
 
 
 def test_the_scope_chooses():
@@ -27,10 +27,16 @@ def test_a_host_is_quicker_in_everything_that_is_a_time():
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(LAN)])
-@pytest.mark.parametrize("value", [0, -1, "1", None, True, nan])
+@pytest.mark.parametrize("value", [0, -1, "1", None, True, nan, inf])
 def test_what_is_no_number_above_0_is_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=field):
         replace(LAN, **{field: value})
+
+
+@pytest.mark.parametrize("field", COUNTS)
+def test_half_a_member_is_not_asked(field):
+    with pytest.raises(ConfigError, match=f"{field}=1.5: a whole number"):
+        replace(LAN, **{field: 1.5})
 
 
 def test_something_that_is_no_timing_is_refused():

@@ -8,7 +8,8 @@ is asked on and on, and taken for dead when nothing at all was heard of it for s
 (``suspicion.py``). Only a host's answer that the process is gone ends a member at once.
 
 Up to ``DIRECT_PROOFS`` members each one looks for itself before it believes that another is dead;
-in a larger mesh the word of two does, or of one where the member was suspected for a while.
+in a larger mesh the word of two does, or of one where another one has suspected the member for a
+while. So nobody is dead because one says so.
 
 Who was stopped or starved itself does not count that time against the others.
 
@@ -33,6 +34,7 @@ from ..wire.frames import Datagram, Dead, ProbeRequest, Sighting, Suspect
 from .counters import Counters
 from .effects import Effect, SendDatagram, ServiceSuspected
 from .membership import Membership, Peer
+from .proof import MEMBER_TRIES
 from .ring import Ring
 from .schedule import Schedule
 from .suspicion import CONFIRMATIONS, Suspicion
@@ -88,13 +90,16 @@ REFUTE_KEY = ("refute", None)
 
 
 class Detector:
-    """Judges members. ``probe`` asks one, ``gone`` is told of the dead, ``announce`` tells all."""
+    """Judges members. ``ping`` asks one by its link, ``gone`` is told of the dead, ``announce``
+    tells all.
+    """
 
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, random: Random,
         schedule: Schedule, effects: list[Effect], counters: Counters, views: Views,
         announce: Callable[[Datagram, float], None],
         gone: Callable[[Peer, str, float], None],
+        ping: Callable[[Peer, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -107,10 +112,13 @@ class Detector:
         self._views = views
         self._announce = announce
         self._gone = gone
+        self._ping = ping
         self._discovery: Discovery
         self.ring = Ring(identity.key, random)
         self._awake_at = -inf
         """Silence before this does not count: we were not listening."""
+        self._looked_at = -inf
+        """When we last looked after those whose turn it was."""
         self._health = 0
         self.lag = 0.0
         """Seconds that we were late at worst, lately."""
@@ -134,15 +142,15 @@ class Detector:
         self._awake_at = now
         self._worse()
         for peer in self._peers.suspects():
-            shown = peer.suspicion is not None and peer.suspicion.shown
-            self._schedule.cancel(("suspect", peer.key))
-            self._suspicion(peer, now, active=True).shown = shown
+            before = peer.suspicion
+            if before is not None:
+                self._suspicion(peer, now, active=before.active).shown = before.shown
 
     def _worse(self) -> None:
         self._health = min(self._health + 1, HEALTH_MOST)
 
     def answered(self) -> None:
-        """A question of ours was answered by who was asked: we hear well."""
+        """A question of ours was answered by who was asked, or none was needed: we hear well."""
         if self._health:
             self._health -= 1
         self.lag *= 0.5
@@ -202,9 +210,14 @@ class Detector:
 
     def round(self, now: float) -> None:
         """Looks after those whose turn it is."""
+        if not len(self._peers) and not self._peers.observers():
+            return  # until somebody comes
         wait = self._set_round(now)
-        self._look_after(self.ring.next(self._timing.watched), now)
-        self._look_after(self.ring.turn(1), now)
+        chosen = [*self.ring.next(self._timing.watched), *self.ring.turn(1)]
+        calm = not self._look_after(chosen, now) and self._awake_at < self._looked_at
+        self._looked_at = now
+        if calm:  # we hear all of them, as well as an answer
+            self.answered()
         interval = self._views.interval(self._config.heartbeat_seconds)
         share = 1.0 if self._each_looks else min(1.0, wait / (OVERDUE_INTERVALS * interval))
         since = now - self._soonest
@@ -215,12 +228,13 @@ class Detector:
         for peer in self._peers.observers():
             self._sweep(peer, now)
 
-    def _look_after(self, keys: Iterable[bytes], now: float) -> None:
-        """Asks those of these who were not heard lately."""
-        for key in keys:
-            peer = self._peers.member(key)
-            if peer is not None and self._silence(peer, now) > self._lately(peer):
-                self.ask(peer, now)
+    def _look_after(self, keys: Iterable[bytes], now: float) -> bool:
+        """Asks those of these who were not heard lately, if any."""
+        found = [peer for key in keys if (peer := self._peers.member(key)) is not None]
+        silent = [peer for peer in found if self._silence(peer, now) > self._lately(peer)]
+        for peer in silent:
+            self.ask(peer, now)
+        return bool(silent)
 
     def _lately(self, peer: Peer) -> float:
         """Who was heard so many seconds ago need not be asked in its turn; nor need whose next
@@ -262,7 +276,8 @@ class Detector:
     # --- no answer ---------------------------------------------------------------------------
 
     def waits(self, peer: Peer, now: float) -> None:
-        """A question to a member is repeated: others look as well."""
+        """A question to a member is repeated: it is asked by its link, and others look as well."""
+        self._ping(peer, now)
         if peer.probing is None or self._views.known < 3:
             return
         request = ProbeRequest(
@@ -276,9 +291,14 @@ class Detector:
 
     def unanswered(self, peer: Peer, now: float) -> None:
         """A member did not answer, however often it was asked, and nothing else was heard."""
-        if peer.observer:
+        if now - self._awake_at < MEMBER_TRIES * self._timing.answer_seconds:
+            self.ask(peer, now)  # when it may have answered we did not listen
+        elif peer.observer:
             self._gone(peer, EXPIRED, now)
-            return
+        else:
+            self._suspect(peer, now)
+
+    def _suspect(self, peer: Peer, now: float) -> None:
         if peer.suspicion is None or not peer.suspicion.active:
             self._begin(peer, now)
         elif self._worth_telling(peer.suspicion, now):
@@ -303,7 +323,7 @@ class Detector:
             peer.suspicion.by |= others.by
             peer.suspicion.dead |= others.dead
             peer.suspicion.doubted_at = others.doubted_at
-            self._set_end(peer)
+            self._set_end(peer, now)
         self._tell(peer, now)
 
     def _show(self, peer: Peer, now: float) -> None:
@@ -320,23 +340,31 @@ class Detector:
 
     def _suspicion(self, peer: Peer, now: float, *, active: bool) -> Suspicion:
         peer.suspicion = Suspicion(now, active=active)
-        self._set_end(peer)
+        self._set_end(peer, now)
         return peer.suspicion
 
-    def _set_end(self, peer: Peer) -> None:
-        """Sets when a suspicion ends."""
+    def _set_end(self, peer: Peer, now: float) -> None:
+        """Sets when a suspicion ends: now, where a confirmation leaves it no more time. (What was
+        due earlier would look as if we were late.)
+        """
         suspicion = peer.suspicion
         assert suspicion is not None
         wait = suspicion.seconds(self._views.known, self._timing.suspect_seconds)
         if not suspicion.active:  # those who ask it come to their conclusion first
             wait *= 1.5
-        self._schedule.set(("suspect", peer.key), suspicion.since + wait * self.patience)
+        end = suspicion.since + wait * self.patience
+        self._schedule.set(("suspect", peer.key), max(now, end))
 
     def _tell(self, peer: Peer, now: float) -> None:
         assert peer.suspicion is not None
         peer.suspicion.said_at, peer.suspicion.told = now, True
         me = self._identity
-        self._announce(Suspect(self._config.cluster, me.id, me.boot, peer.key, peer.latest), now)
+        self._say(Suspect(self._config.cluster, me.id, me.boot, peer.key, peer.latest), now)
+
+    def _say(self, word: Datagram, now: float) -> None:
+        """Tells the group, which does not know an observer."""
+        if not self._config.observer:
+            self._announce(word, now)
 
     def suspected_long(self, key: bytes, now: float) -> None:
         """A suspicion has lasted as long as it may."""
@@ -348,7 +376,7 @@ class Detector:
         else:  # nobody drew the conclusion: see for ourselves
             peer.suspicion.active = True
             peer.suspicion.since = now
-            self._set_end(peer)
+            self._set_end(peer, now)
             self.ask(peer, now)
 
     def dead(self, peer: Peer, now: float, *, crashed: bool) -> None:
@@ -359,7 +387,7 @@ class Detector:
         word = Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed)
         self._gone(peer, CRASHED if crashed else UNREACHABLE, now)
         if tells:
-            self._announce(word, now)
+            self._say(word, now)
             if not self._each_looks:
                 self._repeated[peer.key] = word, now + LAST_WORD_SECONDS
                 self._schedule.set(("dead", peer.key), now + WORD_SECONDS)
@@ -367,7 +395,7 @@ class Detector:
     def dead_again(self, key: bytes, now: float) -> None:
         """Who did not hear that a member is dead has heard that it is missed, and waits."""
         word, until = self._repeated[key]
-        self._announce(word, now)
+        self._say(word, now)
         if now < until:
             self._schedule.set(("dead", key), until + WORD_SECONDS)
         else:
@@ -386,13 +414,18 @@ class Detector:
 
     # --- what others say ---------------------------------------------------------------------
 
+    def _subject(self, word: Suspect | Dead | ProbeRequest | Sighting) -> Peer | None:
+        """The member that another one speaks of. Of observers nobody does."""
+        peer = self._peers.member(word.subject)
+        return peer if peer is not None and not peer.observer else None
+
     def heard_suspect(self, suspect: Suspect, by: Peer, now: float) -> None:
         """Another member misses one."""
         if suspect.subject == self._identity.key:
             self._refute(now)
             return
-        peer = self._peers.member(suspect.subject)
-        if peer is None or peer.service is None:
+        peer = self._subject(suspect)
+        if peer is None:
             return
         if peer.latest > suspect.number:
             self._know_better(peer, by)
@@ -405,22 +438,22 @@ class Detector:
                 self._schedule.set(("ask", peer.key), now + wait)
         assert peer.suspicion is not None
         peer.suspicion.said_at = now
-        self._confirm(peer, by)
+        self._confirm(peer, by, now)
 
-    def _confirm(self, peer: Peer, by: Peer) -> None:
+    def _confirm(self, peer: Peer, by: Peer, now: float) -> None:
         """Another member finds the same."""
         assert peer.suspicion is not None
         if by.key not in peer.suspicion.by:
             peer.suspicion.by.add(by.key)
-            self._set_end(peer)
+            self._set_end(peer, now)
 
     def heard_dead(self, dead: Dead, by: Peer, now: float) -> None:
         """Another member takes one for dead."""
         if dead.subject == self._identity.key:
             self._refute(now)
             return
-        peer = self._peers.member(dead.subject)
-        if peer is None or peer.service is None:
+        peer = self._subject(dead)
+        if peer is None:
             return
         if peer.latest > dead.number:
             self._know_better(peer, by)
@@ -431,12 +464,13 @@ class Detector:
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
-        self._confirm(peer, by)
-        doubted = now - peer.suspicion.doubted_at
+        self._confirm(peer, by, now)
         if self._each_looks:
             return
-        if len(peer.suspicion.dead) > 1 or doubted >= self._timing.suspect_seconds:
-            if peer.suspicion.active and len(peer.suspicion.dead) < WORDS:
+        suspicion = peer.suspicion
+        doubted = now - suspicion.doubted_at >= self._timing.suspect_seconds
+        if len(suspicion.dead) > 1 or (doubted and len(suspicion.by) + suspicion.active > 1):
+            if suspicion.active and len(suspicion.dead) < WORDS:
                 self.dead(peer, now, crashed=dead.crashed)  # we did not reach it either
             else:
                 self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)
@@ -465,9 +499,9 @@ class Detector:
 
     def asked(self, request: ProbeRequest, by: Peer, now: float) -> None:
         """Another member wants us to look for one."""
-        peer = self._peers.member(request.subject)
+        peer = self._subject(request)
         me = self._identity
-        if peer is None or peer.service is None:
+        if peer is None:
             return
         if peer.number > request.number:
             self._send(
@@ -493,8 +527,8 @@ class Detector:
 
     def sighted(self, sighting: Sighting, now: float) -> None:
         """Another member says that one is alive."""
-        peer = self._peers.member(sighting.subject)
-        if peer is None or peer.service is None:
+        peer = self._subject(sighting)
+        if peer is None:
             return
         asked = peer.probing is not None and sighting.nonce == peer.probing.nonce
         # So many beacons it may have sent since we heard it; more was never sent by anybody.
@@ -508,4 +542,6 @@ class Detector:
         self.alive(peer, now)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
-        self._effects.append(SendDatagram(codec.encode_datagram(datagram), address))
+        """Tells one member; see ``_say``."""
+        if not self._config.observer:
+            self._effects.append(SendDatagram(codec.encode_datagram(datagram), address))

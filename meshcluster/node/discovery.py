@@ -308,6 +308,8 @@ class Discovery:
             self._heard_parcel(peer, datagram, source, now)
         elif peer is None or peer.service is None or not self._speaks_from(peer, source):
             self._counters.count("datagrams: words of strangers")
+        elif peer.observer:
+            self._counters.count("datagrams: words of observers")
         elif isinstance(datagram, Word):
             self._word(datagram, peer, now)
 

@@ -26,6 +26,7 @@ from ..wire.frames import (
     Goodbye,
     Hello,
     LinkFrame,
+    Ping,
     Refuse,
 )  # fmt: skip
 from .counters import Counters
@@ -368,6 +369,13 @@ class Links:
         elif len(session.posted) < POSTED_FRAMES:
             session.posted.append(codec.encode_frame(frame))
             self.dialling.want(session, now)
+
+    def ping(self, peer: Peer, now: float) -> None:
+        """Asks a member over a link that it has, if any, whether it is there."""
+        for session in peer.sessions.values():
+            if session.link is not None:
+                self.post(session, Ping(), now)
+                return
 
     def tell_details(self, session: Session) -> None:
         """Our details have changed: a link that is open tells so before anything else."""

@@ -52,14 +52,18 @@ class Monitors:
         self._schedule = schedule
         self._random = random
         self._left: list[bytes] = []
+        self._settling = False
 
     def changed(self, now: float) -> None:
-        """A member came or went."""
+        """A member came or went. Where that never ends, links are opened all the same."""
         self._left.clear()
-        self._schedule.set(MONITOR_KEY, now + SETTLE_SECONDS * (1 + self._random.random()))
+        if not self._settling:
+            self._settling = True
+            self._schedule.set(MONITOR_KEY, now + SETTLE_SECONDS * (1 + self._random.random()))
 
     def open(self, now: float) -> None:
         """Opens the next few links."""
+        self._settling = False
         if not self._left:
             self._left = [peer.key for peer in self._owed() if not _linked(peer)]
         for key in self._left[:AT_ONCE]:

@@ -24,6 +24,8 @@ from ..wire.frames import (
     Details,
     Events,
     Goodbye,
+    Ping,
+    Pong,
     Unopened,
     View,
     ViewRequest,
@@ -106,7 +108,7 @@ class Node:
         self._detector = Detector(
             identity, config, peers=self.peers, random=random, schedule=self._schedule,
             effects=self._effects, counters=self.counters, views=self._views,
-            announce=self._announcing.announce, gone=self._admission.lose,
+            announce=self._announcing.announce, gone=self._admission.lose, ping=self._links.ping,
         )  # fmt: skip
         self._own = Datagrams(
             identity, config, details=lambda: self.details, views=self._views,
@@ -344,7 +346,9 @@ class Node:
             self._views.answered(frame, session, now)
         elif isinstance(frame, Unopened):
             self._ourselves.unopened(frame, now)
-        else:
+        elif isinstance(frame, Ping):
+            self._links.post(session, Pong(), now)
+        elif not isinstance(frame, Pong):
             raise DecodeError("hello on an open link")
 
     def took(self, session: Session, size: int) -> None:

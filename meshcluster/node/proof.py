@@ -55,6 +55,7 @@ class Prober:
         """Probes a member whose link broke, at once and a few times more."""
         if peer.probing is None:
             peer.probing = Probing(self._random.getrandbits(63) | 1, address, False, now)
+        peer.probing.since = now  # what was heard before it broke says nothing
         peer.probing.tries = -len(HURRIED_SECONDS)
         self._sent(peer, now)
 

@@ -412,6 +412,15 @@ class Unopened(msgspec.Struct, frozen=True, array_like=True, tag=10):
     reason: str
 
 
+class Ping(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """Are you there? Asked where no datagram was answered."""
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """I am."""
+
+
 LinkFrame = (
     Hello | Refuse | Events | Batch | Ack | Goodbye | Describe | ViewRequest | View | Unopened
-)
+    | Ping | Pong
+)  # fmt: skip

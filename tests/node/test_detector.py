@@ -2,17 +2,19 @@
 host's word, is taken for death.
 """
 
+import msgspec
 import pytest
 
 from meshcluster.config import ClusterConfig
 from meshcluster.model import CRASHED, EXPIRED, UNREACHABLE
 from meshcluster.node import effects as fx
-from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, SIGHTINGS
-from meshcluster.testing import Bench, connect, introduce, pass_time
+from meshcluster.node.detector import FLAPS, HEALTH_MOST, REFUTE_SECONDS, ROUND_KEY, SIGHTINGS
+from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
 from meshcluster.wire.frames import (
     Beacon,
     Dead,
+    Leave,
     Probe,
     ProbeReply,
     ProbeRequest,
@@ -55,6 +57,12 @@ def two():
     one.node.take_effects()
     other.node.take_effects()
     return one, other
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Every mesh is a large one."""
+    monkeypatch.setattr("meshcluster.node.detector.DIRECT_PROOFS", 1)
 
 
 @pytest.fixture
@@ -125,6 +133,17 @@ def test_a_frame_over_a_link_proves_life_as_an_answer_does(two):
     assert peer_of(one, other).suspicion is not None
     one.node.frames_received(near, [far.session.ack_frame()], 4.0)
     assert peer_of(one, other).suspicion is None
+
+
+def test_a_link_is_asked_too_where_no_datagram_comes_through(two):
+    one, other = two
+    near = peer_of(one, other).sessions[""].link
+    far = peer_of(other, one).sessions[""].link
+    for tenth in range(1, 400):
+        one.node.advance(tenth / 10)
+        carry(one, near, other, far, tenth / 10)
+    assert peer_of(one, other).state == "alive"
+    assert not one.take(fx.ServiceSuspected, fx.ServiceGone)
 
 
 def test_the_hosts_word_that_the_process_is_gone_needs_no_suspicion(two):
@@ -209,6 +228,43 @@ def test_words_of_strangers_are_dropped(two):
     assert peer_of(one, other).suspicion is None
 
 
+def prove(one, other, **details):
+    """``one`` knows ``other``, as after a link."""
+    peer = one.node.peers.hear(other.node.identity.id, 1, other.address, 0.0)
+    one.node._admission.proved(peer, msgspec.structs.replace(other.node.details, **details), 0.0)
+    one.node.take_effects()
+    return peer
+
+
+def test_neither_does_an_observer_speak_of_members_nor_they_of_it(two):
+    one, other = two
+    observer = Bench(9)
+    peer = prove(one, observer, observer=True)
+    for said in (word(Suspect, observer, other, 9), word(Dead, observer, other, 9, True)):
+        one.hear(observer, said, 0.2)
+    assert one.dropped["datagrams: words of observers"] == 2
+    assert peer_of(one, other).suspicion is None
+    for said in (
+        word(Suspect, other, observer, 9), word(Dead, other, observer, 9, True),
+        word(ProbeRequest, other, observer, 0, 7),
+    ):  # fmt: skip
+        one.hear(other, said, 0.2)
+    assert peer.suspicion is None
+    assert one.node.take_effects() == []
+
+
+def test_an_observer_keeps_to_itself_who_it_misses():
+    one, other, third = Bench(1, observer=True), Bench(2), Bench(3)
+    for each in (other, third):
+        prove(one, each)
+    said = []
+    for tenth in range(1, 200):
+        beacons([other], one, tenth / 10 - 0.1)
+        said += one.take(fx.Announce, fx.SendDatagram, fx.ServiceGone)
+    assert [each.service.name for each in said if isinstance(each, fx.ServiceGone)] == ["n3"]
+    assert {type(_decoded(e)) for e in said if not isinstance(e, fx.ServiceGone)} == {Probe}
+
+
 def test_in_a_small_mesh_nobody_is_dead_on_another_ones_word(three):
     one, other, third = three
     one.hear(other, word(Dead, other, third, 99, True), 1.0)
@@ -218,6 +274,21 @@ def test_in_a_small_mesh_nobody_is_dead_on_another_ones_word(three):
     nonce = peer_of(one, third).probing.nonce
     one.hear(third, ProbeReply("default", me.id, me.boot, nonce, 0, None, False), 1.1)
     assert peer_of(one, third).state == "alive"
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("two_say_so", [False, True])
+def test_in_a_large_mesh_nobody_is_dead_because_one_says_so(two_say_so):
+    """However often, and though its subject cannot hear of it."""
+    one, liar, third, victim = [Bench(n) for n in range(1, 5)]
+    meet(one, liar, third, victim)
+    if two_say_so:
+        one.hear(third, word(Suspect, third, victim, 99), 0.1)
+    for tenth in range(1, 30):
+        now = tenth / 10
+        one.hear(liar, word(Suspect, liar, victim, 2**63), now)
+        one.hear(liar, word(Dead, liar, victim, 2**63, False), now)
+    assert (peer_of(one, victim) is None) == two_say_so
 
 
 def test_confirmed_by_another_one_it_takes_less_time():
@@ -236,6 +307,32 @@ def test_confirmed_by_another_one_it_takes_less_time():
                 lost.append(now)
                 break
     assert lost[1] < lost[0] - LAN.suspect_seconds
+
+
+def test_a_confirmation_that_comes_late_is_no_lateness_of_ours():
+    """It ends a suspicion that has lasted long enough for it; else all would begin anew."""
+    one, *others, victim = benches = [Bench(n) for n in range(1, 9)]
+    meet(*benches)
+    now = 0.0
+    while peer_of(one, victim).suspicion is None:
+        now = beacons(others, one, now)
+    while now < peer_of(one, victim).suspicion.since + 1.5 * LAN.suspect_seconds:
+        now = beacons(others, one, now)
+    for other in others[:2]:
+        one.hear(other, word(Suspect, other, victim, peer_of(one, victim).number), now)
+    one.node.advance(now)
+    assert peer_of(one, victim) is None
+    assert "times we were late ourselves" not in one.dropped
+
+
+def beacons(others, one, now):
+    """A tenth of a second passes, in which others beacon; gives the new time."""
+    now = round(now + 0.1, 1)
+    for other in others:
+        other.node._discovery.beacon(now)
+        one.hear(other, other.datagrams()[-1], now)
+    one.node.advance(now)
+    return now
 
 
 # --- through others ---
@@ -358,6 +455,61 @@ def test_who_says_that_it_is_late_is_given_more_time(two):
     one.hear(other, other.datagrams()[-1], 0.5)
     patient = times(happened(one, 30, 0.5), fx.ServiceSuspected)[0]
     assert patient > 0.5 + 3 * 3.0
+
+
+def test_trouble_of_ours_is_over_when_we_hear_everybody_again_and_need_not_ask(two):
+    one, other = two
+    detector = one.node._detector
+    before = detector.answer_seconds
+    pass_time(one, 1)
+    one.node.advance(4.0)
+    assert detector.lag > LAN.late_seconds
+    for tenth in range(41, 200):
+        beacons([other], one, tenth / 10)
+    assert one.take(fx.SendDatagram) == []
+    assert detector.answer_seconds == before
+    assert detector.lag < LAN.late_seconds / 10
+
+
+def test_who_is_always_late_stays_patient_though_nobody_is_missed(two):
+    one, other = two
+    for second in range(20, 400, 20):
+        other.node._discovery.beacon(second)
+        one.hear(other, other.datagrams()[-1], second)
+        one.node.advance(second)
+    assert one.node._detector.patience == 1 + HEALTH_MOST
+
+
+def test_a_question_that_we_slept_over_is_asked_again_before_anybody_is_suspected(two):
+    one, other = two
+    now = 0.0
+    while (probing := peer_of(one, other).probing) is None or probing.tries < 3:
+        one.node.advance(now := now + 0.1)
+    one.take()
+    one.node.advance(60.0)
+    assert peer_of(one, other).suspicion is None
+    assert any(isinstance(each, Probe) for each in one.datagrams())
+    assert times(happened(one, 70, 60), fx.ServiceSuspected)
+
+
+@pytest.mark.usefixtures("large")
+def test_who_leaves_a_suspect_to_others_to_ask_does_so_after_a_sleep(two):
+    one, other = two
+    third = prove(one, Bench(3))
+    one.hear(other, word(Suspect, other, Bench(3), 99), 0.2)
+    assert not third.suspicion.active
+    one.node.advance(60.0)
+    assert not third.suspicion.active
+
+
+def test_who_is_alone_looks_after_nobody_until_somebody_comes(two):
+    one, other = two
+    me = other.node.identity
+    one.hear(other, Leave("default", me.id, me.boot), 0.5)
+    one.node.advance(5.0)
+    assert ROUND_KEY not in one.node._schedule
+    prove(one, Bench(3))
+    assert ROUND_KEY in one.node._schedule
 
 
 # --- members that come and go ---

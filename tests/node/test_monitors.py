@@ -62,6 +62,14 @@ def test_it_is_not_opened_at_once(lowest):
     assert dials(lowest) == []
 
 
+def test_where_members_come_all_the_time_links_are_opened_all_the_same(lowest):
+    for number in range(1, 12):
+        lowest.now = number * SETTLE / 2
+        know(lowest, number)
+        lowest.node.advance(lowest.now)
+    assert len(dials(lowest)) >= 8
+
+
 def test_who_has_a_link_needs_no_other():
     one, other = Bench(1), Bench(2)
     introduce(one, other)

@@ -68,6 +68,14 @@ def test_whose_link_broke_is_probed_a_few_times_at_once_and_then_as_usual(prober
     assert times_until_given_up(prober, schedule, peer) == pytest.approx(soon + usual)
 
 
+def test_what_was_heard_before_the_link_broke_is_no_answer(prober):
+    peer = member()
+    probe(prober, peer, want=False)
+    peer.heard_at = 0.3
+    prober.hurry(peer, HERE, 0.4)
+    assert peer.probing.since == 0.4
+
+
 def test_a_probe_under_way_is_hurried_with_its_number(prober, schedule):
     peer = member()
     probe(prober, peer)

@@ -119,3 +119,12 @@ def test_of_a_thousand_members_with_a_third_lost_the_dead_are_missed_within_twen
     took = until_all_know(sim, victim)
     print(f"1000 members, 30 % lost: all know after {took:.2f} s")
     assert took <= 20
+
+
+def test_whoever_answers_over_a_link_lives_though_no_datagram_comes_through() -> None:
+    """As where a firewall learned a new rule, which what is open outlives."""
+    sim = settled(3, 5, 0.0)
+    sim.network.loss = 1.0
+    sim.run(seconds=120)
+    assert lost(sim) == []
+    assert sim.converged()

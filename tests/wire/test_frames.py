@@ -32,6 +32,8 @@ from meshcluster.wire.frames import (
     LinkFrame,
     Note,
     Parcel,
+    Ping,
+    Pong,
     Probe,
     ProbeAck,
     ProbeReply,
@@ -77,6 +79,8 @@ LINK_FRAMES = {
     ViewRequest: 8,
     View: 9,
     Unopened: 10,
+    Ping: 11,
+    Pong: 12,
 }
 MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5}
 ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint, Entry]
@@ -115,6 +119,8 @@ VERSION_1 = {
     ViewRequest: "keys",
     View: "members unknown",
     Unopened: "endpoint reason",
+    Ping: "",
+    Pong: "",
 }
 
 numbers = some.integers(0, 2**64 - 1)
