@@ -428,7 +428,7 @@ class Detector:
         if peer is None:
             return
         if peer.latest > suspect.number:
-            self._know_better(peer, by)
+            self._know_better(peer, suspect, by)
             return
         if peer.suspicion is None:
             self._suspicion(peer, now, active=self._each_looks)
@@ -456,7 +456,7 @@ class Detector:
         if peer is None:
             return
         if peer.latest > dead.number:
-            self._know_better(peer, by)
+            self._know_better(peer, dead, by)
             return
         if peer.suspicion is None:
             self._suspicion(peer, now, active=self._each_looks)
@@ -475,10 +475,14 @@ class Detector:
             else:
                 self._gone(peer, CRASHED if dead.crashed else UNREACHABLE, now)
 
-    def _know_better(self, peer: Peer, by: Peer) -> None:
-        """Somebody misses a member that we have heard since: a few of us say so."""
+    def _know_better(self, peer: Peer, word: Suspect | Dead, by: Peer) -> None:
+        """Somebody misses a member that we have heard since: a few of us say so. What others say
+        that they heard is not told on: it would live for ever, true or not.
+        """
+        if peer.number <= word.number:
+            return
         if self._random.random() < SIGHTINGS / max(self._views.known, 1):
-            me, number = self._identity, peer.latest
+            me, number = self._identity, peer.number
             sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, number, 0)
             self._send(sighting, by.address)
 

@@ -207,6 +207,17 @@ def test_of_a_suspicion_that_is_out_of_date_nothing_comes(three):
     assert SIGHTINGS >= 3
 
 
+def test_what_others_say_they_heard_is_not_told_on(three):
+    one, other, third = three
+    number = peer_of(one, third).number
+    one.hear(other, word(Sighting, other, third, number + 9, 0), 0.3)
+    one.take()
+    for _ in range(40):
+        one.hear(other, word(Suspect, other, third, number + 1), 0.4)
+    assert one.datagrams() == []
+    assert peer_of(one, third).suspicion is None
+
+
 def test_a_suspicion_of_somebody_unknown_is_nothing(two):
     one, other = two
     one.hear(other, word(Suspect, other, Bench(9), 0), 1.0)
