@@ -482,9 +482,13 @@ class Detector:
         if peer.number <= word.number:
             return
         if self._random.random() < SIGHTINGS / max(self._views.known, 1):
-            me, number = self._identity, peer.number
-            sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, number, 0)
-            self._send(sighting, by.address)
+            self._bear_witness(peer, 0, by.address)
+
+    def _bear_witness(self, peer: Peer, nonce: int, address: Address) -> None:
+        """Tells one who asked (``nonce``), or who misses it, that we have heard a member."""
+        me = self._identity
+        sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, nonce)
+        self._send(sighting, address)
 
     def _refute(self, now: float) -> None:
         """We are missed: we beacon at once, and once more."""
@@ -504,14 +508,10 @@ class Detector:
     def asked(self, request: ProbeRequest, by: Peer, now: float) -> None:
         """Another member wants us to look for one."""
         peer = self._subject(request)
-        me = self._identity
         if peer is None:
             return
         if peer.number > request.number:
-            self._send(
-                Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, 0),
-                by.address,
-            )
+            self._bear_witness(peer, 0, by.address)
             return
         nonce = self._random.getrandbits(63) | 1
         self._relayed[nonce] = (by.address, peer.key, request.nonce)
@@ -524,9 +524,7 @@ class Detector:
         address, subject, theirs = self._relayed.pop(nonce, (("", 0), b"", 0))
         if subject != peer.key:
             return False
-        me = self._identity
-        sighting = Sighting(self._config.cluster, me.id, me.boot, subject, peer.number, theirs)
-        self._send(sighting, address)
+        self._bear_witness(peer, theirs, address)
         return True
 
     def sighted(self, sighting: Sighting, now: float) -> None:

@@ -140,11 +140,10 @@ class Node:
     def _make_links(self, random: Random) -> Links:
         return Links(
             self.identity, self.config.cluster, self.config.limits, spoken=self._spoken,
-            random=random,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            random=random, schedule=self._schedule, effects=self._effects, counters=self.counters,
             details=lambda: self.details, admit=lambda *hello: self._admission.greeted(*hello),
-            unreachable=self._unreachable,
-            forgotten=self._forgotten, given_up=self._given_up, covers=self.scope.covers,
+            unreachable=self._unreachable, forgotten=self._forgotten, given_up=self._given_up,
+            covers=self.scope.covers,
         )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
@@ -205,6 +204,7 @@ class Node:
             "better": self._links.dialling.improve,
             "hello": self._links.hello_timed_out,
             "describe": lambda _, now: self._tell_details(now),
+            "check": self._ourselves.check,
             "vouch": lambda _, now: self._views.send_vouches(now),
             "seed": lambda _, now: self._seeds.ask(now),
             "view": lambda _, now: self._views.look(now),
@@ -440,9 +440,8 @@ class Node:
 
     def _forgotten(self, session: Session) -> None:
         """The other end of a session had lost us, and with us what we asked of it."""
-        service = session.peer.service
+        service, unsent = session.peer.service, session.unsent_questions
         if service is not None:
-            unsent = session.unsent_questions
             self._queries.member_gone(service, "had lost us", unsent)
             self.requests.member_gone(service, "had lost us", unsent)
 

@@ -127,9 +127,17 @@ class Ourselves:
             return  # it was renewed meanwhile
         scheme = told.endpoint.scheme
         self._counters.count(f"reports that {scheme} could not be opened")
-        if now >= self._checked.get(scheme, -inf) + CHECK_SECONDS:
-            self._checked[scheme] = now
-            self._effects.append(CheckEndpoint(told.endpoint))
+        due = self._checked.get(scheme, -inf) + CHECK_SECONDS
+        if now >= due:
+            self.check(scheme, now)
+        else:
+            self._schedule.set(("check", scheme), due)
+
+    def check(self, scheme: str, now: float) -> None:
+        """Somebody could not open an endpoint of ours: has it looked at."""
+        self._checked[scheme] = now
+        found = [each for each in self.details.endpoints if each.scheme == scheme]
+        self._effects += [CheckEndpoint(each) for each in found]
 
     def renewed(self, before: Endpoint, endpoint: Endpoint, now: float) -> None:
         """An endpoint of ours was opened anew; our addresses may be others by now."""

@@ -272,6 +272,15 @@ class Member:
         """How many tasks its loop has."""
         return self.cluster._loop.run(lambda: len(asyncio.all_tasks(asyncio.get_running_loop())))
 
+    def until_at(self, address, seconds=PATIENCE_SECONDS):
+        """Waits until the only other member is known at an address; whether it is."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if [row[1] for row in self.rows()] == [address]:
+                return True
+            time.sleep(0.02)
+        return False
+
     def renewed(self, scheme, seconds=PATIENCE_SECONDS):
         """Waits until it has opened an endpoint anew; whether it has."""
         end = time.monotonic() + seconds

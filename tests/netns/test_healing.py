@@ -79,10 +79,15 @@ class Pair:
         for scheme in schemes:
             block(self.hosts, self.ports[scheme], self.verdict)
 
-    def told_of(self, scheme):
-        """The members that were told that it could not be opened."""
+    def reports(self, scheme):
+        """How often each member was told that it could not be opened."""
         reason = f"reports that {scheme} could not be opened"
-        return [m for m in self.members.values() if m.ask("cluster.dropped").get(reason)]
+        return [m.ask("cluster.dropped").get(reason, 0) for m in self.members.values()]
+
+    def told_since(self, scheme, before):
+        """The members that were told so more often than ``before``."""
+        counts = zip(self.members.values(), self.reports(scheme), before, strict=True)
+        return [member for member, now, then in counts if now > then]
 
 
 @pytest.mark.slow
@@ -105,13 +110,14 @@ def test_each_protocol_is_blocked_in_turn(network):
     for host in hosts:
         host.heal()
     assert_hear_by([(pair.protocols[0], pair.members) for pair in pairs])
+    before = [pair.reports(pair.protocols[0]) for pair in pairs]
     blocked_at = time.time()
     for pair in pairs:
         pair.block(pair.protocols[0])
     changed = assert_hear_by([(pair.protocols[1], pair.members) for pair in pairs])
-    for pair in pairs:
+    for pair, then in zip(pairs, before, strict=True):
         first = pair.protocols[0]
-        told = pair.told_of(first)
+        told = pair.told_since(first, then)
         assert told
         if first == "tcp":  # that of ZeroMQ may answer itself by its UNIX socket
             assert all(member.ask("renewed('tcp')") for member in told)

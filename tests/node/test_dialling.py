@@ -6,6 +6,7 @@ from meshcluster.errors import NoRoute
 from meshcluster.model import Endpoint
 from meshcluster.node import effects as fx
 from meshcluster.node.links import REFUSED, State
+from meshcluster.node.ourselves import CHECK_SECONDS
 from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, carry, introduce
 from meshcluster.wire import codec
@@ -109,6 +110,17 @@ def test_reports_are_looked_into_seldom_and_only_where_they_are_about_what_is_ad
         other.node.frames_received(far, [frame], now)
         looked = other.take(fx.CheckEndpoint)
         assert bool(looked) == (now == 9.5)
+
+
+def test_a_report_that_comes_too_soon_is_looked_into_later() -> None:
+    one, other = pair()
+    _, far = open_second(one, other)
+    frame = codec.encode_frame(Unopened(FIRST, REFUSED))
+    for now in (9.0, 9.5, 10.0):
+        other.node.frames_received(far, [frame], now)
+    assert len(other.take(fx.CheckEndpoint)) == 1
+    other.node.advance(9.0 + CHECK_SECONDS)
+    assert len(other.take(fx.CheckEndpoint)) == 1
 
 
 def test_the_preferred_endpoint_is_tried_again_and_takes_the_links_place() -> None:
