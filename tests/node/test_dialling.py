@@ -115,6 +115,7 @@ def test_reports_are_looked_into_seldom_and_only_where_they_are_about_what_is_ad
 def test_a_report_that_comes_too_soon_is_looked_into_later() -> None:
     one, other = pair()
     _, far = open_second(one, other)
+    other.node.take_effects()
     frame = codec.encode_frame(Unopened(FIRST, REFUSED))
     for now in (9.0, 9.5, 10.0):
         other.node.frames_received(far, [frame], now)
