@@ -424,15 +424,20 @@ class Detector:
         if peer.latest > suspect.number:
             self._know_better(peer, suspect, by)
             return
-        if peer.suspicion is None:
-            self._suspicion(peer, now, active=self._each_looks)
-            self._show(peer, now)
-            if self._each_looks or self._random.random() < SIGHTINGS / self._views.known:
-                wait = self._timing.answer_seconds * self._random.random()  # not all at once
-                self._schedule.set(("ask", peer.key), now + wait)
+        if peer.suspicion is None and self._accused(peer, now):
+            wait = self._timing.answer_seconds * self._random.random()  # not all at once
+            self._schedule.set(("ask", peer.key), now + wait)
         assert peer.suspicion is not None
         peer.suspicion.said_at = now
         self._confirm(peer, by, now)
+
+    def _accused(self, peer: Peer, now: float) -> bool:
+        """Suspects a member on another one's word. Tells whether we look ourselves: of a large mesh
+        a few do, for a thousand questions at once drown the answer.
+        """
+        self._suspicion(peer, now, active=self._each_looks)
+        self._show(peer, now)
+        return self._each_looks or self._random.random() < SIGHTINGS / self._views.known
 
     def _confirm(self, peer: Peer, by: Peer, now: float) -> None:
         """Another member finds the same."""
@@ -452,9 +457,7 @@ class Detector:
         if peer.latest > dead.number:
             self._know_better(peer, dead, by)
             return
-        if peer.suspicion is None:
-            self._suspicion(peer, now, active=self._each_looks)
-            self._show(peer, now)
+        if peer.suspicion is None and self._accused(peer, now):
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)

@@ -302,6 +302,16 @@ def test_in_a_large_mesh_nobody_is_dead_because_one_says_so(two_say_so):
     assert (peer_of(one, victim) is None) == two_say_so
 
 
+@pytest.mark.usefixtures("large")
+def test_in_a_large_mesh_a_word_is_no_reason_for_all_to_ask(monkeypatch):
+    monkeypatch.setattr("meshcluster.node.detector.SIGHTINGS", 0)
+    one, other, victim = Bench(1), Bench(2), Bench(3)
+    meet(one, other, victim)
+    one.hear(other, word(Dead, other, victim, 99, True), 0.1)
+    assert peer_of(one, victim).suspicion is not None
+    assert one.datagrams() == []
+
+
 def test_confirmed_by_another_one_it_takes_less_time():
     lost = []
     for confirmed in (False, True):
