@@ -213,6 +213,8 @@ class Discovery:
         heard = max(peer.heard_at, peer.sighted_at) > since  # by us, or by others
         if heard and not peer.probing.want and peer.service is not None:
             self._prober.stop(peer)
+        elif peer.probing.refused and peer.probing.tries >= 0 and not heard:
+            self._detector.dead(peer, now, crashed=True)
         elif self._prober.again(peer, now):
             self._send_probe(peer)
             if peer.service is not None and peer.probing.tries > 1:

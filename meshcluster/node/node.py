@@ -411,8 +411,12 @@ class Node:
         if service is None:
             return
         nobody = bool(attempts) and all(reason == REFUSED for _, reason in attempts)
-        if nobody and (session.broken or not peer.proven):
+        if nobody and not peer.proven:
             self._detector.dead(peer, now, crashed=True)
+            return
+        if nobody and session.broken and peer.probing is not None:
+            peer.probing.refused = True  # if its listener alone is gone, it answers
+            self._links.dialling.redial_later(session, now)
             return
         route = self._links.route(peer, tuple(session.schemes))
         self.parcels.send_at_last(session, route, attempts, now)
