@@ -21,7 +21,6 @@ has heard a later beacon knows that a suspicion is out of date.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from math import ceil, inf
 from random import Random
@@ -35,6 +34,7 @@ from .counters import Counters
 from .effects import Effect, SendDatagram, ServiceSuspected
 from .membership import Membership, Peer
 from .proof import MEMBER_TRIES
+from .relays import Relays
 from .ring import Ring
 from .schedule import Schedule
 from .suspicion import CONFIRMATIONS, Suspicion
@@ -69,9 +69,6 @@ WORD_SECONDS, LAST_WORD_SECONDS = 0.3, 2.0
 
 SIGHTINGS = 3
 """Of those who know better than a suspicion about so many say so."""
-
-RELAYED = 256
-"""Questions on behalf of others kept at a time; older ones are forgotten."""
 
 REFUTE_SECONDS = 0.25
 """Who is suspected beacons at once and again after this time, in case the first is lost."""
@@ -122,7 +119,7 @@ class Detector:
         self._health = 0
         self.lag = 0.0
         """Seconds that we were late at worst, lately."""
-        self._relayed: OrderedDict[int, tuple[Address, bytes, int]] = OrderedDict()
+        self.relays = Relays(random, lambda *peer: self._discovery.send_probe(*peer), self._sight)
         self._refuted_at = -inf
         self._repeated: dict[bytes, tuple[Dead, float]] = {}
         """What is said again of whom we took for dead, and until when."""
@@ -386,6 +383,17 @@ class Detector:
                 self._repeated[peer.key] = word, now + LAST_WORD_SECONDS
                 self._schedule.set(("dead", peer.key), now + WORD_SECONDS)
 
+    def refused(self, peer: Peer, now: float) -> bool:
+        """Every endpoint of a member refuses links: tells whether it is dead, or may be. Who has
+        answered what it was asked when its link broke has lost its listener alone.
+        """
+        if not peer.proven:
+            self.dead(peer, now, crashed=True)
+            return True
+        if peer.probing is not None:
+            peer.probing.refused = True
+        return peer.probing is not None
+
     def dead_again(self, key: bytes, now: float) -> None:
         """Who did not hear that a member is dead has heard that it is missed, and waits."""
         word, until = self._repeated[key]
@@ -479,9 +487,7 @@ class Detector:
         if peer.number <= word.number:
             return
         if self._random.random() < SIGHTINGS / max(self._views.known, 1):
-            me, number = self._identity, peer.number
-            sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, number, 0)
-            self._send(sighting, by.address)
+            self._sight(peer, 0, by.address)
 
     def _refute(self, now: float) -> None:
         """We are missed: we beacon at once, and once more."""
@@ -496,35 +502,11 @@ class Detector:
         """The first beacon may have been lost."""
         self._discovery.beacon_soon(now)
 
-    # --- looking on behalf of others ---------------------------------------------------------
-
-    def asked(self, request: ProbeRequest, by: Peer, now: float) -> None:
+    def asked(self, request: ProbeRequest, by: Peer) -> None:
         """Another member wants us to look for one."""
         peer = self._subject(request)
-        me = self._identity
-        if peer is None:
-            return
-        if peer.number > request.number:
-            self._send(
-                Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, 0),
-                by.address,
-            )
-            return
-        nonce = self._random.getrandbits(63) | 1
-        self._relayed[nonce] = (by.address, peer.key, request.nonce)
-        if len(self._relayed) > RELAYED:
-            self._relayed.popitem(last=False)
-        self._discovery.send_probe(peer, nonce)
-
-    def relayed(self, nonce: int, peer: Peer) -> bool:
-        """Whether an answer is to a question of another member, which is told."""
-        address, subject, theirs = self._relayed.pop(nonce, (("", 0), b"", 0))
-        if subject != peer.key:
-            return False
-        me = self._identity
-        sighting = Sighting(self._config.cluster, me.id, me.boot, subject, peer.number, theirs)
-        self._send(sighting, address)
-        return True
+        if peer is not None:
+            self.relays.asked(request, peer, by)
 
     def sighted(self, sighting: Sighting, now: float) -> None:
         """Another member says that one is alive."""
@@ -541,6 +523,12 @@ class Detector:
             peer.sighted = sighting.number
         peer.sighted_at = now
         self.alive(peer, now)
+
+    def _sight(self, peer: Peer, nonce: int, to: Address) -> None:
+        """Says that a member is alive."""
+        me = self._identity
+        word = Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, nonce)
+        self._send(word, to)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         """Tells one member; see ``_say``."""

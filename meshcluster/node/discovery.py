@@ -320,7 +320,7 @@ class Discovery:
         elif isinstance(word, Dead):
             self._detector.heard_dead(word, by, now)
         elif isinstance(word, ProbeRequest):
-            self._detector.asked(word, by, now)
+            self._detector.asked(word, by)
         else:
             self._detector.sighted(word, now)
 
@@ -408,7 +408,7 @@ class Discovery:
         self._send_bytes(reply, source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
-        if self._detector.relayed(reply.nonce, peer):
+        if self._detector.relays.answered(reply.nonce, peer):
             peer.heard_at = now
             return
         probing = self._prober.answered(peer, reply.nonce)

@@ -24,8 +24,6 @@ from ..wire.frames import (
     Details,
     Events,
     Goodbye,
-    Ping,
-    Pong,
     Unopened,
     View,
     ViewRequest,
@@ -346,9 +344,7 @@ class Node:
             self._views.answered(frame, session, now)
         elif isinstance(frame, Unopened):
             self._ourselves.unopened(frame, now)
-        elif isinstance(frame, Ping):
-            self._links.post(session, Pong(), now)
-        elif not isinstance(frame, Pong):
+        elif not self._links.pinged(frame, session, now):
             raise DecodeError("hello on an open link")
 
     def took(self, session: Session, size: int) -> None:
@@ -411,13 +407,10 @@ class Node:
         if service is None:
             return
         nobody = bool(attempts) and all(reason == REFUSED for _, reason in attempts)
-        if nobody and not peer.proven:
-            self._detector.dead(peer, now, crashed=True)
-            return
-        if nobody and session.broken and peer.probing is not None:
-            peer.probing.refused = True  # if its listener alone is gone, it answers
+        if nobody and (session.broken or not peer.proven):
             self._links.dialling.redial_later(session, now)
-            return
+            if self._detector.refused(peer, now):
+                return
         route = self._links.route(peer, tuple(session.schemes))
         self.parcels.send_at_last(session, route, attempts, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
