@@ -21,7 +21,6 @@ has heard a later beacon knows that a suspicion is out of date.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from math import ceil, inf
 from random import Random
@@ -35,6 +34,7 @@ from .counters import Counters
 from .effects import Effect, SendDatagram, ServiceSuspected
 from .membership import Membership, Peer
 from .proof import MEMBER_TRIES
+from .relays import Relays
 from .ring import Ring
 from .schedule import Schedule
 from .suspicion import CONFIRMATIONS, Suspicion
@@ -69,9 +69,6 @@ WORD_SECONDS, LAST_WORD_SECONDS = 0.3, 2.0
 
 SIGHTINGS = 3
 """Of those who know better than a suspicion about so many say so."""
-
-RELAYED = 256
-"""Questions on behalf of others kept at a time; older ones are forgotten."""
 
 REFUTE_SECONDS = 0.25
 """Who is suspected beacons at once and again after this time, in case the first is lost."""
@@ -122,7 +119,7 @@ class Detector:
         self._health = 0
         self.lag = 0.0
         """Seconds that we were late at worst, lately."""
-        self._relayed: OrderedDict[int, tuple[Address, bytes, int]] = OrderedDict()
+        self.relays = Relays(random, lambda *peer: self._discovery.send_probe(*peer), self._sight)
         self._refuted_at = -inf
         self._repeated: dict[bytes, tuple[Dead, float]] = {}
         """What is said again of whom we took for dead, and until when."""
@@ -221,7 +218,7 @@ class Detector:
         interval = self._views.interval(self._config.heartbeat_seconds)
         share = 1.0 if self._each_looks else min(1.0, wait / (OVERDUE_INTERVALS * interval))
         since = now - self._soonest
-        for key in self.ring.turn(ceil(share * len(self._peers))):
+        for key in self.ring.sweep(ceil(share * len(self._peers))):
             peer = self._peers.member(key)
             if peer is not None and peer.heard_at < since:
                 self._sweep(peer, now)
@@ -392,6 +389,17 @@ class Detector:
                 self._repeated[peer.key] = word, now + LAST_WORD_SECONDS
                 self._schedule.set(("dead", peer.key), now + WORD_SECONDS)
 
+    def refused(self, peer: Peer, now: float) -> bool:
+        """Every endpoint of a member refuses links: tells whether it is dead, or may be. Who has
+        answered what it was asked when its link broke has lost its listener alone.
+        """
+        if not peer.proven:
+            self.dead(peer, now, crashed=True)
+            return True
+        if peer.probing is not None:
+            peer.probing.refused = True
+        return peer.probing is not None
+
     def dead_again(self, key: bytes, now: float) -> None:
         """Who did not hear that a member is dead has heard that it is missed, and waits."""
         word, until = self._repeated[key]
@@ -430,15 +438,20 @@ class Detector:
         if peer.latest > suspect.number:
             self._know_better(peer, suspect, by)
             return
-        if peer.suspicion is None:
-            self._suspicion(peer, now, active=self._each_looks)
-            self._show(peer, now)
-            if self._each_looks or self._random.random() < SIGHTINGS / self._views.known:
-                wait = self._timing.answer_seconds * self._random.random()  # not all at once
-                self._schedule.set(("ask", peer.key), now + wait)
+        if peer.suspicion is None and self._accused(peer, now):
+            wait = self._timing.answer_seconds * self._random.random()  # not all at once
+            self._schedule.set(("ask", peer.key), now + wait)
         assert peer.suspicion is not None
         peer.suspicion.said_at = now
         self._confirm(peer, by, now)
+
+    def _accused(self, peer: Peer, now: float) -> bool:
+        """Suspects a member on another one's word. Tells whether we look ourselves: of a large mesh
+        a few do, for a thousand questions at once drown the answer.
+        """
+        self._suspicion(peer, now, active=self._each_looks)
+        self._show(peer, now)
+        return self._each_looks or self._random.random() < SIGHTINGS / self._views.known
 
     def _confirm(self, peer: Peer, by: Peer, now: float) -> None:
         """Another member finds the same."""
@@ -458,9 +471,7 @@ class Detector:
         if peer.latest > dead.number:
             self._know_better(peer, dead, by)
             return
-        if peer.suspicion is None:
-            self._suspicion(peer, now, active=self._each_looks)
-            self._show(peer, now)
+        if peer.suspicion is None and self._accused(peer, now):
             self.ask(peer, now)
         assert peer.suspicion is not None
         peer.suspicion.dead.add(by.key)
@@ -482,13 +493,7 @@ class Detector:
         if peer.number <= word.number:
             return
         if self._random.random() < SIGHTINGS / max(self._views.known, 1):
-            self._bear_witness(peer, 0, by.address)
-
-    def _bear_witness(self, peer: Peer, nonce: int, address: Address) -> None:
-        """Tells one who asked (``nonce``), or who misses it, that we have heard a member."""
-        me = self._identity
-        sighting = Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, nonce)
-        self._send(sighting, address)
+            self._sight(peer, 0, by.address)
 
     def _refute(self, now: float) -> None:
         """We are missed: we beacon at once, and once more."""
@@ -503,29 +508,11 @@ class Detector:
         """The first beacon may have been lost."""
         self._discovery.beacon_soon(now)
 
-    # --- looking on behalf of others ---------------------------------------------------------
-
-    def asked(self, request: ProbeRequest, by: Peer, now: float) -> None:
+    def asked(self, request: ProbeRequest, by: Peer) -> None:
         """Another member wants us to look for one."""
         peer = self._subject(request)
-        if peer is None:
-            return
-        if peer.number > request.number:
-            self._bear_witness(peer, 0, by.address)
-            return
-        nonce = self._random.getrandbits(63) | 1
-        self._relayed[nonce] = (by.address, peer.key, request.nonce)
-        if len(self._relayed) > RELAYED:
-            self._relayed.popitem(last=False)
-        self._discovery.send_probe(peer, nonce)
-
-    def relayed(self, nonce: int, peer: Peer) -> bool:
-        """Whether an answer is to a question of another member, which is told."""
-        address, subject, theirs = self._relayed.pop(nonce, (("", 0), b"", 0))
-        if subject != peer.key:
-            return False
-        self._bear_witness(peer, theirs, address)
-        return True
+        if peer is not None:
+            self.relays.asked(request, peer, by)
 
     def sighted(self, sighting: Sighting, now: float) -> None:
         """Another member says that one is alive."""
@@ -542,6 +529,12 @@ class Detector:
             peer.sighted = sighting.number
         peer.sighted_at = now
         self.alive(peer, now)
+
+    def _sight(self, peer: Peer, nonce: int, to: Address) -> None:
+        """Says that a member is alive."""
+        me = self._identity
+        word = Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, nonce)
+        self._send(word, to)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         """Tells one member; see ``_say``."""

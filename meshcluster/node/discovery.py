@@ -213,6 +213,8 @@ class Discovery:
         heard = max(peer.heard_at, peer.sighted_at) > since  # by us, or by others
         if heard and not peer.probing.want and peer.service is not None:
             self._prober.stop(peer)
+        elif peer.probing.refused and peer.probing.tries >= 0 and not heard:
+            self._detector.dead(peer, now, crashed=True)
         elif self._prober.again(peer, now):
             self._send_probe(peer)
             if peer.service is not None and peer.probing.tries > 1:
@@ -322,7 +324,7 @@ class Discovery:
         elif isinstance(word, Dead):
             self._detector.heard_dead(word, by, now)
         elif isinstance(word, ProbeRequest):
-            self._detector.asked(word, by, now)
+            self._detector.asked(word, by)
         else:
             self._detector.sighted(word, now)
 
@@ -416,7 +418,7 @@ class Discovery:
         self._send_bytes(reply, source)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
-        if self._detector.relayed(reply.nonce, peer):
+        if self._detector.relays.answered(reply.nonce, peer):
             peer.heard_at = now
             return
         probing = self._prober.answered(peer, reply.nonce)

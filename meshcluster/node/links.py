@@ -27,6 +27,7 @@ from ..wire.frames import (
     Hello,
     LinkFrame,
     Ping,
+    Pong,
     Refuse,
 )  # fmt: skip
 from .counters import Counters
@@ -376,6 +377,12 @@ class Links:
             if session.link is not None:
                 self.post(session, Ping(), now)
                 return
+
+    def pinged(self, frame: LinkFrame, session: Session, now: float) -> bool:
+        """Answers a ping; tells whether a frame is one, or an answer."""
+        if isinstance(frame, Ping):
+            self.post(session, Pong(), now)
+        return isinstance(frame, Ping | Pong)
 
     def tell_details(self, session: Session) -> None:
         """Our details have changed: a link that is open tells so before anything else."""

@@ -37,6 +37,8 @@ class Probing:
     want: bool
     since: float
     tries: int = 0
+    refused: bool = False
+    """Its endpoints refuse links: if it does not answer it is gone."""
 
 
 class Peer:

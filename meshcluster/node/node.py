@@ -24,8 +24,6 @@ from ..wire.frames import (
     Details,
     Events,
     Goodbye,
-    Ping,
-    Pong,
     Unopened,
     View,
     ViewRequest,
@@ -346,9 +344,7 @@ class Node:
             self._views.answered(frame, session, now)
         elif isinstance(frame, Unopened):
             self._ourselves.unopened(frame, now)
-        elif isinstance(frame, Ping):
-            self._links.post(session, Pong(), now)
-        elif not isinstance(frame, Pong):
+        elif not self._links.pinged(frame, session, now):
             raise DecodeError("hello on an open link")
 
     def took(self, session: Session, size: int) -> None:
@@ -412,8 +408,9 @@ class Node:
             return
         nobody = bool(attempts) and all(reason == REFUSED for _, reason in attempts)
         if nobody and (session.broken or not peer.proven):
-            self._detector.dead(peer, now, crashed=True)
-            return
+            self._links.dialling.redial_later(session, now)
+            if self._detector.refused(peer, now):
+                return
         route = self._links.route(peer, tuple(session.schemes))
         self.parcels.send_at_last(session, route, attempts, now)
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)

@@ -5,7 +5,7 @@ Keys are random, so their order is one, and neighbours on it share nothing else.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from random import Random
 
@@ -18,6 +18,8 @@ class Ring:
         self._random = random
         self._keys: list[bytes] = []
         self._turn: list[bytes] = []
+        self._swept = own
+        """Up to whom ``sweep`` went."""
 
     def add(self, key: bytes) -> None:
         """A member came. It may be in already."""
@@ -43,6 +45,16 @@ class Ring:
             self._turn = self._random.sample(self._keys, len(self._keys))
         chosen = self._turn[-count:]
         del self._turn[-count:]
+        return chosen
+
+    def sweep(self, count: int) -> list[bytes]:
+        """The next ones around the ring, each in its turn: at random would cost more."""
+        keys = self._keys
+        place = bisect_right(keys, self._swept)
+        chosen = keys[place : place + count]
+        chosen += keys[: min(place, count - len(chosen))]
+        if chosen:
+            self._swept = chosen[-1]
         return chosen
 
     def some(self, count: int, *, without: bytes) -> list[bytes]:

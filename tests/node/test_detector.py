@@ -302,6 +302,16 @@ def test_in_a_large_mesh_nobody_is_dead_because_one_says_so(two_say_so):
     assert (peer_of(one, victim) is None) == two_say_so
 
 
+@pytest.mark.usefixtures("large")
+def test_in_a_large_mesh_a_word_is_no_reason_for_all_to_ask(monkeypatch):
+    monkeypatch.setattr("meshcluster.node.detector.SIGHTINGS", 0)
+    one, other, victim = Bench(1), Bench(2), Bench(3)
+    meet(one, other, victim)
+    one.hear(other, word(Dead, other, victim, 99, True), 0.1)
+    assert peer_of(one, victim).suspicion is not None
+    assert one.datagrams() == []
+
+
 def test_confirmed_by_another_one_it_takes_less_time():
     lost = []
     for confirmed in (False, True):
@@ -370,19 +380,6 @@ def _decoded(effect):
     return codec.decode_datagram(effect.data)
 
 
-def test_who_is_asked_to_look_asks_and_tells(three):
-    one, other, third = three
-    one.hear(other, word(ProbeRequest, other, third, peer_of(one, third).number, 77), 1.0)
-    (probe,) = one.datagrams()
-    assert isinstance(probe, Probe)
-    me = third.node.identity
-    one.hear(third, ProbeReply("default", me.id, me.boot, probe.nonce, 0, None, False), 1.1)
-    (effect,) = one.take(fx.SendDatagram)
-    sighting = _decoded(effect)
-    assert (sighting.subject, sighting.nonce) == (me.key, 77)
-    assert effect.address == other.address
-
-
 def test_who_was_seen_by_another_one_while_it_is_asked_is_no_suspect(three):
     one, other, third = three
     pass_time(one, 2.4)
@@ -390,15 +387,6 @@ def test_who_was_seen_by_another_one_while_it_is_asked_is_no_suspect(three):
     one.hear(other, word(Sighting, other, third, peer_of(one, third).number + 1, 0), 2.4)
     assert not times(happened(one, 3.4, 2.4), fx.ServiceSuspected)
     assert times(happened(one, 8, 3.4), fx.ServiceSuspected), "when nobody sees it any more"
-
-
-def test_who_has_heard_it_since_says_so_without_asking(three):
-    one, other, third = three
-    third.node._discovery.beacon(0.5)
-    one.hear(third, third.datagrams()[-1], 0.5)
-    one.hear(other, word(ProbeRequest, other, third, 0, 77), 1.0)
-    (sighting,) = one.datagrams()
-    assert (type(sighting), sighting.number) == (Sighting, peer_of(one, third).number)
 
 
 def test_an_answer_through_another_one_ends_a_suspicion(three):

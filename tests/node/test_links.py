@@ -6,10 +6,11 @@ from meshcluster.errors import NoRoute
 from meshcluster.model import CRASHED, Endpoint
 from meshcluster.node import effects as fx
 from meshcluster.node.links import REFUSED, State
+from meshcluster.node.proof import HURRIED_SECONDS
 from meshcluster.node.queries import Gathering
-from meshcluster.testing import Bench, carry, connect, introduce
+from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Event, Question, Refuse
+from meshcluster.wire.frames import Event, ProbeReply, Question, Refuse
 
 
 def pair(**config: object) -> tuple[Bench, Bench]:
@@ -137,8 +138,28 @@ def test_a_broken_link_whose_endpoints_all_refuse_means_that_the_member_died() -
     one.node.link_lost(near, "closed by the other end", 1.0)
     (dial,) = one.take(fx.DialEndpoint)
     one.node.dial_failed(dial.number, REFUSED, 1.0)
+    pass_time(one, 1.0 + sum(HURRIED_SECONDS) + 0.01, since=1.0, step=0.01)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
+
+
+def test_but_not_if_it_answers_then_only_its_listener_is_gone() -> None:
+    one, other = pair()
+    near, _ = connect(one, other)
+    one.node.link_lost(near, "closed by the other end", 1.0)
+    effects = one.take(fx.DialEndpoint, fx.SendDatagram)
+    (dial,) = [each for each in effects if isinstance(each, fx.DialEndpoint)]
+    one.node.dial_failed(dial.number, REFUSED, 1.0)
+    (probe,) = [each.data for each in effects if isinstance(each, fx.SendDatagram)]
+    other.node.datagram_received(probe, one.address, 1.0)
+    (reply,) = [each for each in other.datagrams() if isinstance(each, ProbeReply)]
+    one.hear(other, reply, 1.0)
+    now = 1.0
+    while now < 1.9:
+        one.node.advance(now := now + 0.01)
+        for dial in one.take(fx.DialEndpoint):
+            one.node.dial_failed(dial.number, REFUSED, now)
+            assert one.known == ["n2"]
 
 
 def test_a_member_that_is_merely_hard_to_reach_is_not_lost() -> None:

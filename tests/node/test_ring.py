@@ -54,3 +54,15 @@ def test_some_others_are_never_the_one_in_question(ring, count):
         chosen = ring.some(count, without=key(3))
         assert len(chosen) == len(set(chosen)) == min(count, 3)
         assert key(3) not in chosen
+
+
+def test_a_sweep_goes_around_whoever_comes_and_goes(ring):
+    assert ring.sweep(3) == [key(7), key(9), key(1)]
+    ring.remove(key(1))
+    ring.add(key(2))
+    assert ring.sweep(3) == [key(2), key(3), key(7)]
+    assert sorted(ring.sweep(9)) == [key(2), key(3), key(7), key(9)]
+
+
+def test_a_sweep_of_nobody_is_empty():
+    assert Ring(key(1), Random(1)).sweep(3) == []

@@ -345,7 +345,7 @@ def test_who_is_only_told_of_is_probed_soon_whatever_is_said_of_its_heartbeat() 
     now = 1.0
     while "n3" in one.known:
         now = one.node.deadline()
-        assert now < 12.0, "asked within two seconds, and suspected by us alone"
+        assert now < 15.0
         one.node.advance(now)
 
 
