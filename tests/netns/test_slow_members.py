@@ -69,22 +69,24 @@ def at_five_percent(crowd, slow):
         quota.close()
 
 
+@contextlib.contextmanager
+def half_of_them_each(crowd, slow):
+    middle = len(slow) // 2
+    with stopped_half_of_the_time(crowd, slow[:middle]), at_five_percent(crowd, slow[middle:]):
+        yield
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_ten_of_fifty_stop_half_of_the_time_and_nobody_healthy_is_lost(network):
-    starved(network, 20, stopped_half_of_the_time)
+@pytest.mark.timeout(300)
+def test_for_two_minutes_ten_of_fifty_are_slow_and_nobody_healthy_is_lost(network):
+    starved(network, 120, half_of_them_each)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
-def test_for_two_minutes_ten_of_fifty_stop_half_of_the_time(network):
-    starved(network, 120, stopped_half_of_the_time)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(300)
-def test_for_two_minutes_ten_of_fifty_have_five_percent_of_a_cpu(network):
-    starved(network, 120, at_five_percent)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", [stopped_half_of_the_time, at_five_percent])
+def test_for_ten_minutes_ten_of_fifty_are_slow_and_nobody_healthy_is_lost(network, fault):
+    starved(network, 600, fault)
 
 
 @pytest.mark.slow
