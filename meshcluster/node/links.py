@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from random import Random
 
 from ..config import Limits
@@ -52,6 +53,9 @@ REFUSED = "refused"
 
 TAKE_BYTES = 256 * 1024
 
+LASTING_SECONDS = 30.0
+"""A link that was open for so long was of use, though nothing went over it."""
+
 POSTED_FRAMES = 64
 """Frames other than batches that wait for a session's link, or for room in it; further ones are
 not sent.
@@ -70,7 +74,9 @@ class State(enum.Enum):
 class NodeLink:
     """A link as the node sees it. ``local``: proven to end on this machine."""
 
-    __slots__ = ("dial", "local", "out", "proven", "remote", "scheme", "serial", "session", "state")
+    __slots__ = (
+        "dial", "local", "opened_at", "out", "remote", "scheme", "serial", "session", "state",
+    )  # fmt: skip
 
     def __init__(
         self, serial: int, scheme: str, remote: str, *, local: bool, dial: Dial | None
@@ -82,6 +88,8 @@ class NodeLink:
         self.dial = dial
         self.state = State.PREFACE
         self.session: Session | None = None
+        self.opened_at = inf
+        """When it began to carry its session."""
         self.out: list[bytes] = []
 
     @property
@@ -205,7 +213,7 @@ class Links:
         session.links += 1
         self._write(link, codec.preface(), self._hello(session))
         session.endpoint = None
-        self._attach(session, link)
+        self._attach(session, link, now)
 
     def _session_for(self, link: NodeLink, hello: Hello, now: float) -> Session | int:
         if hello.cluster != self._cluster:
@@ -240,7 +248,7 @@ class Links:
         session.peer_links = hello.links
         session.links += 1
         session.endpoint = dial.endpoint
-        self._attach(session, link, *self.dialling.unopened(dial))
+        self._attach(session, link, now, *self.dialling.unopened(dial))
         self.dialling.look_for_better(session, now)
 
     def _refused(self, link: NodeLink, dial: Dial, reason: int, now: float) -> None:
@@ -265,11 +273,14 @@ class Links:
         if session.lost:
             self._given_up(session, "had lost us")
 
-    def _attach(self, session: Session, link: NodeLink, *first: LinkFrame) -> None:
+    def _attach(
+        self, session: Session, link: NodeLink, now: float, *first: LinkFrame
+    ) -> None:  # fmt: skip
         """From here the link carries the session; what was not acknowledged goes after these."""
         self._settled(link)
         self._schedule.cancel(("redial", session))
         link.state = State.OPEN
+        link.opened_at = now
         link.session = session
         link.dial = None
         session.link = link
@@ -303,6 +314,8 @@ class Links:
             self.dialling.next_endpoint(dial, reason, now)
         elif session is not None:
             session.broken = True
+            if now >= link.opened_at + LASTING_SECONDS:
+                session.failures = 0
             if session.failures:
                 self.dialling.useless(session, now)
             # The lower id redials at once, the other waits, so that they seldom cross. A link that

@@ -105,3 +105,19 @@ def test_a_cable_out_and_a_stop_are_known_to_thirty_hosts(network):
         assert {each.process for each in false} <= {alone}
     assert stopped_p99 < 9 * ROOM
     assert unplugged_p99 < 9 * ROOM
+
+
+@pytest.mark.slow
+def test_where_a_firewall_swallows_all_datagrams_links_tell_who_lives(network):
+    hosts = network.lan(4).hosts
+    with Crowd(hosts, ttl=1) as crowd:
+        crowd.meet()
+        crowd.settle()
+        began = time.monotonic()
+        for host in hosts:
+            host.firewall.add("input", "meta l4proto udp drop")
+        time.sleep(12)  # the fault itself: twice as long as a silent member has
+        assert crowd.false_deaths(began) == []
+        gone, others = crowd.ids[2], crowd.ids.keys() - {2}
+        crowd.all_lose(gone, crowd.kill(2), by=others)
+        assert crowd.false_deaths(began, dead=[gone]) == []

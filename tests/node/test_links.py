@@ -106,6 +106,20 @@ def test_a_broken_link_is_redialled_and_what_was_not_acknowledged_is_sent_again(
     assert heard(other) == [b"lost on the way"]
 
 
+def test_a_link_that_was_open_for_long_was_of_use_though_nothing_went_over_it() -> None:
+    """As those do that are kept to see them break: each time they are dialled again at once."""
+    one, other = pair()
+    near, far = connect(one, other)
+    for minute in range(1, 5):
+        now = 60.0 * minute
+        one.node.link_lost(near, "reset", now)
+        other.node.link_lost(far, "reset", now)
+        (dial,) = one.take(fx.DialEndpoint)
+        far = other.node.link_opened("tcp", "10.0.0.1", now, local=False)
+        near = one.node.link_opened("tcp", "10.0.0.2", now, local=False, number=dial.number)
+        carry(one, near, other, far, now)
+
+
 def test_who_lost_us_and_found_us_again_is_not_kept_waiting_for_the_link_it_dropped() -> None:
     one, other = pair()
     near, far = connect(one, other)

@@ -3,9 +3,13 @@
 The whole table is made by ``python -m benchmarks membership``; here is the part that is cheap.
 """
 
+from random import Random
+
 import pytest
 
 from meshcluster.testing import Simulation, VirtualMember
+from meshcluster.wire import codec
+from meshcluster.wire.frames import Dead, Sighting, Suspect
 
 
 def settled(seed: int, members: int, loss: float) -> Simulation:
@@ -64,6 +68,8 @@ def test_who_dies_in_silence_is_missed_by_all(loss: float, most: float) -> None:
         sim.kill(victim)
         sim.repair()
         sim.run(seconds=2)
+    late = [m for m in sim.members if "times we were late ourselves" in m.node.counters.as_dict()]
+    assert late == [], "in virtual time everybody does everything when it is due"
 
 
 def test_in_a_large_mesh_one_word_that_is_lost_delays_nobody() -> None:
@@ -128,3 +134,25 @@ def test_whoever_answers_over_a_link_lives_though_no_datagram_comes_through() ->
     sim.run(seconds=120)
     assert lost(sim) == []
     assert sim.converged()
+
+
+@pytest.mark.parametrize("members", [12, 70])
+def test_one_that_lies_ends_nobody(members: int) -> None:
+    """It suspects and buries everybody, to all or to one alone, as numbers of the future allow."""
+    sim = settled(4, members, 0.0)
+    liar, script = sim.members[0], Random(4)
+    me = liar.node.identity
+    for _ in range(200):
+        sim.run(seconds=script.uniform(0.05, 0.2))
+        victim, told = script.sample(sim.members[1:], 2)
+        about = ("default", me.id, me.boot, victim.node.identity.key)
+        lies = Suspect(*about, 2**62), Dead(*about, 2**62, True), Sighting(*about, 2**62, 7)
+        lie = codec.encode_datagram(script.choice(lies))
+        if script.random() < 0.5:
+            sim.announce(liar, lie)
+        else:
+            sim.send(liar, lie, told.address)
+    assert lost(sim) == []
+    assert [member.disorder for member in sim.members if member.disorder] == []
+    sim.run(seconds=20)
+    assert "suspect" not in {peer.state for member in sim.members for peer in member.node.peers}
