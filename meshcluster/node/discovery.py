@@ -123,6 +123,8 @@ class Discovery:
         self._detector = detector
         self._beacons_sent = 0
         self._beaconed_at = -inf
+        self._spread = False
+        """Our beacons have fallen out of step with those of others who started with us."""
         self._solicited = 0
         """The number that answers our last solicitation."""
         self._solicited_until = -inf
@@ -156,8 +158,11 @@ class Discovery:
             burst = JOIN_BURST_SECONDS
             return burst[self._beacons_sent] - burst[self._beacons_sent - 1]
         interval = self._views.interval(self._config.heartbeat_seconds)
-        if self._beacons_sent <= len(JOIN_BURST_SECONDS) and self._views.large:
-            return interval * self._random.random()  # thousands may have started at this moment
+        if not self._spread and self._views.large:
+            # Thousands may have started at this moment. Only once: chance after chance would
+            # make twice as many beacons of all together before it evens out.
+            self._spread = True
+            return interval * self._random.random()
         return interval * (1 + BEACON_JITTER * (2 * self._random.random() - 1))
 
     def discover(self, now: float) -> bool:

@@ -247,11 +247,13 @@ class Views:
     # --- comparing ---------------------------------------------------------------------------
 
     def look_soon(self, peer: Peer, known: int, now: float) -> None:
-        """A member that just proved itself knows ``known``: fetch them if that is many more."""
+        """A member that just proved itself knows ``known``: fetch them if that is many more, unless
+        they come by themselves meanwhile, as when thousands start together.
+        """
         peer.knows = known
         ours = self.known_to(peer.address[0])
         if known > DIRECT_PROOFS and known > ours + known // 8:
-            self._partner, self._catching_up = peer, False
+            self._partner, self._catching_up = peer, True
             self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
         elif ours < known <= DIRECT_PROOFS and now >= self._rested_at:
             if VIEW_KEY not in self._schedule:
@@ -273,6 +275,8 @@ class Views:
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             self._differing = 0
+            if not self._catching_up:
+                self._schedule.cancel(VIEW_KEY)  # nothing that others know
             return
         if known <= DIRECT_PROOFS and not direct:
             return

@@ -35,6 +35,9 @@ DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
 SECURITY_NONE = 0
 PREFACE_MAGIC = b"mesh"
 
+REMEMBERED = 32768
+"""Addresses that are not parsed again: more than a mesh has members."""
+
 Buffer = bytes | bytearray | memoryview
 
 _encoder = msgspec.msgpack.Encoder()
@@ -158,7 +161,7 @@ def check_entries(entries: Iterable[Entry]) -> None:
             raise DecodeError("malformed address")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
