@@ -10,7 +10,7 @@ answer to the first dial or probe then proves it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
 from ..config import Limits
@@ -217,22 +217,8 @@ class Views:
                 entries.append(entry)
                 peer.vouched = entry.details.version
         self._vouching.clear()
-        while entries:
-            entries = entries[self._send_some(entries, now) :]
-
-    def _send_some(self, entries: list[Entry], now: float) -> int:
-        """Sends as many as fit a datagram; returns how many, too large ones included."""
-        me = self._identity
-        count = len(entries)
-        while count:
-            vouch = Vouch(self._cluster, me.id, me.boot, entries[:count])
-            size = len(codec.encode_datagram(vouch))
-            if size <= self._limits.datagram_bytes:
-                self._announce(vouch, now)
-                return count
-            # Halving at worst once too often; one alone that is too large travels over links only.
-            count = min(count - 1, max(1, count * self._limits.datagram_bytes // size))
-        return 1
+        for vouch in vouches(self._identity, self._cluster, entries, self._limits.datagram_bytes):
+            self._announce(vouch, now)
 
     def heard_vouch(self, vouch: Vouch, by: Peer, now: float) -> None:
         """A member vouches for others."""
@@ -436,6 +422,23 @@ class Views:
     def _fits(self, details: Details) -> bool:
         """Whether a member could say that much of itself. What came in a datagram it can."""
         return len(codec.encode_details(details)) <= self._limits.hello_bytes
+
+
+def vouches(
+    identity: Identity, cluster: str, entries: list[Entry], datagram_bytes: int
+) -> Iterator[Vouch]:
+    """As few as can tell of all; one member that alone is too large travels over links only."""
+    count = len(entries)
+    while entries:
+        vouch = Vouch(cluster, identity.id, identity.boot, entries[:count])
+        size = len(codec.encode_datagram(vouch))
+        if size <= datagram_bytes:
+            yield vouch
+        elif count > 1:  # halving at worst once too often
+            count = min(count - 1, max(1, count * datagram_bytes // size))
+            continue
+        entries = entries[count:]
+        count = len(entries)
 
 
 def _address_of(entry: Entry) -> Address:
