@@ -44,6 +44,8 @@ class PlayedMesh(Simulation):
         self.view_bytes = 0
         """Of frames about views between played members."""
         self._words: dict[int, int] = {}
+        self._beaconed: dict[int, int] = {}
+        self._beaconed_at = 0.0
         chosen = {int(members / real * (n + 0.5)) for n in range(real)}
         for number in range(members):
             self._join(number, real=number in chosen)
@@ -119,7 +121,7 @@ class PlayedMesh(Simulation):
         elif isinstance(datagram, Beacon):
             if datagram.number > 1:  # the first ones of all are heard in ``Played.meet``
                 number = self.roster.number(sender.node.identity.key)
-                self.after(self.network.delay(), self.beacon_lands, number, self._view(sender))
+                self.beaconed(number, self._view(sender))
         else:
             self.count(f"not played: {type(datagram).__name__}")
 
@@ -128,15 +130,22 @@ class PlayedMesh(Simulation):
             return self.roster.everybody
         return self.roster.mask([member.node.identity.key, *(p.key for p in member.node.peers)])
 
-    def beacon_lands(self, number: int, view: int) -> None:
-        """The played members hear that a member is there, and whom it knew."""
-        self.spoken |= 1 << number
-        count = view.bit_count()
-        same = view is self.roster.everybody
+    def beaconed(self, number: int, view: int) -> None:
+        """A member says that it is there, and whom it knows. What many say at one moment, a tenth
+        of a second after they started, is taken in together.
+        """
+        if self.now != self._beaconed_at:
+            self._beaconed_at, self._beaconed = self.now, {}
+            self.after(self.network.delay(), self._beacons_land, self._beaconed)
+        self._beaconed[number] = view
+
+    def _beacons_land(self, views: dict[int, int]) -> None:
+        senders = sum(1 << number for number in views)
+        self.spoken |= senders
+        same = set(views.values()) == {self.roster.everybody}
         for each in list(self.unsettled.values()) if same else self.played:
-            if each.number != number:
-                each.heard_beacon(number, view, count)
-                self._settle(each)
+            each.heard_beacons(views, senders)
+            self._settle(each)
 
     def _words_land(self, number: int) -> None:
         self.word_lands(number, self._words.pop(number))

@@ -129,7 +129,7 @@ class Played:
         mesh = self._mesh
         mesh.announce(self, codec.encode_datagram(self.own.beacon(self._rhythm.sent + 1)))
         if self._rhythm.sent:  # the first ones of all are heard in ``meet``
-            mesh.after(mesh.network.delay(), mesh.beacon_lands, self.number, self.known)
+            mesh.beaconed(self.number, self.known)
         interval = max(mesh.settings.heartbeat_seconds, self.count / BEACONS_A_SECOND)
         mesh.after(self._rhythm.wait(interval, large=self.large), self.beacon)
 
@@ -149,27 +149,36 @@ class Played:
         latest = max(0, len(self._roster) - self._mesh.settings.limits.candidates)
         self._heard = (strangers & ~self._asking) >> latest << latest
 
-    def heard_beacon(self, number: int, view: int, count: int) -> None:
-        """Another one says who it is, and whom it knew."""
-        if view == self.known:
+    def heard_beacons(self, views: dict[int, int], senders: int) -> None:
+        """Others say who they are, and whom they know."""
+        if strangers := senders & ~self.known & ~self._asking:
+            self._heard_strangers(numbers(strangers), views)
+        if self.known in views.values():
             self._wait, self._differing = LOOK_SECONDS[0], 0
             if not self._partner_knows:
                 self._look_at = None
-        elif not self.known >> number & 1:
-            if not self._asking >> number & 1:
-                self._heard_stranger(number, count)
-        elif count > DIRECT_PROOFS and view != self._before:
-            self._differing += 1
-            if self._differing >= DIFFERING and self._mesh.now >= self._rested_at:
-                self._partner, self._partner_knows = number, 0
-                self._look_on()
+            return
+        mesh = self._mesh
+        for number, view in views.items():
+            known = self.known >> number & 1 and number != self.number
+            if known and view != self._before and view.bit_count() > DIRECT_PROOFS:
+                self._differing += 1
+                if self._differing >= DIFFERING and mesh.now >= self._rested_at:
+                    self._partner, self._partner_knows = number, 0
+                    self._look_on()
+                    return
 
-    def _heard_stranger(self, number: int, count: int) -> None:
-        size = max(count, self.count + self._asking.bit_count() + 1)
-        if size <= DIRECT_PROOFS or self._random.random() < PROVERS / size:
-            self._prove([number])
-        else:
-            self._heard |= 1 << number
+    def _heard_strangers(self, strangers: list[int], views: dict[int, int]) -> None:
+        chosen = []
+        for number in strangers:
+            size = self.count + self._asking.bit_count() + len(chosen) + 1
+            size = max(size, views[number].bit_count())
+            if size <= DIRECT_PROOFS or self._random.random() < PROVERS / size:
+                chosen.append(number)
+            else:
+                self._heard |= 1 << number
+        if chosen:
+            self._prove(chosen)
 
     # --- proofs --------------------------------------------------------------------------------
 
