@@ -11,18 +11,24 @@ and the three links that each real one's neighbours open to it once they know al
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from meshcluster.config import ClusterConfig
 from meshcluster.model import Endpoint, Identity
+from meshcluster.node.detector import LATEST_BEACON
 from meshcluster.node.monitors import NEIGHBOURS, SETTLE_SECONDS
+from meshcluster.node.views import BEACONS_A_SECOND
 from meshcluster.testing import Simulation, VirtualMember
-from meshcluster.testing.virtual import PORT
+from meshcluster.testing.virtual import PORT, VirtualLink
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Details, Vouch
 
 from .played import Played
 from .roster import Roster
+
+VIEW_FRAMES = {8: "ViewRequest", 9: "View"}
+"""By the number that stands first in a frame."""
 
 
 class PlayedMesh(Simulation):
@@ -41,8 +47,12 @@ class PlayedMesh(Simulation):
         """Datagrams to the group, by second and kind."""
         self.others: Counter[str] = Counter()
         """All others, and frames about views, by kind: of the whole mesh."""
+        self.asked = 0
+        """Datagrams that real members sent to one."""
         self.view_bytes = 0
-        """Of frames about views between played members."""
+        """Of frames about views."""
+        self._said_at: dict[int, float] = {}
+        """When each real member last beaconed."""
         self._words: dict[int, int] = {}
         self._beaconed: dict[int, int] = {}
         self._beaconed_at = 0.0
@@ -121,6 +131,7 @@ class PlayedMesh(Simulation):
         elif isinstance(datagram, Beacon):
             if datagram.number > 1:  # the first ones of all are heard in ``Played.meet``
                 number = self.roster.number(sender.node.identity.key)
+                self._said_at[number] = self.now
                 self.beaconed(number, self._view(sender))
         else:
             self.count(f"not played: {type(datagram).__name__}")
@@ -168,6 +179,7 @@ class PlayedMesh(Simulation):
     def send(self, sender: Any, data: bytes, address: str) -> None:
         """A datagram to or from a real member, or between two."""
         self.count(type(codec.decode_datagram(data)).__name__)
+        self.asked += not isinstance(sender, Played)
         super().send(sender, data, address)
 
     def _fly(self, sender: Any, data: bytes, target: Any) -> None:
@@ -175,6 +187,14 @@ class PlayedMesh(Simulation):
             self.after(self.network.delay(), target.received, data)
         else:
             self._enter(sender, data, target)
+
+    def write(self, link: VirtualLink, frames: Sequence[bytes]) -> None:
+        """Frames to or from a real member, or between two."""
+        for frame in frames:
+            if frame[1] in VIEW_FRAMES:
+                self.count(VIEW_FRAMES[frame[1]])
+                self.view_bytes += len(frame)
+        super().write(link, frames)
 
     def complete(self, member: Played) -> None:
         """A played member knows all: it opens the links that it owes real ones."""
@@ -195,14 +215,25 @@ class PlayedMesh(Simulation):
         self.after(1 + self._until_turn(), self._ask_in_turn, number)
 
     def _ask_regularly(self, asker: Played, number: int) -> None:
-        asker.ask(number)
+        self._ask(asker, number)
         wait = self.settings.pace.probe_seconds * (0.9 + 0.2 * self.random.random())
         self.after(wait, self._ask_regularly, asker, number)
 
+    def _ask(self, asker: Played, number: int) -> None:
+        """Unless its beacon was heard lately (``Detector._lately``)."""
+        lately = 0.9 * self.settings.pace.probe_seconds
+        due = LATEST_BEACON * max(
+            self.settings.heartbeat_seconds, len(self.each) / BEACONS_A_SECOND
+        )
+        lately = due if lately < due <= 1.75 * lately else lately
+        if self.now - self._said_at.get(number, 0.0) > lately:
+            asker.ask(number)
+
     def _until_turn(self) -> float:
-        share = len(self.played) / len(self.each)
+        share = max(len(self.played), 1) / len(self.each)
         return self.random.expovariate(share) * self.settings.pace.probe_seconds
 
     def _ask_in_turn(self, number: int) -> None:
-        self.random.choice(self.played).ask(number)
+        if self.played:
+            self._ask(self.random.choice(self.played), number)
         self.after(self._until_turn(), self._ask_in_turn, number)

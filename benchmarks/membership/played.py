@@ -224,6 +224,8 @@ class Played:
             mesh = self._mesh
             mesh.after(VOUCH_SECONDS * self._random.random(), self._vouch)
         self._vouching |= new
+        if self._look_at is not None and self._partner_knows:
+            return  # it compares soon, with another one
         if knows > DIRECT_PROOFS and knows > self.count + knows // 8:
             self._partner, self._partner_knows = by, knows
             self._set_look(FIRST_LOOK_SECONDS * self._random.random())
@@ -261,7 +263,8 @@ class Played:
     def heard_word(self, by: int, mask: int) -> None:
         """A member vouches for others."""
         if self.known >> by & 1:
-            self._vouching &= ~mask
+            if self._vouching:
+                self._vouching &= ~mask
             self._learn(mask, told=True)
 
     # --- views ---------------------------------------------------------------------------------
