@@ -25,9 +25,10 @@ class Rhythm:
         self.sent += 1
         if self.sent < len(JOIN_BURST_SECONDS) and not large:
             return JOIN_BURST_SECONDS[self.sent] - JOIN_BURST_SECONDS[self.sent - 1]
+        wait = interval * (1 + BEACON_JITTER * (2 * self._random.random() - 1))
         if not self._spread and large:
             # Thousands may have started at this moment. Only once: chance after chance would
             # make twice as many beacons of all together before it evens out.
             self._spread = True
-            return interval * self._random.random()
-        return interval * (1 + BEACON_JITTER * (2 * self._random.random() - 1))
+            return wait * self._random.random()
+        return wait
