@@ -29,6 +29,8 @@ class ColdStart(msgspec.Struct):
     seed: int
     agreed: float | None
     """Until every real member knew all, and had the view that all should have."""
+    last: float | None
+    """Until every played one knew all as well."""
     shares: dict[str, float]
     """How much of what they should know the real members knew after so many seconds."""
     beacons: float
@@ -55,8 +57,8 @@ def start(members: int, real: int, seed: int, *, seconds: int = WATCHED_SECONDS)
     cpu, wall = time.process_time(), time.monotonic()
     try:
         sim = PlayedMesh(seed, members, real, schemes=SCHEMES, said=SAID)
-        shares, agreed = _agree(sim)
-        sim.run(QUIET_SECONDS - sim.now)
+        shares, agreed, last = _agree(sim)
+        sim.run(max(0.0, QUIET_SECONDS - sim.now))
         group = _group(sim)
         others = {kind: round(count / members, 2) for kind, count in sim.others.items()}
         view_bytes = round(sim.view_bytes / members, 1)
@@ -67,23 +69,24 @@ def start(members: int, real: int, seed: int, *, seconds: int = WATCHED_SECONDS)
     beacons = sim.beacons(QUIET_SECONDS, QUIET_SECONDS + seconds)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return ColdStart(
-        members, real, seed, agreed, shares, round(sum(beacons) / seconds, 1), max(beacons),
+        members, real, seed, agreed, last, shares, round(sum(beacons) / seconds, 1), max(beacons),
         group, others, view_bytes, round((sim.asked - sent) / real / seconds, 2),
         round(time.process_time() - cpu, 1), round(time.monotonic() - wall, 1), memory,
     )  # fmt: skip
 
 
-def _agree(sim: PlayedMesh) -> tuple[dict[str, float], float | None]:
-    shares, agreed = {}, None
+def _agree(sim: PlayedMesh) -> tuple[dict[str, float], float | None, float | None]:
+    shares, agreed, last = {}, None, None
     for until in (*SHARES, LIMIT_SECONDS):
-        while sim.now < until - 1e-9 and agreed is None:
+        while sim.now < until - 1e-9 and last is None:
             sim.run(0.01)
-            agreed = round(sim.now, 2) if sim.agreed() else None
+            if agreed is None and sim.agreed():
+                agreed = round(sim.now, 2)
+            if agreed is not None and sim.complete:
+                last = round(sim.now, 2)
         if until in SHARES:
             shares[f"{until:g}"] = round(sim.share(), 4)
-        if agreed is not None:
-            break
-    return shares, agreed
+    return shares, agreed, last
 
 
 def _group(sim: PlayedMesh) -> dict[str, int]:

@@ -94,6 +94,11 @@ class PlayedMesh(Simulation):
         nodes = [member.node for member in self.members]
         return all(len(n.peers) == others and n._views.fingerprint == view for n in nodes)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all played members know all."""
+        return all(member.known is self.roster.everybody for member in self.played)
+
     def share(self) -> float:
         """How much of what they should know the real members know."""
         known = sum(len(member.node.peers) for member in self.members)
@@ -196,7 +201,7 @@ class PlayedMesh(Simulation):
                 self.view_bytes += len(frame)
         super().write(link, frames)
 
-    def complete(self, member: Played) -> None:
+    def completed(self, member: Played) -> None:
         """A played member knows all: it opens the links that it owes real ones."""
         place = self._places[member.number]
         for step in range(1, NEIGHBOURS + 1):

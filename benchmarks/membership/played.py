@@ -245,7 +245,7 @@ class Played:
                 self._look_on()
             if self.known == self._roster.everybody:
                 self.known = self._roster.everybody
-                self._mesh.complete(self)
+                self._mesh.completed(self)
         return new
 
     # --- words ---------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ KEPT = ROOT / "benchmarks" / "cold.jsonl"
 PAGE = ROOT / "docs" / "cold-start.md"
 
 HEAD = (
-    "members", "real", "seed", "agreed", "at 0.01 s", "0.1 s", "0.5 s", "1 s", "beacons/s", "worst",
-    "beacons", "vouches", "to one", "views", "view bytes", "asks/s", "CPU s", "wall s", "MB",
+    "members", "real", "seed", "agreed", "all", "at 0.01 s", "0.1 s", "0.5 s", "1 s", "beacons/s",
+    "worst", "beacons", "vouches", "to one", "views", "view bytes", "asks/s", "CPU s", "wall s",
+    "MB",
 )  # fmt: skip
 
 ABOUT = """\
@@ -39,7 +40,8 @@ well: the same rows, above.
 {table}
 
 - *agreed*: seconds until every real member knew all, and its view had the fingerprint that all
-  should have. *at ...*: how much of what they should know the real members knew by then.
+  should have. (The last of 25 is sooner than the last of 500.) *all*: until every played one knew
+  all as well. *at ...*: how much of what they should know the real members knew by then.
 - *beacons/s*: of all members together, after the first ten seconds, for two minutes and more (one
   interval of 10,000 members is 100 s); *worst*: in the worst second of these.
 - *beacons*, *vouches*: datagrams to the group in the first ten seconds, of all members together.
@@ -84,7 +86,7 @@ def _row(each: ColdStart) -> list[str]:
     shares = [f"{100 * each.shares.get(at, 1.0):.1f} %" for at in ("0.01", "0.1", "0.5", "1")]
     return [
         f"{each.members:,}", f"{each.real:,}", str(each.seed),
-        "-" if each.agreed is None else f"{each.agreed:.2f}", *shares,
+        *["-" if at is None else f"{at:.2f}" for at in (each.agreed, each.last)], *shares,
         f"{each.beacons:.0f}", str(each.worst),
         f"{each.group.get('Beacon', 0):,}", f"{each.group.get('Vouch', 0):,}",
         f"{datagrams:.0f}", f"{views:.1f}", f"{each.view_bytes:,.0f}", f"{each.questions:.1f}",
