@@ -26,10 +26,8 @@ ABOUT = """\
 
 All members of a mesh start at the same moment and nothing is lost: how soon everybody knows
 everybody, and what that takes. In virtual time, `ttl=1`, every setting at its default. Made by
-
-    python -m benchmarks cold --members 10000 --real 50
-
-which adds the runs that are not in `benchmarks/cold.jsonl` yet and writes this page.
+`python -m benchmarks cold --members 10000 --real 50`, which adds the run if it is not in
+`benchmarks/cold.jsonl` yet and writes this page.
 
 Ten thousand real members would fill 200 GB, so most are *played*: of each there is only the set of
 those that it knows. It asks, answers, vouches, beacons and compares views by the rules of real ones
@@ -42,8 +40,8 @@ well: the same rows, above.
 - *agreed*: seconds until every real member knew all, and its view had the fingerprint that all
   should have. (The last of 25 is sooner than the last of 500.) *all*: until every played one knew
   all as well. *at ...*: how much of what they should know the real members knew by then.
-- *beacons/s*: of all members together, after the first ten seconds, for two minutes and more (one
-  interval of 10,000 members is 100 s); *worst*: in the worst second of these.
+- *beacons/s*: of all members together, after the first ten seconds: two minutes of 10,000 members,
+  whose interval is 100 s, and 5 to 20 s of fewer; *worst*: in the worst second of these.
 - *beacons*, *vouches*: datagrams to the group in the first ten seconds, of all members together.
 - *to one*: datagrams to one member, *views*: frames with views asked for and told, *view bytes*:
   their size; in the first ten seconds, for each member.
