@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import machine, markdown, namespace, stored
 from .membership import command as membership
+from .membership import starting
 from .parts import PARTS
 from .process import MemberFailed
 from .settings import Settings
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["membership"]:
         return membership.main(given[1:])
+    if given[:1] == ["cold"]:
+        return starting.main(given[1:])
     parser = _parser()
     options = parser.parse_args(given)
     if options.netns and not namespace.is_inside():
@@ -37,7 +40,8 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m benchmarks",
         description="Measures the mesh beside zenoh and bare sockets.",
-        epilog="python -m benchmarks membership --help: judging members, in virtual time.",
+        epilog="python -m benchmarks membership --help: judging members, in virtual time; "
+        "python -m benchmarks cold --help: thousands that start together.",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of each table")

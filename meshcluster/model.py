@@ -5,7 +5,8 @@ All are immutable, so they cross threads and hooks without locks or copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -61,6 +62,48 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     props: dict[str, str | int]
 
 
+_pack = msgspec.msgpack.encode
+_unpack = msgspec.msgpack.Decoder(tuple[Endpoint, ...]).decode
+
+
+@lru_cache(maxsize=256)
+def _shared(schemes: tuple[str, ...]) -> tuple[str, ...]:
+    return schemes
+
+
+class Packed(Sequence[Endpoint]):
+    """Endpoints kept as bytes: of thousands of members most are never dialled, and an eighth of the
+    memory does. ``schemes`` are theirs, at once.
+    """
+
+    __slots__ = ("data", "schemes")
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        endpoints = tuple(endpoints)
+        self.data = _pack(endpoints)
+        self.schemes = _shared(tuple([endpoint.scheme for endpoint in endpoints]))
+
+    def __getitem__(self, place: Any) -> Any:
+        return _unpack(self.data)[place]
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(_unpack(self.data))
+
+    def __len__(self) -> int:
+        return len(self.schemes)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Packed):
+            return self.data == other.data
+        return isinstance(other, tuple) and _unpack(self.data) == other
+
+    def __hash__(self) -> int:
+        return hash(self.data)
+
+    def __repr__(self) -> str:
+        return repr(_unpack(self.data))
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Who a member is: a random id, the boot of this run of it, its label, its host."""
 
@@ -73,6 +116,9 @@ class Identity(msgspec.Struct, frozen=True):
     def key(self) -> bytes:
         """Id and boot as one value: what tables of members are keyed by."""
         return member_key(self.id, self.boot)
+
+
+ID_BYTES = 16
 
 
 def member_key(member_id: bytes, boot: int) -> bytes:
@@ -142,28 +188,25 @@ class Service:
     """
 
     key: bytes
-    id: str
-    boot: int
     name: str
     host: str
     tags: tuple[str, ...]
     address: str
     local: bool
     lan: bool
-    endpoints: tuple[Endpoint, ...]
     props: Mapping[str, Any]
     offers: Mapping[str, Any]
-    words: frozenset[str]
     reason: str
     _door: Door | None
+    _endpoints: Sequence[Endpoint]
+    _words: frozenset[str] | None
 
     __slots__ = (
         "_door",
+        "_endpoints",
+        "_words",
         "address",
-        "boot",
-        "endpoints",
         "host",
-        "id",
         "key",
         "lan",
         "local",
@@ -172,7 +215,6 @@ class Service:
         "props",
         "reason",
         "tags",
-        "words",
     )
 
     def __init__(
@@ -189,23 +231,48 @@ class Service:
         reason: str = "",
         door: Door | None = None,
     ) -> None:
-        member_id, tags = identity.id.hex(), tuple(tags)
-        words = {*tags, identity.name, member_id, identity.host, address}
-        if local:
-            words.add("localhost")
+        packed = isinstance(endpoints, Packed)
         values = {
-            "key": identity.key, "id": member_id, "boot": identity.boot, "name": identity.name,
-            "host": identity.host, "tags": tags, "address": address, "local": local,
-            "lan": lan or local, "endpoints": tuple(endpoints),
+            "key": identity.key, "name": identity.name, "host": identity.host,
+            "tags": tuple(tags), "address": address, "local": local, "lan": lan or local,
+            "_endpoints": endpoints if packed else tuple(endpoints),
             "props": MappingProxyType(dict(props)) if props else NOTHING,
             "offers": MappingProxyType(dict(offers)) if offers else NOTHING,
-            "words": frozenset(words),
-            "reason": reason, "_door": door,
+            "_words": None, "reason": reason, "_door": door,
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """32 hex digits."""
+        return self.key[:ID_BYTES].hex()
+
+    @property
+    def boot(self) -> int:
+        """A number, new at each start."""
+        return int.from_bytes(self.key[ID_BYTES:])
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its ways in, best first."""
+        return tuple(self._endpoints)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """What ``resolve`` matches. Kept from the first time on: of thousands few are asked."""
+        words = self._words
+        if words is None:
+            words = self.listed_words()
+            object.__setattr__(self, "_words", words)
+        return words
+
+    def listed_words(self) -> frozenset[str]:
+        """The same, not kept."""
+        words = {*self.tags, self.name, self.id, self.host, self.address}
+        return frozenset({*words, "localhost"} if self.local else words)
 
     @property
     def sid(self) -> str:

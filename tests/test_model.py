@@ -5,7 +5,7 @@ import json
 import pytest
 
 from meshcluster.errors import ConfigError, NotJoined
-from meshcluster.model import GONE, Endpoint, Identity, Service, Standing, member_key
+from meshcluster.model import GONE, Endpoint, Identity, Packed, Service, Standing, member_key
 
 ADA = Identity(bytes(range(16)), 7, "ada", "host-1")
 TCP = Endpoint("tcp", {"port": 4000})
@@ -174,3 +174,37 @@ def test_what_it_says_of_itself_cannot_be_changed_here():
         service.lan = True
     with pytest.raises(AttributeError, match="cannot be deleted"):
         del service.tags
+
+
+# --- endpoints as bytes ------------------------------------------------------------------------
+
+
+def test_packed_endpoints_are_the_same_endpoints():
+    unix = Endpoint("unix", {"name": "a/b.sock"})
+    packed = Packed([unix, TCP])
+    assert (len(packed), packed[0], tuple(packed)) == (2, unix, (unix, TCP))
+    assert packed == (unix, TCP)
+    assert packed == Packed((unix, TCP))
+    assert hash(packed) == hash(Packed((unix, TCP)))
+    assert packed != (TCP, unix)
+    assert packed != Packed([TCP])
+    assert packed != "unix"
+    assert repr(packed) == repr((unix, TCP))
+
+
+def test_members_of_the_same_protocols_share_the_names_of_these():
+    first, second = (Packed([Endpoint("unix", {"name": name}), TCP]) for name in "ab")
+    assert first.schemes == ("unix", "tcp")
+    assert first.schemes is second.schemes
+
+
+def test_a_service_shows_packed_endpoints_as_a_tuple():
+    assert snapshot(endpoints=Packed([TCP])).endpoints == (TCP,)
+    assert type(snapshot(endpoints=Packed([TCP])).endpoints) is tuple
+
+
+def test_words_are_made_when_they_are_asked_for():
+    service = snapshot(tags=["web"], local=True)
+    assert service.listed_words() == service.words
+    assert service.words is service.words
+    assert service.lost("left").words is service.words

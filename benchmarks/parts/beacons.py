@@ -16,9 +16,9 @@ from typing import NamedTuple
 from meshcluster.config import ClusterConfig
 from meshcluster.hooks import HookRegistry
 from meshcluster.model import Address, Endpoint, Identity
-from meshcluster.node.discovery import BEACON_JITTER
 from meshcluster.node.effects import Announce, SendDatagram
 from meshcluster.node.node import Node
+from meshcluster.node.rhythm import BEACON_JITTER
 from meshcluster.node.views import BEACONS_A_SECOND
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Datagram, Details, Probe, ProbeAck, ProbeReply

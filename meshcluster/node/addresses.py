@@ -1,22 +1,21 @@
-"""Who is where: the peers that answer at an address, or are asked there."""
+"""Who is where: the peers that answer at an address, or are asked there; or have a name."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
-
-from ..model import Address
 
 if TYPE_CHECKING:
     from .membership import Peer
 
 
 class Addresses:
-    """Peers by address. Most addresses are those of one, which needs no list."""
+    """Peers by address (or name). Most are those of one, which needs no list."""
 
     def __init__(self) -> None:
-        self._at: dict[Address, Peer | list[Peer]] = {}
+        self._at: dict[Hashable, Peer | list[Peer]] = {}
 
-    def add(self, peer: Peer, address: Address) -> None:
+    def add(self, peer: Peer, address: Hashable) -> None:
         """A peer is there. It may be in already."""
         there = self._at.get(address)
         if there is None:
@@ -27,7 +26,7 @@ class Addresses:
         elif there is not peer:
             self._at[address] = [there, peer]
 
-    def remove(self, peer: Peer, address: Address) -> None:
+    def remove(self, peer: Peer, address: Hashable) -> None:
         """It is there no more. It may be out already."""
         there = self._at.get(address)
         if there is peer:
@@ -37,7 +36,7 @@ class Addresses:
             if not there:
                 del self._at[address]
 
-    def at(self, address: Address) -> tuple[Peer, ...]:
+    def at(self, address: Hashable) -> tuple[Peer, ...]:
         """Who is there."""
         there = self._at.get(address)
         if there is None:

@@ -133,6 +133,7 @@ class Admission:
             elif other:
                 self._peers.rename(peer, details)
         endpoints = peer.endpoints
+        details = self._snapshots.details(peer, details)
         peer.describe(details, digest)
         if service is not None and endpoints != details.endpoints:
             self._links.dialling.readvertised(peer, now)

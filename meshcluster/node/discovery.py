@@ -56,16 +56,11 @@ from .detector import BEACON_GAP_SECONDS, Detector
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
 from .proof import Prober
+from .rhythm import JOIN_BURST_SECONDS, Rhythm
 from .schedule import Schedule
 from .scope import Scope, rank
 from .snapshots import Snapshots
 from .views import Views
-
-JOIN_BURST_SECONDS = (0.0, 0.1, 0.4)
-"""Beacons of a newcomer: one may be lost, so there are three, then one each heartbeat."""
-
-BEACON_JITTER = 0.2
-"""Each interval is drawn within 20 % of the heartbeat, so that members do not fall into step."""
 
 MEET_SECONDS = 5.0
 """A member that beacons by UNIX socket as well is probed there this seldom: perhaps it is deaf."""
@@ -121,7 +116,7 @@ class Discovery:
         self._moved = moved
         self._stirred = stirred
         self._detector = detector
-        self._beacons_sent = 0
+        self._rhythm = Rhythm(random)
         self._beaconed_at = -inf
         self._solicited = 0
         """The number that answers our last solicitation."""
@@ -141,24 +136,16 @@ class Discovery:
 
     def beacon(self, now: float) -> None:
         """Announces us (or solicits, as an observer) and sets the time of the next time."""
+        rhythm, views = self._rhythm, self._views
         if self._config.observer:
-            if self._beacons_sent >= len(JOIN_BURST_SECONDS):
+            if rhythm.sent >= len(JOIN_BURST_SECONDS):
                 return
             self._solicit(now)
         else:
-            self._announcing.announce(self._own.beacon(self._beacons_sent + 1), now)
-        self._beacons_sent += 1
+            self._announcing.announce(self._own.beacon(rhythm.sent + 1), now)
         self._beaconed_at = now
-        self._schedule.set(BEACON_KEY, now + self._beacon_wait())
-
-    def _beacon_wait(self) -> float:
-        if self._beacons_sent < len(JOIN_BURST_SECONDS) and not self._views.large:
-            burst = JOIN_BURST_SECONDS
-            return burst[self._beacons_sent] - burst[self._beacons_sent - 1]
-        interval = self._views.interval(self._config.heartbeat_seconds)
-        if self._beacons_sent <= len(JOIN_BURST_SECONDS) and self._views.large:
-            return interval * self._random.random()  # thousands may have started at this moment
-        return interval * (1 + BEACON_JITTER * (2 * self._random.random() - 1))
+        interval = views.interval(self._config.heartbeat_seconds)
+        self._schedule.set(BEACON_KEY, now + rhythm.wait(interval, large=views.large))
 
     def discover(self, now: float) -> bool:
         """Asks everybody to answer; False: it was asked a moment ago."""

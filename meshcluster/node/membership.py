@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
-from ..model import Address, Endpoint, Service, is_named, member_key
+from ..model import ID_BYTES, Address, Endpoint, Service, is_named, member_key
 from ..wire.frames import Details
 from .addresses import Addresses
 from .negotiation import Experience, hosts
@@ -49,7 +49,6 @@ class Peer:
         "_experience",
         "_probing",
         "beaconed_at",
-        "boot",
         "challenge",
         "challenged_at",
         "counted",
@@ -64,7 +63,6 @@ class Peer:
         "gone",
         "grouped_at",
         "heard_at",
-        "id",
         "key",
         "knows",
         "lag",
@@ -89,8 +87,6 @@ class Peer:
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
-        self.id = member_id
-        self.boot = boot
         self.key = member_key(member_id, boot)
         self.where: Addresses | None = None
         """What is told where it is, while it is in the table."""
@@ -128,7 +124,7 @@ class Peer:
         self.flaps = 0.0
         """How often it was suspected, the older the less; and when last."""
         self.flapped_at = now
-        self.endpoints: tuple[Endpoint, ...] = ()
+        self.endpoints: Sequence[Endpoint] = ()
         self._experience: Experience | None = None
         self.details: Details | None = None
         self.digest = b""
@@ -160,6 +156,16 @@ class Peer:
         """When it last sent us alone what is for the group: it does not hear us there."""
         self.met_at = -inf
         """When it was last probed by UNIX socket beside ``address``."""
+
+    @property
+    def id(self) -> bytes:
+        """Of the member, whichever run of it."""
+        return self.key[:ID_BYTES]
+
+    @property
+    def boot(self) -> int:
+        """Of this run."""
+        return int.from_bytes(self.key[ID_BYTES:])
 
     @property
     def address(self) -> Address:
@@ -313,7 +319,7 @@ class Membership:
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
         self._observers: dict[bytes, Peer] = {}
-        self._named: dict[str, list[Peer]] = {}
+        self._named = Addresses()
         """Members by name."""
         self._places = Addresses()
 
@@ -354,7 +360,7 @@ class Membership:
         self._take_in(peer)
         table[peer.key] = peer
         if table is self._members and peer.details is not None:
-            self._named.setdefault(peer.details.name, []).append(peer)
+            self._named.add(peer, peer.details.name)
         return True
 
     def forget(self, peer: Peer) -> None:
@@ -369,21 +375,16 @@ class Membership:
 
     def _unname(self, peer: Peer) -> None:
         if peer.details is not None:
-            name = peer.details.name
-            twins = self._named.get(name, [])
-            if peer in twins:
-                twins.remove(peer)
-            if not twins:
-                self._named.pop(name, None)
+            self._named.remove(peer, peer.details.name)
 
     def rename(self, peer: Peer, details: Details) -> None:
         """A member is not whom others said it was."""
         self._unname(peer)
-        self._named.setdefault(details.name, []).append(peer)
+        self._named.add(peer, details.name)
 
     def twin(self, peer: Peer, name: str, host: str) -> Peer | None:
         """Another member with the same name on the same host, or None."""
-        for other in self._named.get(name, ()):
+        for other in self._named.at(name):
             if other is not peer and other.details is not None and other.details.host == host:
                 return other
         return None

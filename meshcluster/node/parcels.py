@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from ..config import Limits
-from ..model import UDP, Endpoint, Identity
+from ..model import UDP, Endpoint, Identity, Packed
 from ..wire import codec
 from ..wire.frames import (
     Answer,
@@ -249,4 +249,6 @@ class Parcels:
 
 
 def _takes_udp(endpoints: Sequence[Endpoint]) -> bool:
+    if isinstance(endpoints, Packed):
+        return UDP in endpoints.schemes
     return any(endpoint.scheme == UDP for endpoint in endpoints)

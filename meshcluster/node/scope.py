@@ -14,6 +14,9 @@ from ..model import HERE, LOOPBACK, UNIX
 MAX_ALLOWED = 4096
 """Addresses beyond our networks that were allowed by name; further ones are not."""
 
+REMEMBERED = 32768
+"""Addresses that are not parsed again: more than a mesh has members, who are heard in turn."""
+
 
 class Scope:
     """What an address means to us. ``networks``: our own addresses with their prefixes."""
@@ -76,18 +79,21 @@ class Scope:
         return local or not is_loopback(address)
 
 
-@lru_cache(maxsize=4096)
 def is_loopback(address: str) -> bool:
     """Whether an IP address, or a name for somebody here, cannot leave this machine."""
     if address.startswith(("127.", UNIX, HERE)):
         return True
+    return ":" in address and _is_loopback_6(address)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_loopback_6(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
 
-@lru_cache(maxsize=4096)
 def rank(address: str) -> int:
     """Which of two addresses of one member is the better: the higher one reaches further."""
     if address.startswith((UNIX, HERE)):

@@ -22,6 +22,10 @@ class Snapshots:
         """Eight bytes that change when the details do."""
         return codec.digest(details)
 
+    def details(self, peer: Peer, details: Details) -> Details:
+        """The same, as they are kept."""
+        return codec.packed(details)
+
     def service(self, peer: Peer, *, lan: bool) -> Service:
         """The member as users see it, from its details."""
         details = peer.details

@@ -10,7 +10,7 @@ answer to the first dial or probe then proves it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
 from ..config import Limits
@@ -217,22 +217,8 @@ class Views:
                 entries.append(entry)
                 peer.vouched = entry.details.version
         self._vouching.clear()
-        while entries:
-            entries = entries[self._send_some(entries, now) :]
-
-    def _send_some(self, entries: list[Entry], now: float) -> int:
-        """Sends as many as fit a datagram; returns how many, too large ones included."""
-        me = self._identity
-        count = len(entries)
-        while count:
-            vouch = Vouch(self._cluster, me.id, me.boot, entries[:count])
-            size = len(codec.encode_datagram(vouch))
-            if size <= self._limits.datagram_bytes:
-                self._announce(vouch, now)
-                return count
-            # Halving at worst once too often; one alone that is too large travels over links only.
-            count = min(count - 1, max(1, count * self._limits.datagram_bytes // size))
-        return 1
+        for vouch in vouches(self._identity, self._cluster, entries, self._limits.datagram_bytes):
+            self._announce(vouch, now)
 
     def heard_vouch(self, vouch: Vouch, by: Peer, now: float) -> None:
         """A member vouches for others."""
@@ -247,11 +233,13 @@ class Views:
     # --- comparing ---------------------------------------------------------------------------
 
     def look_soon(self, peer: Peer, known: int, now: float) -> None:
-        """A member that just proved itself knows ``known``: fetch them if that is many more."""
+        """A member that just proved itself knows ``known``: fetch them if that is many more, unless
+        they come by themselves meanwhile, as when thousands start together.
+        """
         peer.knows = known
         ours = self.known_to(peer.address[0])
         if known > DIRECT_PROOFS and known > ours + known // 8:
-            self._partner, self._catching_up = peer, False
+            self._partner, self._catching_up = peer, True
             self._set_look(now + FIRST_LOOK_SECONDS * self._random.random())
         elif ours < known <= DIRECT_PROOFS and now >= self._rested_at:
             if VIEW_KEY not in self._schedule:
@@ -273,6 +261,8 @@ class Views:
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             self._differing = 0
+            if not self._catching_up:
+                self._schedule.cancel(VIEW_KEY)  # nothing that others know
             return
         if known <= DIRECT_PROOFS and not direct:
             return
@@ -432,6 +422,23 @@ class Views:
     def _fits(self, details: Details) -> bool:
         """Whether a member could say that much of itself. What came in a datagram it can."""
         return len(codec.encode_details(details)) <= self._limits.hello_bytes
+
+
+def vouches(
+    identity: Identity, cluster: str, entries: list[Entry], datagram_bytes: int
+) -> Iterator[Vouch]:
+    """As few as can tell of all; one member that alone is too large travels over links only."""
+    count = len(entries)
+    while entries:
+        vouch = Vouch(cluster, identity.id, identity.boot, entries[:count])
+        size = len(codec.encode_datagram(vouch))
+        if size <= datagram_bytes:
+            yield vouch
+        elif count > 1:  # halving at worst once too often
+            count = min(count - 1, max(1, count * datagram_bytes // size))
+            continue
+        entries = entries[count:]
+        count = len(entries)
 
 
 def _address_of(entry: Entry) -> Address:

@@ -46,11 +46,12 @@ class Directory:
             number = self._numbers[service.key] = next(self._next)
             before: frozenset[str] = frozenset()
         else:
-            before = self._members[number].words
-        for word in before - service.words:
+            before = self._members[number].listed_words()
+        words = service.listed_words()
+        for word in before - words:
             self._take_out(word, number)
         self._members[number] = service
-        for word in service.words:
+        for word in words:
             self._put_in(word, number, service)
         self._changed()
 
@@ -58,7 +59,7 @@ class Directory:
         """A member is gone."""
         number = self._numbers.pop(service.key, None)
         if number is not None:
-            for word in self._members.pop(number).words:
+            for word in self._members.pop(number).listed_words():
                 self._take_out(word, number)
             self._changed()
 

@@ -17,6 +17,7 @@ class SharedSnapshots(Snapshots):
         super().__init__()
         self._datagrams: dict[bytes, Datagram] = {}
         self._digests: dict[tuple[bytes, int], bytes] = {}
+        self._details: dict[tuple[bytes, int], Details] = {}
         self._services: dict[tuple[bytes, str, bool, bool], Service] = {}
 
     def expect(self, data: bytes) -> None:
@@ -36,6 +37,14 @@ class SharedSnapshots(Snapshots):
         known = self._digests.get(key)
         if known is None:
             known = self._digests[key] = super().digest(peer, details)
+        return known
+
+    def details(self, peer: Peer, details: Details) -> Details:
+        """See ``Snapshots``."""
+        key = (peer.key, details.version)
+        known = self._details.get(key)
+        if known is None:
+            known = self._details[key] = super().details(peer, details)
         return known
 
     def service(self, peer: Peer, *, lan: bool) -> Service:

@@ -14,6 +14,7 @@ import msgspec
 
 from ..config import check_label, check_tags
 from ..errors import ConfigError, DecodeError
+from ..model import Packed
 from .frames import (
     VERSION,
     Datagram,
@@ -35,12 +36,26 @@ DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
 SECURITY_NONE = 0
 PREFACE_MAGIC = b"mesh"
 
+REMEMBERED = 32768
+"""Addresses that are not parsed again: more than a mesh has members."""
+
 Buffer = bytes | bytearray | memoryview
 
-_encoder = msgspec.msgpack.Encoder()
+
+def _plain(value: object) -> msgspec.Raw:
+    """What is packed goes out as it is."""
+    if isinstance(value, Packed):
+        return msgspec.Raw(value.data)
+    raise TypeError(f"cannot be sent: {type(value).__name__}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 _datagrams = msgspec.msgpack.Decoder(Datagram)
 _link_frames = msgspec.msgpack.Decoder(LinkFrame)
 _details = msgspec.msgpack.Decoder(Details)
+
+_NONE: dict[str, object] = {}
+"""Never changed: details are frozen, and users see them through a proxy."""
 
 encode_frame = _encoder.encode
 """A link frame to bytes."""
@@ -69,6 +84,16 @@ def decode_frame(data: Buffer) -> LinkFrame:
 def encode_details(details: Details) -> bytes:
     """Details to bytes, as they stand inside a hello."""
     return _encoder.encode(details)
+
+
+def packed(details: Details) -> Details:
+    """The same details, small: their endpoints as bytes, and nothing is one and the same."""
+    if isinstance(details.endpoints, Packed):
+        return details
+    return msgspec.structs.replace(
+        details, endpoints=Packed(details.endpoints), props=details.props or _NONE,
+        offers=details.offers or _NONE,
+    )  # fmt: skip
 
 
 def copied(details: Details) -> Details:
@@ -158,7 +183,7 @@ def check_entries(entries: Iterable[Entry]) -> None:
             raise DecodeError("malformed address")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=REMEMBERED)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

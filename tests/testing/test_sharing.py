@@ -51,6 +51,14 @@ def test_a_digest_is_known_by_the_run_and_the_version():
     assert shared.digest(peer(boot=8), newer) == codec.digest(newer)
 
 
+def test_what_a_member_says_is_kept_once():
+    shared = SharedSnapshots()
+    kept = shared.details(peer(), ADA)
+    assert kept == ADA
+    assert shared.details(peer(), structs.replace(ADA)) is kept
+    assert shared.details(peer(boot=8), ADA) is not kept
+
+
 def test_members_who_see_the_same_share_a_service_and_others_have_their_own():
     shared = SharedSnapshots()
     service = shared.service(peer(), lan=False)

@@ -21,6 +21,7 @@ from meshcluster.wire.codec import (
     encode_details,
     encode_frame,
     is_message,
+    packed,
     preface,
 )
 from meshcluster.wire.frames import (
@@ -409,3 +410,24 @@ def test_a_link_that_does_not_begin_as_ours_is_refused(data, reason):
 @pytest.mark.parametrize("kept_for_later", [b"\1\0", b"\0\1", b"\xff\xff"])
 def test_the_last_two_bytes_of_the_preface_are_kept_for_later(kept_for_later):
     check_preface(b"mesh\1\0" + kept_for_later)
+
+
+def test_packed_details_are_the_same_details_and_travel_as_they_are():
+    endpoints = (Endpoint("unix", {"name": "a"}), Endpoint("tcp", {"port": 4000}))
+    details = Details(1, "n", "h", ("web",), endpoints, {}, 4001, 1.0)
+    small = packed(details)
+    assert small == details
+    assert packed(small) is small
+    assert encode_details(small) == encode_details(details)
+    assert digest(small) == digest(details)
+    assert copied(small).endpoints == endpoints
+
+
+def test_what_members_do_not_say_takes_no_room():
+    first, second = (packed(Details(1, n, "h", (), (), {}, 1, 1.0)) for n in "ab")
+    assert first.props is second.props is first.offers is second.offers
+
+
+def test_what_cannot_travel_is_named():
+    with pytest.raises(TypeError, match="object"):
+        encode_details(Details(1, "n", "h", (), (), {"x": object()}, 1, 1.0))
