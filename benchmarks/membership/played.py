@@ -16,6 +16,7 @@ from meshcluster.model import Address, Identity, member_key
 from meshcluster.node.datagrams import Datagrams
 from meshcluster.node.rhythm import Rhythm
 from meshcluster.node.views import (
+    ALIKE,
     BEACONS_A_SECOND,
     DIFFERING,
     DIRECT_PROOFS,
@@ -81,6 +82,7 @@ class Played:
         self._rested_at = -inf
         self._look_at: float | None = None
         self._partner: int | None = None
+        self._alike = 0
         self._partner_knows = 0
         """What must be made good by comparing with that partner; 0: whatever there is."""
         self._links: dict[VirtualLink, bool] = {}
@@ -153,20 +155,25 @@ class Played:
         """Others say who they are, and whom they know."""
         if strangers := senders & ~self.known & ~self._asking:
             self._heard_strangers(numbers(strangers), views)
-        if self.known in views.values():
-            self._wait, self._differing = LOOK_SECONDS[0], 0
-            if not self._partner_knows:
-                self._look_at = None
-            return
-        mesh = self._mesh
         for number, view in views.items():
-            known = self.known >> number & 1 and number != self.number
-            if known and view != self._before and view.bit_count() > DIRECT_PROOFS:
-                self._differing += 1
-                if self._differing >= DIFFERING and mesh.now >= self._rested_at:
-                    self._partner, self._partner_knows = number, 0
-                    self._look_on()
-                    return
+            if view == self.known and number != self.number:
+                self._wait, self._differing = LOOK_SECONDS[0], 0
+                self._alike += 1
+                if self._alike >= ALIKE and not self._partner_knows:
+                    self._look_at = None
+            elif self.known >> number & 1 and number != self.number:
+                self._heard_other_view(number, view)
+            if self._look_at is not None and len(views) > DIFFERING:
+                return  # of thousands that speak at once the first ones are enough
+
+    def _heard_other_view(self, number: int, view: int) -> None:
+        if view == self._before or view.bit_count() <= DIRECT_PROOFS:
+            return
+        self._alike = 0
+        self._differing += 1
+        if self._differing >= DIFFERING and self._mesh.now >= self._rested_at:
+            self._partner, self._partner_knows = number, 0
+            self._look_on()
 
     def _heard_strangers(self, strangers: list[int], views: dict[int, int]) -> None:
         chosen = []

@@ -55,6 +55,9 @@ DIFFERING = 8
 all members would ask it.
 """
 
+ALIKE = 3
+"""So many in a row tell of ours: there is nothing to compare."""
+
 CATCH_UP_SECONDS = 0.3
 """Who knows fewer members than another one, in a mesh where each proves each, gives it so long:
 where multicast works they are known by then, elsewhere they are fetched. Who was given seeds takes
@@ -114,6 +117,8 @@ class Views:
         self._catching_up = False
         """The next comparison is only meant to bring members of whom we know fewer."""
         self._rested_at = 0.0
+        self._alike = 0
+        """Beacons in a row that told of ours."""
 
     # --- our view ----------------------------------------------------------------------------
 
@@ -261,13 +266,15 @@ class Views:
         if fingerprint == self._print:
             self._wait = LOOK_SECONDS[0]
             self._differing = 0
-            if not self._catching_up:
-                self._schedule.cancel(VIEW_KEY)  # nothing that others know
+            self._alike += 1
+            if self._alike >= ALIKE and not self._catching_up:
+                self._schedule.cancel(VIEW_KEY)  # what we missed came by the words of others
             return
         if known <= DIRECT_PROOFS and not direct:
             return
         if fingerprint in self._recent:
             return
+        self._alike = 0
         self._differing += 1
         if self._differing >= DIFFERING and now >= self._rested_at:
             self._partner, self._catching_up = peer, False
