@@ -590,7 +590,8 @@ while line := told():
         assert service.protocol == "unix"
         watcher.send("hello", services=[service], protocols=["unix", "tcp"])
         assert process.hear() == ["event", "hello", "tcp"]
-        assert watcher.query("x", protocols=["unix", "tcp"]).wait(20) == {service: "tcp"}
+        (way,) = watcher.query("x", protocols=["unix", "tcp"]).wait(20).values()
+        assert way in ("tcp", "unix")  # by UNIX socket once its member, being told, opened it anew
     else:
         process.say("break")
         assert process.hear() == ["broken", "unix"]

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -16,6 +17,11 @@ from collections import Counter, defaultdict
 import meshcluster
 
 PATIENCE_SECONDS = 20.0
+
+
+def pause(seconds):
+    """Sleeps; ``time.sleep`` fails now and then below libfaketime."""
+    select.select([], [], [], seconds)
 
 
 class History:
@@ -109,7 +115,7 @@ class Member:
         """Waits until so many are known, or for so long; their rows."""
         end = time.monotonic() + seconds
         while len(self.cluster.services) < count and time.monotonic() < end:
-            time.sleep(0.01)
+            pause(0.01)
         return self.rows()
 
     def at(self, name, address, seconds=PATIENCE_SECONDS):
@@ -118,21 +124,21 @@ class Member:
         while [name, address] not in [row[:2] for row in self.rows()]:
             if time.monotonic() > end:
                 return False
-            time.sleep(0.01)
+            pause(0.01)
         return True
 
     def until_known(self, count, seconds=PATIENCE_SECONDS):
         """Waits until no more than so many are known."""
         end = time.monotonic() + seconds
         while len(self.cluster.services) > count and time.monotonic() < end:
-            time.sleep(0.01)
+            pause(0.01)
         return self.names()
 
     def complete(self, count):
         """Waits until hooks were told of so many; since when they were, None for never."""
         end = time.monotonic() + PATIENCE_SECONDS
         while len(self.known) < count and time.monotonic() < end:
-            time.sleep(0.01)
+            pause(0.01)
         return next((at for at, known in list(self.times) if known >= count), None)
 
     def tell(self, data, **options):
@@ -161,7 +167,7 @@ class Member:
         target = self.cluster.dropped.get(reason, 0) + more
         end = time.monotonic() + PATIENCE_SECONDS
         while self.cluster.dropped.get(reason, 0) < target and time.monotonic() < end:
-            time.sleep(0.02)
+            pause(0.02)
         return self.cluster.dropped
 
     # --- traffic ---------------------------------------------------------------------------
@@ -189,7 +195,7 @@ class Member:
         """Waits until all is acknowledged; those who have not acknowledged all."""
         end = time.monotonic() + seconds
         while self.cluster.undelivered and time.monotonic() < end:
-            time.sleep(0.02)
+            pause(0.02)
         return [service.name for service in self.cluster.undelivered]
 
     def handled(self, name, more=1, seconds=PATIENCE_SECONDS):
@@ -197,7 +203,7 @@ class Member:
         end = time.monotonic() + seconds
         target = len(self.history.came[name]) + more
         while len(self.history.came[name]) < target and time.monotonic() < end:
-            time.sleep(0.002)
+            pause(0.002)
         return self.history.came[name][-1][1] if len(self.history.came[name]) >= target else None
 
     def until_by(self, protocol, name, seconds=PATIENCE_SECONDS):
@@ -239,7 +245,7 @@ class Member:
         """Waits until it has a link to each member; the names of those to whom there is none."""
         end = time.monotonic() + seconds
         while (left := self.cluster._loop.run(self._unlinked)) and time.monotonic() < end:
-            time.sleep(0.02)
+            pause(0.02)
         return left
 
     def _unlinked(self):
@@ -256,7 +262,7 @@ class Member:
             peers = self.cluster._loop.run(self._peers)
             if late := max(peer.lag for peer in peers if peer.details.name == name):
                 return late
-            time.sleep(0.02)
+            pause(0.02)
         return 0.0
 
     def handled_from(self, names, seconds=PATIENCE_SECONDS):
@@ -265,7 +271,7 @@ class Member:
         before = {name: len(self.history.came[name]) for name in names}
         while any(len(self.history.came[name]) == before[name] for name in names):
             assert time.monotonic() < end
-            time.sleep(0.005)
+            pause(0.005)
         return time.monotonic()
 
     def tasks(self):
@@ -278,7 +284,7 @@ class Member:
         while time.monotonic() < end:
             if [row[1] for row in self.rows()] == [address]:
                 return True
-            time.sleep(0.02)
+            pause(0.02)
         return False
 
     def renewed(self, scheme, seconds=PATIENCE_SECONDS):
@@ -288,7 +294,7 @@ class Member:
             own = self.cluster._driver.node.details.endpoints
             if any(each.scheme == scheme and "renewed" in each.props for each in own):
                 return True
-            time.sleep(0.02)
+            pause(0.02)
         return False
 
     def leave(self):

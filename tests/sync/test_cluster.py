@@ -215,6 +215,9 @@ def test_leaving_ends_what_runs_and_turns_away_what_comes(pair):
         one.send(number, resolve="other")
     assert asked.wait(10)
     assert begun.wait(10)
+    deadline = time.monotonic() + 10
+    while one.undelivered and time.monotonic() < deadline:
+        time.sleep(0.005)
     (gone,) = begin(lambda: other.leave(timeout=3600))
     deadline = time.monotonic() + 10
     while other._driver.joined and time.monotonic() < deadline:

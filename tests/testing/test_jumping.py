@@ -181,5 +181,5 @@ def test_fifty_cables_that_come_out_and_addresses_that_are_swapped(seconds):
 
     talk, slowest = run(main, seed=5)
     talk.assert_once_in_order_or_reported()
-    assert slowest < 4, "a beacon, and perhaps a probe before to where it was"
+    assert slowest < 6, "a beacon, and perhaps a probe before to where it was, with patience"
     assert sum(map(len, talk.came.values())) > sum(talk.sent.values()) / 2

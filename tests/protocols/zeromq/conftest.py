@@ -85,6 +85,10 @@ async def make(runtime_dir):
     yield make
     for handler in made:
         await handler.close()
+    for _ in range(2000):  # a router ends with its last link
+        if not any(router.is_open for handler in made for router in handler._routers):
+            break
+        await asyncio.sleep(0.005)
     await asyncio.sleep(0)
 
 
