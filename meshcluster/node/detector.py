@@ -22,7 +22,7 @@ has heard a later beacon knows that a suspicion is out of date.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import ceil, inf
+from math import ceil, inf, log2
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,6 @@ from ..wire.frames import Datagram, Dead, ProbeRequest, Sighting, Suspect
 from .counters import Counters
 from .effects import Effect, SendDatagram, ServiceSuspected
 from .membership import Membership, Peer
-from .proof import MEMBER_TRIES
 from .relays import Relays
 from .ring import Ring
 from .schedule import Schedule
@@ -53,8 +52,13 @@ LATEST_BEACON = 1.25
 OVERDUE_INTERVALS = 1.5
 """A member unheard for this many of its own intervals is asked."""
 
-EXPIRE_INTERVALS = 3.0
+EXPIRE_INTERVALS = 6.0
 """A member is kept for as many of its intervals at least, however short ``expire_seconds`` is."""
+
+TRIES, TRIES_MEMBERS = 3, 100
+"""Who does not answer so many questions is a suspect, in a mesh of up to so many members. In one of
+twice as many twice as many are asked: one question more keeps those suspected by bad luck as few.
+"""
 
 HEALTH_MOST = 8
 """A detector that finds itself slow is at most so many times more patient (Lifeguard's bound)."""
@@ -99,6 +103,7 @@ class Detector:
         ping: Callable[[Peer, float], None],
     ) -> None:  # fmt: skip
         self._identity = identity
+        self._me = (config.cluster, identity.id, identity.boot)
         self._config = config
         self._timing = config.pace
         self._peers = peers
@@ -162,6 +167,11 @@ class Detector:
         """How long an answer of a member may take."""
         return self._timing.answer_seconds * self.patience
 
+    @property
+    def tries(self) -> int:
+        """How often a member is asked until it is a suspect."""
+        return TRIES + max(0, ceil(log2(self._views.known / TRIES_MEMBERS)))
+
     def _silence(self, peer: Peer, now: float) -> float:
         """Seconds in which we could have heard of a member, and did not."""
         return now - max(peer.heard_at, peer.sighted_at, self._awake_at)
@@ -210,8 +220,9 @@ class Detector:
         if not len(self._peers) and not self._peers.observers():
             return  # until somebody comes
         wait = self._set_round(now)
-        chosen = [*self.ring.next(self._timing.watched), *self.ring.turn(1)]
-        calm = not self._look_after(chosen, now) and self._awake_at < self._looked_at
+        asked = self._look_after(self.ring.next(self._timing.watched), self._lately, now)
+        asked += self._look_after(self.ring.turn(1), self._lately_by_chance, now)
+        calm = not asked and self._awake_at < self._looked_at
         self._looked_at = now
         if calm:  # we hear all of them, as well as an answer
             self.answered()
@@ -225,13 +236,15 @@ class Detector:
         for peer in self._peers.observers():
             self._sweep(peer, now)
 
-    def _look_after(self, keys: Iterable[bytes], now: float) -> bool:
-        """Asks those of these who were not heard lately, if any."""
+    def _look_after(
+        self, keys: Iterable[bytes], lately: Callable[[Peer], float], now: float
+    ) -> int:
+        """Asks those of these who were not heard ``lately``; how many that are."""
         found = [peer for key in keys if (peer := self._peers.member(key)) is not None]
-        silent = [peer for peer in found if self._silence(peer, now) > self._lately(peer)]
+        silent = [peer for peer in found if self._silence(peer, now) > lately(peer)]
         for peer in silent:
             self.ask(peer, now)
-        return bool(silent)
+        return len(silent)
 
     def _lately(self, peer: Peer) -> float:
         """Who was heard so many seconds ago need not be asked in its turn; nor need whose next
@@ -241,19 +254,29 @@ class Detector:
         due = LATEST_BEACON * self._interval(peer)
         return due if lately < due <= 1.75 * lately else lately
 
+    def _lately_by_chance(self, peer: Peer) -> float:
+        """The same for one who is no neighbour: in a large mesh, whose beacons are rare, it has
+        neighbours with links to it.
+        """
+        lately = self._lately(peer)
+        return lately if self._each_looks else max(lately, LATEST_BEACON * self._interval(peer))
+
     @property
     def _soonest(self) -> float:
         """No member is overdue sooner than after so many seconds of silence."""
         return min(OVERDUE_INTERVALS * self._views.interval(0.0), self._config.expire_seconds / 2)
 
     def _sweep(self, peer: Peer, now: float) -> None:
-        """Looks whether a member (or observer) is overdue; in a large mesh a few ask it then."""
+        """Looks whether a member (or observer) is overdue. In a large mesh a few ask it then, and
+        who still does not hear it when it should expire.
+        """
         expire, overdue = self._bounds(peer)
         silence = self._silence(peer, now)
-        if silence >= expire:
+        if silence >= (expire if self._each_looks or peer.observer else 2 * expire):
             self._gone(peer, EXPIRED, now)
-        elif silence >= overdue and (peer.observer or peer.told or self._views.asks(0)):
-            self.ask(peer, now)
+        elif silence >= overdue:
+            if peer.observer or peer.told or silence >= expire or self._views.asks(0):
+                self.ask(peer, now)
 
     def _set_round(self, now: float) -> float:
         wait = self._timing.probe_seconds * self.patience * (0.9 + 0.2 * self._random.random())
@@ -277,10 +300,7 @@ class Detector:
         self._ping(peer, now)
         if peer.probing is None or self._views.known < 3:
             return
-        request = ProbeRequest(
-            self._config.cluster, self._identity.id, self._identity.boot,
-            peer.key, peer.latest, peer.probing.nonce,
-        )  # fmt: skip
+        request = ProbeRequest(*self._me, peer.key, peer.latest, peer.probing.nonce)
         for key in self.ring.some(self._timing.relays, without=peer.key):
             relay = self._peers.member(key)
             if relay is not None and relay.suspicion is None:
@@ -288,7 +308,7 @@ class Detector:
 
     def unanswered(self, peer: Peer, now: float) -> None:
         """A member did not answer, however often it was asked, and nothing else was heard."""
-        if now - self._awake_at < MEMBER_TRIES * self._timing.answer_seconds:
+        if now - self._awake_at < self.tries * self._timing.answer_seconds:
             self.ask(peer, now)  # when it may have answered we did not listen
         elif peer.observer:
             self._gone(peer, EXPIRED, now)
@@ -355,8 +375,7 @@ class Detector:
     def _tell(self, peer: Peer, now: float) -> None:
         assert peer.suspicion is not None
         peer.suspicion.said_at, peer.suspicion.told = now, True
-        me = self._identity
-        self._say(Suspect(self._config.cluster, me.id, me.boot, peer.key, peer.latest), now)
+        self._say(Suspect(*self._me, peer.key, peer.latest), now)
 
     def _say(self, word: Datagram, now: float) -> None:
         """Tells the group, which does not know an observer."""
@@ -378,10 +397,9 @@ class Detector:
 
     def dead(self, peer: Peer, now: float, *, crashed: bool) -> None:
         """A member is dead as far as we can see: tells the others."""
-        me = self._identity
         heard = peer.suspicion is not None and bool(peer.suspicion.dead)
         tells = peer.service is not None and not peer.observer and not (heard and self._each_looks)
-        word = Dead(self._config.cluster, me.id, me.boot, peer.key, peer.latest, crashed)
+        word = Dead(*self._me, peer.key, peer.latest, crashed)
         self._gone(peer, CRASHED if crashed else UNREACHABLE, now)
         if tells:
             self._say(word, now)
@@ -532,9 +550,7 @@ class Detector:
 
     def _sight(self, peer: Peer, nonce: int, to: Address) -> None:
         """Says that a member is alive."""
-        me = self._identity
-        word = Sighting(self._config.cluster, me.id, me.boot, peer.key, peer.number, nonce)
-        self._send(word, to)
+        self._send(Sighting(*self._me, peer.key, peer.number, nonce), to)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         """Tells one member; see ``_say``."""

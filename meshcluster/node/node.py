@@ -84,7 +84,7 @@ class Node:
         self.requests = Requests(self._schedule, self._effects)
         self._joined_at = 0.0
         self._left = False
-        self._prober = Prober(self._schedule, random, lambda: self._detector.answer_seconds)
+        self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})

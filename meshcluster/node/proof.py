@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Protocol
 
 from ..model import Address
 from .membership import Peer, Probing
@@ -15,9 +16,6 @@ from .schedule import Schedule
 
 CANDIDATE_RETRY_SECONDS = (0.1, 0.3, 0.9)
 """After each probe of a candidate, until it is forgotten; its next beacon starts again."""
-
-MEMBER_TRIES = 3
-"""Probes of a silent member until it is a suspect; then it is probed on and on."""
 
 HURRIED_SECONDS = (0.05, 0.15)
 """After each of the first probes of a member whose link broke, which are beside the usual ones: a
@@ -31,17 +29,24 @@ CHALLENGE_SECONDS = 3.0
 """How long a candidate that probed us has to prove itself."""
 
 
+class Patience(Protocol):
+    """How long an answer of a member may take, and how many questions it may leave unanswered."""
+
+    @property
+    def answer_seconds(self) -> float: ...
+    @property
+    def tries(self) -> int: ...
+
+
 class Prober:
-    """Keeps the probes under way. The node sends what this says is to be sent. A member's answer
-    may take ``answer_seconds()``.
-    """
+    """Keeps the probes under way. The node sends what this says is to be sent."""
 
     def __init__(
-        self, schedule: Schedule, random: Random, answer_seconds: Callable[[], float]
+        self, schedule: Schedule, random: Random, patience: Callable[[], Patience]
     ) -> None:
         self._schedule = schedule
         self._random = random
-        self._answer_seconds = answer_seconds
+        self._patience = patience
 
     def start(self, peer: Peer, address: Address, *, want: bool, now: float) -> bool:
         """Begins to probe; False when a probe is under way already."""
@@ -109,7 +114,7 @@ class Prober:
     def _tries(self, peer: Peer) -> int:
         if peer.suspicion is not None and peer.suspicion.active:
             return 1
-        return MEMBER_TRIES if peer.service else len(CANDIDATE_RETRY_SECONDS)
+        return self._patience().tries if peer.service else len(CANDIDATE_RETRY_SECONDS)
 
     def _sent(self, peer: Peer, now: float) -> None:
         probing = peer.probing
@@ -120,6 +125,6 @@ class Prober:
         elif probing.tries < 0:
             wait = HURRIED_SECONDS[probing.tries]
         else:
-            wait = self._answer_seconds() + peer.lag
+            wait = self._patience().answer_seconds + peer.lag
         probing.tries += 1
         self._schedule.set(("probe", peer.key), now + wait)

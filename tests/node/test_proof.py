@@ -9,7 +9,6 @@ from meshcluster.node.proof import (
     CANDIDATE_RETRY_SECONDS,
     CHALLENGE_SECONDS,
     HURRIED_SECONDS,
-    MEMBER_TRIES,
     PATIENCE_SECONDS,
     Prober,
 )
@@ -19,6 +18,11 @@ from meshcluster.node.suspicion import Suspicion
 from meshcluster.wire.frames import Details
 
 HERE = ("10.0.0.1", 4000)
+MEMBER_TRIES = 3
+
+
+class Patience:
+    answer_seconds, tries = 0.5, MEMBER_TRIES
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def schedule():
 
 @pytest.fixture
 def prober(schedule):
-    return Prober(schedule, Random(7), lambda: 0.5)
+    return Prober(schedule, Random(7), Patience)
 
 
 def candidate(name=b"a"):
