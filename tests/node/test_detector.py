@@ -527,3 +527,38 @@ def test_of_one_that_comes_and_goes_no_more_is_told_after_a_while(two):
     suspected = [each for each in told if each.suspected]
     assert 1 <= len(suspected) <= FLAPS + 1
     assert len(told) == 2 * len(suspected)
+
+
+# --- large meshes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "tries"), [(2, 3), (100, 3), (101, 4), (200, 4), (1000, 7), (10_000, 10)]
+)
+def test_the_larger_the_mesh_the_more_often_one_is_asked_before_it_is_suspected(
+    two, monkeypatch, members, tries
+):
+    one, _ = two
+    monkeypatch.setattr(type(one.node._views), "known", members)
+    assert one.node._detector.tries == tries
+
+
+@pytest.mark.usefixtures("large")
+def test_in_a_large_mesh_who_should_expire_is_asked_first(two, monkeypatch):
+    """Where nobody else asks it: of beacons that are rare several may be lost in a row."""
+    one, other = two
+    detector = one.node._detector
+    monkeypatch.setattr(one.node._views, "asks", lambda known: False)
+    monkeypatch.setattr(detector.ring, "next", lambda count: [])
+    monkeypatch.setattr(detector.ring, "turn", lambda count: [])
+    asked = []
+    for tenth in range(1, 400):
+        now = tenth / 10
+        one.node.advance(now)
+        for question in one.take(fx.SendDatagram):
+            asked.append(now)
+            other.node.datagram_received(question.data, one.address, now)
+            for answer in other.take(fx.SendDatagram):
+                one.node.datagram_received(answer.data, other.address, now)
+    assert one.node.config.expire_seconds <= asked[0] < one.node.config.expire_seconds + 5
+    assert one.known == ["n2"]
