@@ -71,6 +71,9 @@ DISCOVER_SECONDS = 5.0
 SOLICITED_SECONDS = 3.0
 """How long a solicitation may be answered: everybody heard its number."""
 
+LAST_WORDS_SECONDS = 0.003
+"""Whose host refuses what we send is gone, but may have said goodbye: twice so long we look."""
+
 BEACON_KEY = ("beacon", None)
 
 MOST_LAG = 30.0
@@ -464,7 +467,17 @@ class Discovery:
                 self._prober.stop(peer)  # somebody else is there now
                 self.probe(peer, now, want=True)
             elif probed or is_unix(address):
-                self._detector.dead(peer, now, crashed=True)
+                self._schedule.set(("refused", (peer.key, True)), now + LAST_WORDS_SECONDS)
+
+    def refused_still(self, whose: tuple[bytes, bool], now: float) -> None:
+        """What a process said last was on its way here before its host refused anything: a loop
+        that was late may run its timers before it reads that, but not twice.
+        """
+        (key, first), peer = whose, self._peers.get(whose[0])
+        if peer is not None and first:
+            self._schedule.set(("refused", (key, False)), now + LAST_WORDS_SECONDS)
+        elif peer is not None:
+            self._detector.dead(peer, now, crashed=True)
 
     # --- scope ---------------------------------------------------------------------------------
 

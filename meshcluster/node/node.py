@@ -190,6 +190,7 @@ class Node:
         return {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
+            "refused": self._discovery.refused_still,
             "round": lambda _, now: self._detector.round(now),
             "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,

@@ -9,6 +9,7 @@ from ..config import ClusterConfig
 from ..hooks import HookRegistry
 from ..model import Address, Endpoint, Identity
 from ..node import effects as fx
+from ..node.discovery import LAST_WORDS_SECONDS
 from ..node.links import NodeLink
 from ..node.node import Node
 from ..wire import codec
@@ -48,6 +49,13 @@ class Bench:
     def hear(self, other: Bench, datagram: Any, now: float) -> None:
         """A datagram comes from another."""
         self.node.datagram_received(codec.encode_datagram(datagram), other.address, now)
+
+    def refuse(self, address: Address, now: float) -> None:
+        """The host at an address refuses what it is sent, and nothing more comes from there."""
+        self.node.datagram_refused(address, now)
+        for _ in range(2):
+            now += LAST_WORDS_SECONDS
+            self.node.advance(now)
 
     @property
     def known(self) -> list[str]:

@@ -143,7 +143,7 @@ def test_a_restart_under_its_name_takes_the_place_of_the_dead_and_is_no_conflict
     one, first, second = Bench(1), Bench(2, name="web"), Bench(3, name="web")
     comes(one, first, 0.0)
     comes(one, second, 1.0)
-    one.node.datagram_refused(first.address, 1.0)
+    one.refuse(first.address, 1.0)
     told = one.take(fx.ServiceDiscovered, fx.ServiceGone, fx.ServiceConflict, fx.Report)
     assert [type(each) for each in told] == [fx.ServiceGone, fx.ServiceDiscovered]
     assert told[0].reason == "crashed"
@@ -154,9 +154,9 @@ def test_of_two_that_waited_for_the_dead_the_second_waits_for_the_first():
     one, *runs = Bench(1), Bench(2, name="web"), Bench(3, name="web"), Bench(4, name="web")
     for second, run in enumerate(runs):
         comes(one, run, float(second))
-    one.node.datagram_refused(runs[0].address, 2.0)
+    one.refuse(runs[0].address, 2.0)
     assert one.known == ["web"]
-    one.node.datagram_refused(runs[1].address, 2.0)
+    one.refuse(runs[1].address, 2.0)
     assert one.known == ["web"]
     (peer,) = one.node.peers
     assert peer.id == runs[2].node.identity.id

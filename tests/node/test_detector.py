@@ -150,7 +150,7 @@ def test_the_hosts_word_that_the_process_is_gone_needs_no_suspicion(two):
     one, other = two
     pass_time(one, 2.4)
     one.node.take_effects()
-    one.node.datagram_refused(other.address, 2.4)
+    one.refuse(other.address, 2.4)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
 

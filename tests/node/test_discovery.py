@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from meshcluster.config import Limits
-from meshcluster.model import CRASHED, is_unix, unix_address
+from meshcluster.model import CRASHED, LEFT, is_unix, unix_address
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
@@ -127,7 +127,7 @@ def test_a_refused_probe_means_that_the_process_is_gone() -> None:
     introduce(one, other)
     one.node.take_effects()
     pass_time(one, 2.4)
-    one.node.datagram_refused(other.address, 2.4)
+    one.refuse(other.address, 2.4)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
 
@@ -135,8 +135,8 @@ def test_a_refused_probe_means_that_the_process_is_gone() -> None:
 def test_a_refusal_of_something_never_probed_is_ignored() -> None:
     one, other = Bench(1), Bench(2)
     introduce(one, other)
-    one.node.datagram_refused(other.address, 0.5)
-    one.node.datagram_refused(("10.9.9.9", 1), 0.5)
+    one.refuse(other.address, 0.5)
+    one.refuse(("10.9.9.9", 1), 0.5)
     assert one.known == ["n2"]
 
 
@@ -330,7 +330,7 @@ def test_a_goodbye_from_a_members_own_unix_socket_counts() -> None:
 def test_our_own_kernels_word_that_nobody_listens_needs_no_probe() -> None:
     one, other = Bench(1), by_unix(Bench(2))
     introduce(one, other)
-    one.node.datagram_refused(other.address, 0.5)
+    one.refuse(other.address, 0.5)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == CRASHED
 
@@ -338,8 +338,21 @@ def test_our_own_kernels_word_that_nobody_listens_needs_no_probe() -> None:
 def test_a_members_ip_address_outlives_its_unix_socket() -> None:
     one, other = Bench(1), Bench(2)
     introduce(one, other)
-    one.node.datagram_refused(unix_address(other.node.identity.id), 0.5)
+    one.refuse(unix_address(other.node.identity.id), 0.5)
     assert one.known == ["n2"]
+
+
+def test_who_said_goodbye_before_its_host_refused_has_left() -> None:
+    one, other = Bench(1), by_unix(Bench(2))
+    introduce(one, other)
+    other.node.take_effects()
+    other.node.leave(0.5)
+    (goodbye,) = [each for each in other.datagrams() if isinstance(each, Leave)]
+    one.node.datagram_refused(other.address, 0.5)
+    one.node.advance(9.0)  # late, and the timers are run before anything is read
+    one.hear(other, goodbye, 9.0)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == LEFT
 
 
 def greet(one: Bench, other: Bench) -> None:
@@ -612,11 +625,11 @@ def test_who_has_a_moved_members_address_does_not_speak_for_it() -> None:
     one.node.link_lost(near, "reset by whoever is there now", 0.5)
     assert one.take(fx.SendDatagram)[0].address == other.address
     heard_from(one, other, ("10.0.0.99", 1002), 0.6)
-    one.node.datagram_refused(other.address, 0.6)
+    one.refuse(other.address, 0.6)
     (probe,) = one.take(fx.SendDatagram)
     assert probe.address == ("10.0.0.99", 1002)
     assert one.known == ["n2"]
-    one.node.datagram_refused(("10.0.0.99", 1002), 0.7)
+    one.refuse(("10.0.0.99", 1002), 0.7)
     assert one.known == []
 
 

@@ -287,7 +287,7 @@ def test_what_is_not_confirmed_in_time_is_told_as_lost():
 def test_a_member_that_dies_with_it_has_lost_it():
     one, other = pair()
     sent_at_last(one, HELLO)
-    one.node.datagram_refused(other.address, 0.1)
+    one.refuse(other.address, 0.1)
     assert lost(one) == [("crashed", [HELLO])]
     assert one.dropped["messages to a lost member"] == 1
 
