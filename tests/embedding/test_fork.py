@@ -141,8 +141,8 @@ def test_the_parent_is_not_disturbed_however_a_child_ends(start, watcher, child)
         FORK
         + f"""
 import multiprocessing
-cluster = join(name="parent", answer=lambda question: os.getpid() == parent)
 parent = os.getpid()
+cluster = join(name="parent", answer=lambda question: os.getpid() == parent)
 
 def child():
     {child}
