@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class Announce(Struct, frozen=True):
-    """Send a datagram to the beacon group."""
+    """Send a datagram to the beacon group; ``near``: on this host only."""
 
     data: bytes
+    near: bool = False
 
 
 class SendDatagram(Struct, frozen=True):

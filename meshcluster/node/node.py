@@ -16,6 +16,7 @@ from ..config import ClusterConfig
 from ..errors import DecodeError, NoRoute, NotJoined
 from ..hooks import HookRegistry
 from ..model import LEFT, UDP, Address, Endpoint, Identity
+from ..security.keyring import Keyring
 from ..wire import codec
 from ..wire.frames import (
     Ack,
@@ -36,6 +37,8 @@ from .delivery import Delivery
 from .detector import Detector
 from .discovery import Discovery
 from .effects import Effect, Report
+from .entrance import Entrances
+from .guard import Guard
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
@@ -71,6 +74,7 @@ class Node:
         spoken: Mapping[str, bool] | None = None, own_networks: Iterable[str] = (),
         lock: AbstractContextManager[object] | None = None, snapshots: Snapshots | None = None,
         offers: Mapping[str, object] | None = None, wall: Callable[[], float] = float,
+        keyring: Keyring | None = None,
     ) -> None:  # fmt: skip
         self.identity = identity
         self.config = config
@@ -87,6 +91,7 @@ class Node:
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
+        self.keyring = keyring or Keyring()
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
         self._delivery = Delivery(
@@ -118,6 +123,7 @@ class Node:
             identity.key, config.limits, peers=self.peers, ring=self._detector.ring,
             links=self._links, schedule=self._schedule, random=random,
         )  # fmt: skip
+        self._guard = self._make_guard()
         self._detector.connect(self._discovery)
         self._admission.connect(
             self._views, self._detector, self._monitors, self._discovery, self._seeds
@@ -142,6 +148,7 @@ class Node:
             details=lambda: self.details, admit=lambda *hello: self._admission.greeted(*hello),
             unreachable=self._unreachable, forgotten=self._forgotten, given_up=self._given_up,
             covers=self.scope.covers,
+            entrances=Entrances(self.keyring, self.config.cluster, random),
         )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
@@ -183,6 +190,17 @@ class Node:
         return Hints(
             self.identity, self.config, peers=self.peers, views=self._views,
             discovery=self._discovery, counters=self.counters,
+            keyring=self.keyring, guard=self._guard,
+        )  # fmt: skip
+
+    def _make_guard(self) -> Guard | None:
+        """None for a member without keys, whose datagrams pass as they are."""
+        if not self.keyring.keys:
+            return None
+        return Guard(
+            self.identity, self.keyring, self.config.limits, peers=self.peers,
+            effects=self._effects, counters=self.counters, take=self._discovery.received,
+            unmasked=self._admission.unmasked,
         )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:
@@ -245,7 +263,7 @@ class Node:
             return []
         effects = self._effects.copy()
         self._effects.clear()
-        return effects
+        return effects if self._guard is None else self._guard.sealed(effects)
 
     def ready_links(self) -> list[NodeLink]:
         """Links that may have something to write; asked for once."""
@@ -261,7 +279,10 @@ class Node:
 
     def datagram_received(self, data: bytes, source: Address, now: float) -> None:
         """A datagram came, by multicast or to our own port."""
-        self._discovery.received(data, source, now)
+        if self._guard is None:
+            self._discovery.received(data, source, now)
+        else:
+            self._guard.received(data, source, now)
 
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
@@ -278,12 +299,17 @@ class Node:
         self._seeds.failed(name, trouble)
 
     def link_opened(
-        self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
-    ) -> NodeLink | None:
-        """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
+        self, scheme: str, remote: str, now: float, *, local: bool, same_user: bool = False,
+        number: int | None = None,
+    ) -> NodeLink | None:  # fmt: skip
+        """A link is open, dialled as ``number`` or accepted; None when it is not wanted.
+        ``same_user``: the system says that a process of our own user is at its other end.
+        """
         if number is None and not self.near(remote, "links", local=local):
             return None
-        return self._links.opened(scheme, remote, now, local=local, number=number)
+        return self._links.opened(
+            scheme, remote, now, local=local, same_user=same_user, number=number
+        )
 
     def near(self, remote: str, what: str, *, local: bool = False) -> bool:
         """Whether ``what`` comes from near enough for ``ttl``; counted when not."""
@@ -311,6 +337,8 @@ class Node:
         """Frames came over a link, in order. They are not kept."""
         try:
             for frame in frames:
+                if link.records is not None and link.state is not State.CLOSED:
+                    frame = link.records.open(frame)
                 if link.state is State.OPEN:
                     self._frame(link, frame, now)
                 elif link.state is not State.CLOSED:
