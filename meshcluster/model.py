@@ -181,8 +181,8 @@ class Service:
     ``lan`` (bool: its address is in a network of ours), ``authenticated`` (bool: it proved that it
     has a key of ours: the secret, or the host key of our user), ``endpoints`` (tuple of
     ``Endpoint``, best first), ``props`` (what else it says of itself), ``offers`` (what it says of
-    each of its mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a member; in what
-    ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired", "conflict" or
+    each of its mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a
+    member; in what ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired", "conflict" or
     "refused"). ``sid``, ``hid`` and ``ip`` are other
     names of id, host and address. ``state``, ``last_seen``, ``protocol`` are not of the snapshot
     but of now.

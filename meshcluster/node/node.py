@@ -13,21 +13,13 @@ from random import Random
 from typing import Any
 
 from ..config import ClusterConfig
-from ..errors import DecodeError, NoRoute, NotJoined
+from ..errors import NoRoute, NotJoined
 from ..hooks import HookRegistry
-from ..model import LEFT, UDP, Address, Endpoint, Identity
+from ..model import UDP, Address, Endpoint, Identity
 from ..security.keyring import Keyring
 from ..wire import codec
 from ..wire.frames import (
-    Ack,
-    Batch,
-    Describe,
     Details,
-    Events,
-    Goodbye,
-    Unopened,
-    View,
-    ViewRequest,
 )  # fmt: skip
 from .admission import Admission
 from .announcing import Announcing
@@ -47,6 +39,7 @@ from .ourselves import Ourselves
 from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
+from .reading import Reading
 from .requests import Requests
 from .schedule import Schedule
 from .scope import Scope
@@ -65,7 +58,7 @@ class Node:
 
     ``spoken`` maps the schemes it can dial to whether they reach this machine only. ``lock`` guards
     the counters where several threads count. ``wall`` gives the seconds since 1970, for observers
-    to compare; nothing else asks it.
+    to compare; nothing else asks it. ``keyring``: what seals and opens; without keys all is plain.
     """
 
     def __init__(
@@ -130,6 +123,7 @@ class Node:
         )
         self.hints = self._make_hints()
         self._ourselves.connect(self._views, self._own)
+        self._reading = self._make_reading()
         self._timers = self._timer_handlers()
 
     def _make_ourselves(
@@ -191,6 +185,13 @@ class Node:
             self.identity, self.config, peers=self.peers, views=self._views,
             discovery=self._discovery, counters=self.counters,
             keyring=self.keyring, guard=self._guard,
+        )  # fmt: skip
+
+    def _make_reading(self) -> Reading:
+        return Reading(
+            self.config.limits, links=self._links, delivery=self._delivery,
+            admission=self._admission, detector=self._detector, views=self._views,
+            ourselves=self._ourselves, effects=self._effects, counters=self.counters,
         )  # fmt: skip
 
     def _make_guard(self) -> Guard | None:
@@ -325,7 +326,7 @@ class Node:
     def link_lost(self, link: NodeLink, reason: str, now: float, *, fault: bool = False) -> None:
         """A link ended (``fault``: by what came over it). Its member is looked after at once."""
         if fault:
-            self._report_fault(link, reason)
+            self._reading.report_fault(link, reason)
         session = link.session if link.state is State.OPEN else None
         self._links.lost(link, reason, now)
         if session is not None and session.peer.service is not None:
@@ -335,46 +336,7 @@ class Node:
 
     def frames_received(self, link: NodeLink, frames: Sequence[codec.Buffer], now: float) -> None:
         """Frames came over a link, in order. They are not kept."""
-        try:
-            for frame in frames:
-                if link.records is not None and link.state is not State.CLOSED:
-                    frame = link.records.open(frame)
-                if link.state is State.OPEN:
-                    self._frame(link, frame, now)
-                elif link.state is not State.CLOSED:
-                    self._links.begin(link, frame, now)
-        except DecodeError as error:
-            self._report_fault(link, str(error))
-            self._links.lost(link, str(error), now)
-
-    def _report_fault(self, link: NodeLink, reason: str) -> None:
-        if self.counters.count(f"links: {reason.split(':')[0]}"):
-            text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {reason}"
-            self._effects.append(Report(f"{text} (further ones are only counted)"))
-
-    def _frame(self, link: NodeLink, data: codec.Buffer, now: float) -> None:
-        session = link.session
-        assert session is not None
-        frame = codec.decode_frame(data)
-        session.peer.heard_at = now
-        if session.peer.suspicion is not None:
-            self._detector.alive(session.peer, now)
-        if isinstance(frame, Events | Batch | Ack):
-            self._delivery.received(session, link, frame, len(data), now)
-        elif isinstance(frame, Goodbye):
-            self._admission.lose(session.peer, LEFT, now)
-        elif isinstance(frame, Describe):
-            if len(data) > self.config.limits.hello_bytes:
-                raise DecodeError("oversized details")
-            self._admission.proved(session.peer, frame.details, now)
-        elif isinstance(frame, ViewRequest):
-            self._views.requested(frame, session, now)
-        elif isinstance(frame, View):
-            self._views.answered(frame, session, now)
-        elif isinstance(frame, Unopened):
-            self._ourselves.unopened(frame, now)
-        elif not self._links.pinged(frame, session, now):
-            raise DecodeError("hello on an open link")
+        self._reading.received(link, frames, now)
 
     def took(self, session: Session, size: int) -> None:
         """The hooks have taken ``size`` bytes of a session's batches."""
@@ -476,6 +438,17 @@ class Node:
         self._discovery.networks_changed(networks, now)
         self._admission.networks_changed(now)
         self._ourselves.moved(now)
+
+    def keys_changed(self, now: float) -> None:
+        """The keyring has other keys: links that were opened by one that is in it no more are
+        opened anew, which loses nothing; and everybody hears by which one we seal.
+        """
+        for peer in tuple(self.peers.linkable()):
+            for session in tuple(peer.sessions.values()):
+                key_id = session.link.entrance.key_id if session.link is not None else b""
+                if session.link is not None and key_id and self.keyring.find(key_id) is None:
+                    self._links.lost(session.link, "its key was removed", now)
+        self._discovery.beacon_soon(now)
 
     # --- ourselves ---------------------------------------------------------------------------
 

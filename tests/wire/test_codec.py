@@ -12,7 +12,6 @@ from meshcluster.model import Endpoint
 from meshcluster.wire.codec import (
     DATAGRAM_MAGIC,
     check_identity,
-    security_of,
     copied,
     decode_datagram,
     decode_frame,
@@ -23,6 +22,7 @@ from meshcluster.wire.codec import (
     is_message,
     packed,
     preface,
+    security_of,
 )
 from meshcluster.wire.frames import (
     Ack,
