@@ -83,7 +83,12 @@ def test_who_takes_the_name_of_a_directory_that_is_gone_is_not_believed(runtime_
 async def test_sockets_and_locks_of_its_member_do_not_grow_old(runtime_dir, beacon_port):
     async with meshcluster.AsyncCluster().join(port=beacon_port) as cluster:
         assert "unix" in DEFAULT
-        kept = Keeping(place, host_key(runtime_dir), cluster._id, lambda key: None)
+        kept = Keeping(
+            place,
+            host_key(runtime_dir),
+            bytes.fromhex(cluster.uuid.partition("@")[0]),
+            lambda key: None,
+        )
         old = time.time() - KEY_DAYS * 86400
         files = [path for path in runtime_dir.glob("*/*") if path.suffix in (".sock", ".lock")]
         assert len(files) == 6
