@@ -40,9 +40,12 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
+from .runtime.keeping import Keeping
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
+from .runtime.realm import Realm, realm_of, with_room_for_seals
 from .runtime.runners import Caller, LoopRunner, Runner
+from .runtime.secrets import Secret, secrets_of
 from .runtime.sending import Part
 from .timing import Timing
 from .view import ClusterView
@@ -86,6 +89,7 @@ class AsyncCluster(ClusterView):
         self._boot = 0
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
+        self._keeping: Keeping | None = None
         self._joining = False
         self._inherited = False
         """This is the copy of a member in a forked child of its process."""
@@ -180,7 +184,8 @@ class AsyncCluster(ClusterView):
             raise ConfigError("joined already: leave() first, or make another cluster")
         self._joining = True
         try:
-            return await self._open(config, realm_of(config, secrets))
+            realm = realm_of(config, secrets)
+            return await self._open(with_room_for_seals(config), realm)
         finally:
             self._joining = False
 
@@ -230,6 +235,9 @@ class AsyncCluster(ClusterView):
         for announcer in announcers:
             announcer.start(hearing)
         driver.start()
+        self._keeping = realm.keep(
+            config, self._id, lambda: driver.touch(lambda each, now: each.node.keys_changed(now))
+        )
         exits.add(self._at_exit)
         return self
 
@@ -345,6 +353,8 @@ class AsyncCluster(ClusterView):
         finally:
             if self.joined is driver:
                 self.joined = None
+                if self._keeping is not None:
+                    self._keeping.close()
                 exits.discard(self._at_exit)
                 self._hooks.added = lambda hook: None
                 self._left.set()

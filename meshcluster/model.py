@@ -182,8 +182,8 @@ class Service:
     has a key of ours: the secret, or the host key of our user), ``endpoints`` (tuple of
     ``Endpoint``, best first), ``props`` (what else it says of itself), ``offers`` (what it says of
     each of its mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a
-    member; in what ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired", "conflict" or
-    "refused"). ``sid``, ``hid`` and ``ip`` are other
+    member; in what ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired",
+    "conflict" or "refused"). ``sid``, ``hid`` and ``ip`` are other
     names of id, host and address. ``state``, ``last_seen``, ``protocol`` are not of the snapshot
     but of now.
     """

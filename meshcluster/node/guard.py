@@ -89,8 +89,10 @@ class Guard:
         return SendDatagram(self._sealed(effect.data), effect.address)
 
     def _sealed_to_all(self, effect: Announce) -> list[Announce]:
-        near = Announce(self._sealed(effect.data), near=not self._keyring.required)
-        return [near, effect] if near.near else [near]
+        sealed = self._sealed(effect.data)
+        if self._keyring.required:
+            return [Announce(sealed)]
+        return [Announce(sealed, near=True), Announce(effect.data, near=False)]
 
     def _sealed(self, data: bytes, key: Key | None = None) -> bytes:
         key = key or self._keyring.first

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ..config import ClusterConfig
-from ..security.keyring import Keyring
+from ..security.keyring import MOST_KEYS, Keyring
 from ..security.keys import Key
 from ..security.text import is_key, parse_key
+from ..wire.sealed import SEAL_BYTES
 from . import host
 from .group import group_dir
+from .keeping import KEEP_SECONDS, Keeping
 from .keys import host_key
 
 logger = logging.getLogger("meshcluster")
@@ -34,6 +37,29 @@ class Realm:
     host_key: bytes
     keyring: Keyring
 
+    def keep(self, config: ClusterConfig, member_id: bytes, changed: Callable[[], None]) -> Keeping:
+        """Has a member's files and the host key kept in use, from now on, in the running loop.
+
+        Where another key lies there one day (the old one was removed, and somebody was quicker than
+        we), it is understood at once. It seals once everybody has had a look; then ``changed`` is
+        called.
+        """
+        loop = asyncio.get_running_loop()
+
+        def found(host_key: bytes) -> None:
+            key = Key.of_bytes(host_key, config.cluster)
+            if not self.keyring.is_secret and len(self.keyring.keys) < MOST_KEYS:
+                self.keyring.add(key)
+                loop.call_later(2 * KEEP_SECONDS, use, key)
+
+        def use(key: Key) -> None:
+            self.keyring.use(key.id)
+            changed()
+
+        keeping = Keeping(self.place, self.host_key, member_id, found)
+        keeping.start()
+        return keeping
+
 
 def realm_of(config: ClusterConfig, secrets: Sequence[bytes]) -> Realm:
     """By its secrets, if there are any; else by the host key, which every member of one user (or of
@@ -52,6 +78,12 @@ def realm_of(config: ClusterConfig, secrets: Sequence[bytes]) -> Realm:
         logger.warning(OPEN_MESH, config.ttl, config.cluster)
     keys = [Key.of_bytes(key, config.cluster)]
     return Realm(place, key, Keyring(keys, required=config.ttl == 0))
+
+
+def with_room_for_seals(config: ClusterConfig) -> ClusterConfig:
+    """The same, but what is sealed fits a datagram as well."""
+    room = config.limits.datagram_bytes - SEAL_BYTES
+    return replace(config, limits=replace(config.limits, datagram_bytes=room))
 
 
 def key_of(secret: bytes, cluster: str) -> Key:

@@ -14,9 +14,6 @@ from ..errors import DecodeError
 REKEY_FRAMES = 2**20
 """Far below what AES-GCM allows one key: 2^24 records of full size (RFC 8446, 5.5)."""
 
-RECORD_BYTES = 16
-"""A sealed frame is so much longer."""
-
 _LAST_NONCE = bytes(4) + b"\xff" * 8
 
 

@@ -25,6 +25,7 @@ from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
 from ..runtime.runners import Caller, HookCalls, ThreadRunner
+from ..runtime.secrets import Secret
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
 from ..timing import Timing
