@@ -32,6 +32,10 @@ FILE_BYTES = 64 * 1024
 ADVICE = "'meshcluster keygen' makes a good one"
 
 
+Secret = str | bytes | Path | Sequence[str | bytes | Path] | None
+"""What ``secret=`` takes."""
+
+
 def secrets_of(given: object, environment: Mapping[str, str]) -> tuple[bytes, ...]:
     """The secrets, in order: the first one sends, all are understood. None: no secret.
 

@@ -1,3 +1,4 @@
-"""What proves that somebody belongs to us: secrets and their keys. No I/O."""
+"""Keys, and what is sealed with them: datagrams, and links after their handshake.
 
-__all__ = ()
+Imported by whoever joins with a key: the library behind it takes a while to load.
+"""
