@@ -40,12 +40,11 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
-from .runtime.keeping import Keeping
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
-from .runtime.realm import Realm, realm_of, with_room_for_seals
+from .runtime.realm import Realm, Upkeep, realm_of, with_room_for_seals
 from .runtime.runners import Caller, LoopRunner, Runner
-from .runtime.secrets import Secret, secrets_of
+from .runtime.secrets import Secret, secrets_of, source_of
 from .runtime.sending import Part
 from .timing import Timing
 from .view import ClusterView
@@ -60,6 +59,10 @@ logger = logging.getLogger("meshcluster")
 
 SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
+
+
+def _keys_changed(driver: Driver, now: float) -> None:
+    driver.node.keys_changed(now)
 
 
 class AsyncCluster(ClusterView):
@@ -89,7 +92,7 @@ class AsyncCluster(ClusterView):
         self._boot = 0
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
-        self._keeping: Keeping | None = None
+        self._upkeep: Upkeep | None = None
         self._joining = False
         self._inherited = False
         """This is the copy of a member in a forked child of its process."""
@@ -176,16 +179,18 @@ class AsyncCluster(ClusterView):
             announcers=distinct("announcers", announcers),
             announcer_options=announcer_options or {}, timing=timing, group=group,
         )  # fmt: skip
-        secrets = secrets_of(secret, os.environ)
-        return Joining(lambda: self._start(config(), secrets), self)
+        secrets, source = secrets_of(secret, os.environ), source_of(secret, os.environ)
+        realm = partial(realm_of, source=source, secrets=secrets)
+        return Joining(lambda: self._start(config(), realm), self)
 
-    async def _start(self, config: ClusterConfig, secrets: Sequence[bytes]) -> AsyncCluster:
+    async def _start(
+        self, config: ClusterConfig, realm: Callable[[ClusterConfig], Realm]
+    ) -> AsyncCluster:
         if self.joined is not None or self._joining:
             raise ConfigError("joined already: leave() first, or make another cluster")
         self._joining = True
         try:
-            realm = realm_of(config, secrets)
-            return await self._open(with_room_for_seals(config), realm)
+            return await self._open(with_room_for_seals(config), realm(config))
         finally:
             self._joining = False
 
@@ -235,9 +240,7 @@ class AsyncCluster(ClusterView):
         for announcer in announcers:
             announcer.start(hearing)
         driver.start()
-        self._keeping = realm.keep(
-            config, self._id, lambda: driver.touch(lambda each, now: each.node.keys_changed(now))
-        )
+        self._upkeep = Upkeep(realm, config, self._id, lambda: driver.touch(_keys_changed))
         exits.add(self._at_exit)
         return self
 
@@ -353,8 +356,8 @@ class AsyncCluster(ClusterView):
         finally:
             if self.joined is driver:
                 self.joined = None
-                if self._keeping is not None:
-                    self._keeping.close()
+                if self._upkeep is not None:
+                    self._upkeep.close()
                 exits.discard(self._at_exit)
                 self._hooks.added = lambda hook: None
                 self._left.set()

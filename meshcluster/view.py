@@ -10,6 +10,7 @@ from .config import ClusterConfig
 from .errors import ClusterError
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
+from .keyring import ClusterKeyring
 from .model import GONE, Service, Standing
 from .props import Props
 from .resolver import passes
@@ -30,6 +31,7 @@ class ClusterView(HookPlacing):
         self._channels = channels
         self._boxes = mailboxes
         self._tags = Tags(lambda: self._driver.node.details.tags, self._change("tags"))
+        self._keyring = ClusterKeyring(lambda: self._driver, self._touch)
         self._props = Props(lambda: self._driver.node.details.props, self._change("props"))
 
     def __repr__(self) -> str:
@@ -94,6 +96,11 @@ class ClusterView(HookPlacing):
     def props(self) -> Props:
         """What else we say of ourselves: a dict of plain values; see ``Props``."""
         return self._props
+
+    @property
+    def keyring(self) -> ClusterKeyring:
+        """The keys we seal and open with; see ``ClusterKeyring``."""
+        return self._keyring
 
     @property
     def channels(self) -> Channels:

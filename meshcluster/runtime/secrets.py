@@ -68,6 +68,23 @@ def secrets_of(given: object, environment: Mapping[str, str]) -> tuple[bytes, ..
     return found
 
 
+def source_of(given: Secret, environment: Mapping[str, str]) -> Secret:
+    """Where the secrets come from: what was ``given``, or what the environment names."""
+    if given is not None:
+        return given
+    path = environment.get(FILE_VARIABLE)
+    return Path(path) if path else environment.get(VARIABLE)
+
+
+def files_in(source: Secret) -> Path | Sequence[str | bytes | Path] | None:
+    """The source, if there is a file in it, which may say something else one day."""
+    if isinstance(source, Path):
+        return source
+    if isinstance(source, str | bytes) or source is None:
+        return None
+    return source if any(isinstance(each, Path) for each in source) else None
+
+
 def _of_environment(environment: Mapping[str, str]) -> Iterator[bytes]:
     path, text = environment.get(FILE_VARIABLE), environment.get(VARIABLE)
     if path is not None and text is not None:

@@ -74,6 +74,17 @@ class Keyring:
             raise ConfigError(f"key {key_id.hex()} is in use: use another one first")
         self.keys = tuple(each for each in self.keys if each is not key)
 
+    def replace(self, keys: Iterable[Key]) -> None:
+        """Has these keys from now on; those that stay are the same.
+
+        Raises:
+            ConfigError: none, or more than four.
+        """
+        keys = tuple(keys)
+        if not 0 < len(keys) <= MOST_KEYS:
+            raise ConfigError(f"1 to {MOST_KEYS} keys, not {len(keys)}")
+        self.keys = keys
+
     def _found(self, key_id: bytes) -> Key:
         key = self.find(key_id)
         if key is None:

@@ -28,8 +28,10 @@ class Window:
             self._seen = (self._seen << min(ahead, WINDOW) | 1) & _MASK
             self._top = number
             return True
+        if self.is_old(number):
+            return False
         bit = 1 << -ahead
-        if self.is_old(number) or self._seen & bit:
+        if self._seen & bit:
             return False
         self._seen |= bit
         return True

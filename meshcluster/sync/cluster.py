@@ -390,6 +390,7 @@ def join(
     announcers: Iterable[str] = (),
     announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
     timing: Timing | None = None,
+    secret: Secret = None, group: str | int | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -420,6 +421,13 @@ def join(
         announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
         timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
             or a ``Timing`` of your own; by default what fits ``ttl``.
+        secret: what all members know and nobody else: a key that ``meshcluster keygen`` made, a
+            passphrase of 12 characters or more, a ``Path`` to a file with one a line, or several
+            of these (the first one seals, all are understood). By default what
+            ``MESHCLUSTER_SECRET_FILE`` or ``MESHCLUSTER_SECRET`` says; ``()`` for none. Without one
+            only members of our user on this host are met sealed; with a ``ttl`` of 1 or more
+            others are met in the open, which is warned of.
+        group: a group of users of this host whose members meet, instead of our user's.
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
@@ -432,5 +440,6 @@ def join(
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
         observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-        announcer_options=announcer_options, timing=timing,
+        announcer_options=announcer_options, timing=timing, secret=secret,
+        group=group,
     )  # fmt: skip
