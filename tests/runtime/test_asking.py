@@ -144,8 +144,7 @@ async def test_who_cancels_waits_for_nothing_more(pair):
 
 
 async def test_so_many_may_be_open_and_a_further_one_waits_for_its_turn(mesh):
-    limits = {"open_sends": 4, "send_seconds": 0.05}
-    one, other = await mesh("one", "other", limits=limits)
+    one, other = await mesh("one", "other", limits={"open_sends": 4})
     got, begun, release = [], asyncio.Event(), asyncio.Event()
 
     @other.hook("event")
@@ -159,7 +158,7 @@ async def test_so_many_may_be_open_and_a_further_one_waits_for_its_turn(mesh):
     ]
     await soon(begun.wait())
     with pytest.raises(Congested, match="nothing was sent"):
-        await soon(one.send("too many", resolve="other", ack=True))
+        await soon(one.send("too many", resolve="other", ack=True, timeout=0.05))
     release.set()
     await soon(asyncio.gather(*tasks))
     await soon(asyncio.gather(*(one.send(n, resolve="other", ack=True) for n in range(4, 100))))
