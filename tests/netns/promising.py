@@ -1,5 +1,5 @@
 """A member in a process of its own that tells all others numbers, each to be acknowledged, and
-handles theirs: ``promising.py NAME FOLDER OPTIONS SETTINGS``, the last two as JSON (``join``'s, ours).
+handles theirs: ``promising.py NAME FOLDER OPTIONS SETTINGS``, as JSON ``join``'s options and ours.
 
 What it calls and handles it writes into a file of its run before and after, as ``Ledger.read``
 wants it, so that ``kill -9`` takes nothing away. It prints "joined"; then each line it reads is one
@@ -93,8 +93,8 @@ class Promiser:
 
     async def hush(self):
         self._talking = False
-        while self.calls or self._talks:
-            await asyncio.sleep(0.02)
+        while waited := {*self.calls, *self._talks.values()}:
+            await asyncio.wait(waited)
         return self.ended
 
 
