@@ -9,6 +9,7 @@ import pytest
 from meshcluster import (
     ConfigError,
     Congested,
+    NoRoute,
     NotAcknowledged,
     OutcomeUnknown,
     RemoteError,
@@ -30,6 +31,15 @@ async def mesh(join):
         return members
 
     return mesh
+
+
+async def until(condition):
+    """Looks until it is so, for at most ten seconds or so."""
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    pytest.fail("not in ten seconds")
 
 
 def tags(services):
@@ -91,6 +101,21 @@ async def test_udp_alone_cannot_have_it_acknowledged(pair):
             await told
     with pytest.raises(ConfigError, match="timeout"):
         await one.send("do", resolve="other", ack=True, timeout=-1)
+
+
+async def test_to_who_offers_nothing_else_there_is_no_way(mesh, join):
+    """It does not go by udp at last, where nobody could tell whether it came."""
+    (one,) = await mesh("one")
+    other = await join("other", protocols=["udp"])
+    await one.wait_for_services()
+    got = []
+    other.hook("event")(lambda event: got.append(event.data))
+    with pytest.raises(NoRoute, match="no way to"):
+        await soon(one.send("do", resolve="other", ack=True))
+    await soon(one.send("plain", resolve="other"))
+    await until(lambda: got)
+    assert got == ["plain"]
+    assert not one.undelivered
 
 
 async def test_an_observer_may_send_it(mesh):

@@ -1,5 +1,7 @@
 """Acknowledged sends over a hostile network: every call and every handling is judged."""
 
+from collections import Counter
+from functools import partial
 from random import Random
 
 import pytest
@@ -101,6 +103,38 @@ def test_none_is_lost_and_none_is_handled_twice(seed):
     judged.end()
     assert not judged.ledger.faults(), f"seed={seed}: {judged.ledger}"
     assert judged.ledger.outcomes[OK] > CALLS / 10, f"seed={seed}: {judged.ledger}"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_question_runs_its_responder_at_most_once(seed):
+    """And who answered was run; the same network, queries instead of sends."""
+    judged = Judged(seed)
+    sim, asked, run = judged.sim, [], Counter()
+
+    def respond(member, question):
+        run[question.data, key(member)] += 1
+        return member.name
+
+    def teach():
+        for member in sim.members:
+            member.respond = partial(respond, member)
+
+    sim.run(seconds=3)
+    for number in range(CALLS // 2):
+        teach()
+        asker = judged.random.choice([m for m in sim.members if not m.paused])
+        if asker.known:
+            timeout = judged.random.choice([0.3, 5, 30])
+            asked.append((number, asker.ask(number, timeout=timeout)))
+        sim.run(seconds=judged.random.choice([0, 0.001, 0.02, 0.1]))
+        if number % 20 == 19:
+            judged.harm()
+    sim.repair()
+    sim.run(seconds=60)
+    assert max(run.values()) == 1, f"seed={seed}"
+    for number, gathering in asked:
+        for service in gathering.results:
+            assert run[number, service.key.hex()] == 1, f"seed={seed}"
 
 
 def test_the_seeds_bring_every_outcome_about():
