@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -45,7 +46,7 @@ from .runtime.networks import follow_networks, own_networks
 from .runtime.realm import Realm, Upkeep, realm_of, with_room_for_seals
 from .runtime.runners import Caller, LoopRunner, Runner
 from .runtime.secrets import Secret, secrets_of, source_of
-from .runtime.sending import Part
+from .runtime.sending import Part, check_ack
 from .timing import Timing
 from .view import ClusterView
 from .wire.frames import Event
@@ -477,7 +478,7 @@ class AsyncCluster(ClusterView):
     async def send(
         self, data: object, *, resolve: Words | None = None, resolver: Resolver | None = None,
         services: Iterable[Service] | None = None, channel: int = 0,
-        protocols: Sequence[str] | None = None,
+        protocols: Sequence[str] | None = None, ack: bool = False, timeout: float = 30.0,
     ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to some members; their ``event`` hooks get it, in order, once.
 
@@ -490,9 +491,13 @@ class AsyncCluster(ClusterView):
             channel: the number it travels on.
             protocols: only these protocols, by a session of their own. ``["udp"]``: a datagram to
                 each, that may be lost and overtaken.
+            ack: returns when their ``event`` hooks have returned, all of them at all receivers.
+                In an ``event`` hook it holds up those that come after it: two that tell each other
+                so wait until the ``timeout``. ``docs/promises.md`` says what is promised.
+            timeout: with ``ack``: seconds until those who have not answered are given up.
 
         Returns:
-            The services it was queued for.
+            The services it was queued for; with ``ack`` those that handled it.
 
         Raises:
             NoServices: nobody matched, or none of the three was given.
@@ -500,27 +505,61 @@ class AsyncCluster(ClusterView):
             EncodeError, MessageTooLarge: ``data`` cannot be sent as it is. By udp alone, what does
                 not fit a datagram of 1,200 bytes.
             HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
-            Congested: a receiver has not taken what waits for it for 30 s.
+            Congested: a receiver has not taken what waits for it for 30 s. It was not sent.
+
+        Raises (``ack`` alone):
+            RemoteError: a hook of the receiver raised, or its ``receive`` hook refused it.
+            OutcomeUnknown: it left, and no answer came: lost, restarted, too late. It was handled
+                once or not at all, and is not sent again.
+            NoResponder: the receiver has no ``event`` hook for it.
+            ServiceLost, NoRoute: the receiver left or could not be reached; it was not handled.
+            NotAcknowledged: of several receivers some failed; its ``errors`` has one of these for
+                each.
+            ConfigError: by udp alone nothing is acknowledged; a ``timeout`` that is no duration.
         """
         driver = self.joined or self._driver
-        if resolver is None and protocols is None:
+        if resolver is None and protocols is None and not ack:
             sent = driver.tell(data, resolve, services, channel)
             if sent is not None:
                 self._sends += 1
                 if self._sends % SENDS_A_TURN == 0:  # or a tight loop of sends would starve ours
                     await asyncio.sleep(0)
                 return sent
+        if ack:
+            check_ack(protocols)
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
-        return await self._commit(parts)
+        return await (self._promised(parts, timeout) if ack else self._commit(parts))
 
     async def broadcast(
-        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
-    ) -> tuple[Service, ...]:
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None,
+        ack: bool = False, timeout: float = 30.0,
+    ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
         who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
         multicast reaches, and one to each of the others.
         """
-        return await self._commit(self._driver.sender.event_to_all(data, channel, protocols))
+        if ack:
+            check_ack(protocols)
+        parts = self._driver.sender.event_to_all(data, channel, protocols)
+        return await (self._promised(parts, timeout) if ack else self._commit(parts))
+
+    async def _promised(self, parts: Sequence[Part], timeout: float) -> tuple[Service, ...]:
+        """Sends, and waits until all receivers have acknowledged it, or will not."""
+        driver = self._driver
+        timeout = check_timeout(timeout)
+        if driver.sender.congested(parts, ack=True):
+            began = driver.time()
+            await self._wait_for_room(driver, parts, ack=True, timeout=timeout)
+            timeout = max(0.0, timeout - (driver.time() - began))
+        if not parts:
+            return ()
+        ended = asyncio.Event()
+        promise = driver.asking.promise(parts, timeout, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            driver.asking.withdraw(promise)
+        return promise.result()
 
     async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
@@ -528,18 +567,20 @@ class AsyncCluster(ClusterView):
             await self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
 
-    async def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
-        seconds = driver.config.limits.send_seconds
+    async def _wait_for_room(
+        self, driver: Driver, parts: Sequence[Part], *, ack: bool = False, timeout: float = inf
+    ) -> None:
+        seconds = min(driver.config.limits.send_seconds, timeout)
         try:
             async with asyncio.timeout(seconds):
-                while driver.sender.congested(parts):
+                while driver.sender.congested(parts, ack=ack):
                     driver.full = True
                     self._room.clear()
                     await self._room.wait()
                     if not driver.joined:
                         raise NotJoined("the cluster was left meanwhile")
         except TimeoutError:
-            raise driver.sender.too_slow(parts, seconds) from None
+            raise driver.sender.too_slow(parts, seconds, ack=ack) from None
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,

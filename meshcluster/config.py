@@ -51,6 +51,9 @@ class Limits:
     """Questions held until a query hook is placed; further ones get no responder."""
     open_questions: int = 4096
     """Questions handed to responders and not answered yet; further ones are told to retry."""
+    open_sends: int = 4096
+    """Acknowledged sends to one receiver that are open; a further one waits, then raises
+    ``Congested``."""
     waiting_messages: int = 16384
     """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``. As many
     that went by udp for want of a link wait to be confirmed; beyond, the oldest count as lost."""

@@ -22,7 +22,9 @@ did wrong and what the network did are told apart.
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
        ├─ RemoteError                   the responder of ``service`` raised
        ├─ NoResponder                   nothing there answers
-       └─ ServiceLost                   the member left or died before it answered
+       ├─ ServiceLost                   the member left or died before it answered
+       ├─ OutcomeUnknown                ``send(ack=True)``: perhaps it was handled, perhaps not
+       └─ NotAcknowledged (ExceptionGroup)  the same to several: ``errors`` says who did not
 """
 
 from __future__ import annotations
@@ -153,10 +155,14 @@ class RemoteError(QueryError):
 
 
 class NoResponder(QueryError):
-    """The member ``service`` has no query hook, or none that answers this question."""
+    """The member ``service`` has no query hook, or none that answers this question; or no event
+    hook that could acknowledge what was sent.
+    """
 
-    def __init__(self, service: Service) -> None:
-        super().__init__(f"{service.name} has no query hook or mailbox that answers")
+    def __init__(
+        self, service: Service, trouble: str = "has no query hook or mailbox that answers"
+    ) -> None:
+        super().__init__(f"{service.name} {trouble}")
         self.service = service
 
 
@@ -170,3 +176,36 @@ class ServiceLost(QueryError):
         super().__init__(f"{service.name} {verb}{reason}")
         self.service = service
         self.reason = reason
+
+
+class OutcomeUnknown(QueryError):
+    """What was sent with ``ack=True`` left, and no answer came (``reason``): the hooks of
+    ``service`` had it once or not at all. It is not sent again. The cause is the error that says
+    why.
+    """
+
+    def __init__(self, service: Service, reason: str) -> None:
+        super().__init__(f"{reason}: whether {service.name} handled it is not known")
+        self.service = service
+        self.reason = reason
+
+
+class NotAcknowledged(QueryError, ExceptionGroup[Exception]):
+    """Of several receivers of a ``send(ack=True)`` some did not handle it.
+
+    ``handled`` is the tuple of services whose hooks returned, ``errors`` maps each of the others to
+    what a send to it alone would have raised; ``except*`` takes these apart.
+    """
+
+    def __new__(
+        cls, errors: Mapping[Service, Exception], handled: Sequence[Service]
+    ) -> NotAcknowledged:  # fmt: skip
+        """A group needs its text and its exceptions before ``__init__``."""
+        text = f"{len(errors)} of {len(errors) + len(handled)} receivers did not handle it"
+        return super().__new__(cls, text, list(errors.values()))
+
+    def __init__(
+        self, errors: Mapping[Service, Exception], handled: Sequence[Service]
+    ) -> None:  # fmt: skip
+        self.errors = dict(errors)
+        self.handled = tuple(handled)

@@ -358,10 +358,13 @@ class Service:
     # --- talking to it -----------------------------------------------------------------------
 
     def send(
-        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
-    ) -> Any:
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None,
+        ack: bool = False, timeout: float = 30.0,
+    ) -> Any:  # fmt: skip
         """``send`` of its cluster, to this member alone: to be awaited on an ``AsyncCluster``."""
-        return self._known.send(data, services=(self,), channel=channel, protocols=protocols)
+        return self._known.send(
+            data, services=(self,), channel=channel, protocols=protocols, ack=ack, timeout=timeout
+        )
 
     def query(
         self, query: object = None, *, timeout: float = 30.0, channel: int = 0,

@@ -17,6 +17,7 @@ from ..wire.frames import (
     LEAVING,
     RAISED,
     Ack,
+    AckedEvent,
     Answer,
     AnyMessage,
     Batch,
@@ -29,7 +30,15 @@ from ..wire.frames import (
 )  # fmt: skip
 from ..wire.message import ANSWER, EVENT, NOTE, QUESTION, REQUEST, Message
 from .counters import Counters
-from .effects import Effect, EventsArrived, NoteArrived, QuestionArrived, Report, RequestArrived
+from .effects import (
+    AckedArrived,
+    Effect,
+    EventsArrived,
+    NoteArrived,
+    QuestionArrived,
+    Report,
+    RequestArrived,
+)  # fmt: skip
 from .entrance import Plain
 from .links import Links, NodeLink
 from .queries import Queries
@@ -65,6 +74,7 @@ class Delivery:
             Answer: self._answer,
             Note: self._note,
             Request: self._request,
+            AckedEvent: self._acked,
         }
 
     def received(
@@ -110,7 +120,7 @@ class Delivery:
                 self._answer(session, link, message)
                 continue
             self._counters.count("messages that came while we left")
-            if isinstance(message, Question | Request):
+            if isinstance(message, Question | Request | AckedEvent):
                 form, body = encode(None)
                 session.put(Answer(message.id, LEAVING, message.channel, form, body))
                 self._links.ready[link] = None
@@ -130,8 +140,9 @@ class Delivery:
     def _mixed(
         self, session: Session, link: NodeLink, messages: list[AnyMessage], size: int
     ) -> None:
-        """Runs of events go as one effect each; the whole batch counts as taken with the last, or
-        with none after it: what ends a batch must not give credit for events before it.
+        """Runs of events go as one effect each; the whole batch counts as taken with the last
+        (which has none where an acknowledged one came last), or with none after it: what ends a
+        batch must not give credit for events before it.
         """
         events: list[Event] = []
         held = False
@@ -143,11 +154,24 @@ class Delivery:
             if events:
                 self._events(session, link, events, 0)
                 events = []
+            held = held or isinstance(message, AckedEvent)
             self._others[type(message)](session, link, message)
         if held:
             self._events(session, link, events, size)
         else:
             self.took(session, size)
+
+    def _acked(self, session: Session, link: NodeLink, event: AckedEvent) -> None:
+        service = session.peer.service
+        assert service is not None
+        if self._hooks.hooks("receive"):
+            try:
+                message = self._run_receive(_message(event, EVENT, session, link))
+            except HookError as error:
+                self._refuse(session, link, event, error)
+                return
+            event = AckedEvent(event.id, message.channel, message.form, message.body)
+        self._effects.append(AckedArrived(session, service, link.scheme, event))
 
     def _question(self, session: Session, link: NodeLink, question: Question) -> None:
         service = session.peer.service
@@ -187,10 +211,12 @@ class Delivery:
         self._effects.append(RequestArrived(session, service, link.scheme, request))
 
     def _refuse(
-        self, session: Session, link: NodeLink, question: Question | Request, error: HookError
-    ) -> None:
+        self, session: Session, link: NodeLink, question: Question | Request | AckedEvent,
+        error: HookError,
+    ) -> None:  # fmt: skip
         kind = type(error).__name__
-        form, body = encode([kind, "a receive hook did not let the question pass"])
+        what = "event" if isinstance(question, AckedEvent) else "question"
+        form, body = encode([kind, f"a receive hook did not let the {what} pass"])
         session.put(Answer(question.id, RAISED, question.channel, form, body))
         self._links.ready[link] = None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from ..model import Address, Endpoint, Service
-from ..wire.frames import AnyMessage, Event, Note, Question, Request
+from ..wire.frames import AckedEvent, AnyMessage, Event, Note, Question, Request
 
 if TYPE_CHECKING:
     from .links import NodeLink
@@ -117,6 +117,15 @@ class EventsArrived(Struct, frozen=True):
     size: int
 
 
+class AckedArrived(Struct, frozen=True, eq=False):
+    """An event whose handling is to be answered through ``session``."""
+
+    session: Session
+    service: Service
+    protocol: str
+    question: AckedEvent
+
+
 class QuestionArrived(Struct, frozen=True, eq=False, weakref=True):
     """A question, to be answered through ``session``."""
 
@@ -180,6 +189,7 @@ Effect = (
     | MessagesLost
     | CheckEndpoint
     | EventsArrived
+    | AckedArrived
     | QuestionArrived
     | NoteArrived
     | RequestArrived

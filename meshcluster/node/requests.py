@@ -15,12 +15,13 @@ from ..errors import (
     DecodeError,
     HookError,
     NoResponder,
+    OutcomeUnknown,
     QueryTimeout,
     RemoteError,
     ServiceLost,
 )  # fmt: skip
 from ..model import Service
-from ..wire.frames import ANSWERED, LEAVING, NO_RESPONDER, OVERLOADED
+from ..wire.frames import ANSWERED, LEAVING, NO_RESPONDER, OVERLOADED, UNTOLD
 from ..wire.message import Message
 from .effects import Effect, RequestDone
 from .schedule import Schedule
@@ -138,6 +139,8 @@ def failure(service: Service, outcome: int, message: Message) -> Exception:
         return NoResponder(service)
     if outcome == LEAVING:
         return ServiceLost(service, "leaving")
+    if outcome == UNTOLD:
+        return OutcomeUnknown(service, "what came of it could not be sent")
     if outcome == OVERLOADED:
         return RemoteError(service, "Overloaded", "too many questions are waiting there")
     try:

@@ -20,7 +20,17 @@ from typing import TYPE_CHECKING
 from ..config import Limits
 from ..model import Endpoint
 from ..wire.codec import decode_frame, encode_frame
-from ..wire.frames import Ack, AnyMessage, Batch, Event, Events, Note, Question, Request
+from ..wire.frames import (
+    Ack,
+    AckedEvent,
+    AnyMessage,
+    Batch,
+    Event,
+    Events,
+    Note,
+    Question,
+    Request,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from .dialling import Dial
@@ -39,6 +49,8 @@ ACK_BYTES = 256 * 1024
 """Acknowledge at once from here; below, the acknowledgement waits for a batch that goes back."""
 
 _EVENT_ONLY = {Event}
+_WITH_CREDIT = Event | Note | AckedEvent
+_ASKED = Question | Request | AckedEvent
 
 
 class Session:
@@ -72,6 +84,7 @@ class Session:
         "peer_links",
         "peer_token",
         "posted",
+        "promises",
         "received",
         "redial_at",
         "stalled",
@@ -87,7 +100,7 @@ class Session:
         self._limits = limits
         self.waiting: deque[AnyMessage] = deque()
         self.stalled: deque[AnyMessage] = deque()
-        """Events and notes without credit that questions and answers overtook."""
+        """What needs credit (events of both kinds, notes) and was overtaken by what does not."""
         self.large = False
         self.awake = False
         """Set while the node looks here without being told again (any thread sets it). It is
@@ -114,6 +127,9 @@ class Session:
         self.unconfirmed: dict[int, tuple[float, AnyMessage]] = {}
         """What went by parcel for want of a link, and when, until its receipt comes
         (``parcels.py``)."""
+        self.promises: dict[int, bool] = {}
+        """Open acknowledged sends by number: whether each has left. What waits here and is not in
+        it was withdrawn, and never leaves. (Any thread adds; to end one belongs to the node.)"""
         self.lost: list[AnyMessage] = []
         """What ``resume`` gave up."""
         self._begin()
@@ -165,10 +181,13 @@ class Session:
         if self._unacked_bytes >= self._limits.unacked_bytes:
             return None
         messages = self._collect()
+        while messages and not (events_only := set(map(type, messages)) == _EVENT_ONLY):
+            if messages := self._leaving(messages):
+                break
+            messages = self._collect()
         if not messages:
             return None
         self._number += 1
-        events_only = set(map(type, messages)) == _EVENT_ONLY
         kind = Events if events_only else Batch
         batch = kind(self._number, self.acks, self.taken, messages)  # type: ignore[arg-type]
         frame = encode_frame(batch)
@@ -178,6 +197,17 @@ class Session:
         self._owed_batches = self._owed_bytes = 0
         self._taken_told = self.taken
         return frame
+
+    def _leaving(self, messages: list[AnyMessage]) -> list[AnyMessage]:
+        """Notes which acknowledged sends leave; takes out what was withdrawn meanwhile."""
+        promises, leaving = self.promises, []
+        for message in messages:
+            if type(message) is AckedEvent:
+                if message.id not in promises:
+                    continue
+                promises[message.id] = True
+            leaving.append(message)
+        return leaving
 
     def _collect(self) -> list[AnyMessage]:
         """Takes messages for one batch, in order; events only while the receiver gives credit."""
@@ -197,7 +227,7 @@ class Session:
         waiting = self.waiting
         while waiting and len(messages) < BATCH_MESSAGES:
             message = waiting.popleft()
-            if type(message) is Event or type(message) is Note:
+            if isinstance(message, _WITH_CREDIT):
                 self.stalled.append(message)
             else:
                 messages.append(message)
@@ -220,15 +250,17 @@ class Session:
         return False
 
     def withdraw_questions(self) -> list[int]:
-        """Takes back the questions and requests that were never sent; returns their ids."""
-        kept, ids = [], []
-        while self.waiting:
-            message = self.waiting.popleft()
-            if isinstance(message, Question | Request):
-                ids.append(message.id)
-            else:
-                kept.append(message)
-        self.waiting.extendleft(reversed(kept))
+        """Takes back what waits for an answer and was never sent; returns the ids."""
+        ids = []
+        for queue in (self.stalled, self.waiting):
+            kept = []
+            while queue:
+                message = queue.popleft()
+                if isinstance(message, _ASKED):
+                    ids.append(message.id)
+                else:
+                    kept.append(message)
+            queue.extendleft(reversed(kept))
         self.rest()
         return ids
 
@@ -333,9 +365,9 @@ class Session:
 
     @property
     def unsent_questions(self) -> frozenset[int]:
-        """The ids of questions and requests that still wait here."""
-        waiting = self.waiting.copy()
-        return frozenset([m.id for m in waiting if isinstance(m, Question | Request)])
+        """The ids of what waits for an answer and still waits here."""
+        waiting = [*self.stalled, *self.waiting.copy()]
+        return frozenset([m.id for m in waiting if isinstance(m, _ASKED)])
 
 
 def _measured(queue: deque[AnyMessage]) -> list[AnyMessage]:

@@ -6,23 +6,31 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
 from ..errors import EncodeError, HookError, NotJoined
 from ..model import Service
-from ..node.effects import QueryProgress, QuestionArrived, RequestArrived, RequestDone
+from ..node.effects import (
+    AckedArrived,
+    QueryProgress,
+    QuestionArrived,
+    RequestArrived,
+    RequestDone,
+)  # fmt: skip
+from ..node.promises import Promise
 from ..node.queries import DONE, Asked, Gathering
 from ..node.requests import Finish, Waiter
 from ..wire.body import encode
-from ..wire.frames import RAISED, Answer, Request
+from ..wire.frames import RAISED, UNTOLD, AckedEvent, Answer, Request
 from ..wire.message import ANSWER, REQUEST
 
 if TYPE_CHECKING:
     from .driver import Driver
 
-from .sending import BEING_LEFT
+from .sending import BEING_LEFT, Part
 
 logger = logging.getLogger("meshcluster")
 
@@ -117,6 +125,36 @@ class Asking:
     def answered(self, effect: RequestDone) -> None:
         """Tells who made the request what came of it."""
         effect.waiter.finish(effect.value, effect.error)
+        session = effect.waiter.session
+        if len(session.promises) <= self._driver.config.limits.open_sends // 2:
+            self._driver.tell_room(session)
+
+    # --- acknowledged sends ------------------------------------------------------------------
+
+    def promise(self, parts: Sequence[Part], timeout: float, ended: Callable[[], None]) -> Promise:
+        """Queues prepared events, each to be acknowledged within ``timeout`` seconds; ``ended`` is
+        called in the loop (any thread).
+
+        Raises:
+            NotJoined: the cluster is being left.
+        """
+        driver = self._driver
+        if not driver.joined:
+            raise NotJoined(BEING_LEFT)
+        told = [(part, receiver) for part in parts for receiver in part[3]]
+        receivers = [receiver for _, receiver in told]
+        promise = Promise(receivers, timeout, self.next_id, ended)
+        promise.open(driver.node.requests)
+        for ((channel, form, body, _), _), waiter in zip(told, promise.waiters, strict=True):
+            driver.put(waiter.session, AckedEvent(waiter.id, channel, form, body))
+        driver.wake()  # its time runs from here, whether or not the session is busy
+        return promise
+
+    def withdraw(self, promise: Promise) -> None:
+        """Nobody waits for it any more: what has not left never will (any thread)."""
+        if not promise.over:
+            with suppress(NotJoined):
+                self._driver.call_soon(lambda: promise.cancel(self._driver.node.requests))
 
     # --- answers of ours ---------------------------------------------------------------------
 
@@ -131,8 +169,8 @@ class Asking:
         taken = [each() for each in self._taken.copy().values()]
         return [each.service for each in taken if each and each.session.peer.service is not None]
 
-    def answer(self, arrived: Taken, outcome: int, value: object) -> None:
-        """Sends what came of a question (any thread)."""
+    def answer(self, arrived: Taken | AckedArrived, outcome: int, value: object) -> None:
+        """Sends what came of a question, or of an event that is to be acknowledged (any thread)."""
         driver, asked = self._driver, arrived.question
         receivers = ((arrived.service, arrived.session),)
         try:
@@ -143,7 +181,8 @@ class Asking:
             driver.node.counters.count(f"answers not sent: {kind}")
             logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
             form, body = encode([kind, "the answer could not be sent"])
-            parts, outcome = [(asked.channel, form, body, receivers)], RAISED
+            parts = [(asked.channel, form, body, receivers)]
+            outcome = UNTOLD if isinstance(arrived, AckedArrived) else RAISED
         for channel, form, body, _ in parts:
             driver.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
         self._taken.pop(id(arrived), None)  # last: in between nothing would seem to be to do

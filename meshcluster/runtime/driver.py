@@ -121,6 +121,7 @@ class Driver:
             fx.MessagesLost: self._observers.given_up,
             fx.CheckEndpoint: self._listeners.check,
             fx.EventsArrived: self._observers.events,
+            fx.AckedArrived: self._observers.events,
             fx.QuestionArrived: self._question,
             fx.NoteArrived: self._letter,
             fx.RequestArrived: self._letter,
@@ -180,9 +181,10 @@ class Driver:
         else:
             self._loop.call_soon(self.pump, end)  # let others have their turn
         if end.node_link.session is not None:
-            self._tell_room(end.node_link.session)
+            self.tell_room(end.node_link.session)
 
-    def _tell_room(self, session: Session) -> None:
+    def tell_room(self, session: Session) -> None:
+        """Lets those look again who wait for room, if there is."""
         if self.full and session.backlog <= self._limit // 2:
             self.full = False
             self.room()
@@ -373,7 +375,7 @@ class Driver:
         while woken:
             session = woken.popleft()
             self.node.wake(session, now)
-            self._tell_room(session)  # what goes by datagrams is never written to a link
+            self.tell_room(session)  # what goes by datagrams is never written to a link
         self.step()
 
     def standing(self, service: Service) -> Standing:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from ..hooks import Hook, HookRegistry
 from ..model import Service
-from ..node.effects import EventsArrived, MessagesLost, QuestionArrived
+from ..node.effects import AckedArrived, EventsArrived, MessagesLost, QuestionArrived
 from ..wire.frames import NO_RESPONDER, Event
 from ..wire.message import Lost, Message
 from .runners import Answer, Runner
@@ -30,7 +30,9 @@ class Observers:
         self._answer = answer
         self._limit = limit
         self._known = known
-        self._events: list[EventsArrived] | None = [] if not hooks.hooks("event") else None
+        self._events: list[EventsArrived | AckedArrived] | None = (
+            [] if not hooks.hooks("event") else None
+        )
         self._questions: list[QuestionArrived] | None = [] if not hooks.hooks("query") else None
 
     def service(self, point: str, service: Service) -> None:
@@ -49,12 +51,14 @@ class Observers:
             for hook in hooks:
                 self._runner.observe(hook, lost)
 
-    def events(self, arrived: EventsArrived) -> None:
-        """A batch of events came."""
-        if self._events is None:
-            self._runner.events(arrived)
-        else:
+    def events(self, arrived: EventsArrived | AckedArrived) -> None:
+        """A batch of events came, or one that is to be acknowledged."""
+        if self._events is not None:
             self._events.append(arrived)
+        elif isinstance(arrived, AckedArrived):
+            self._runner.acked(arrived)
+        else:
+            self._runner.events(arrived)
 
     def question(self, arrived: QuestionArrived) -> None:
         """A question came."""
@@ -79,7 +83,7 @@ class Observers:
         """Holds events no longer."""
         held, self._events = self._events, None
         for arrived in held or ():
-            self._runner.events(arrived)
+            self.events(arrived)
 
     def release_questions(self) -> None:
         """Holds questions no longer."""

@@ -24,11 +24,12 @@ from ..hooks import PASS, Hook, HookRegistry
 from ..hooks.chain import Function, name_of
 from ..model import Service
 from ..node.counters import Counters
-from ..node.effects import EventsArrived, QuestionArrived
+from ..node.effects import AckedArrived, EventsArrived, QuestionArrived
 from ..node.session import Session
 from ..wire.frames import ANSWERED, NO_RESPONDER, OVERLOADED, RAISED, Event
 from ..wire.message import QUESTION, Lost, Message
 from .guests import GuestAsked
+from .handling import Handling
 from .mailboxes import text_of
 from .workers import Workers
 
@@ -38,7 +39,7 @@ TAKEN_BYTES = 256 * 1024
 
 logger = logging.getLogger("meshcluster.hooks")
 
-Answer = Callable[[QuestionArrived, int, object], None]
+Answer = Callable[[QuestionArrived | AckedArrived, int, object], None]
 """Sends the outcome of a question and its value; from any thread."""
 
 Job = Callable[[], Awaitable[None]]
@@ -63,6 +64,9 @@ class Runner(Protocol):
 
     def events(self, arrived: EventsArrived) -> None:
         """Calls the ``event`` hooks for a batch."""
+
+    def acked(self, arrived: AckedArrived) -> None:
+        """Calls them for an event whose handling is answered, after all batches before it."""
 
     def question(self, arrived: QuestionArrived) -> None:
         """Has a question answered."""
@@ -107,7 +111,7 @@ class HookCalls:
     def chain(
         self, point: str, channel: int, protocol: str, service: Service
     ) -> Sequence[Function]:
-        """The functions for a question; none, counted, where it is not for us."""
+        """The functions for a message; none, counted, where it is not for us."""
         if reason := self.drops(channel, service):
             self.counters.count(reason)
             return ()
@@ -175,7 +179,9 @@ class HookCalls:
         logger.info("a responder raised for %s", arrived.service.name, exc_info=error)
         self.answer(arrived, RAISED, [type(error).__name__, text_of(error)])
 
-    def answer(self, arrived: QuestionArrived, outcome: int, value: object) -> None:
+    def answer(
+        self, arrived: QuestionArrived | AckedArrived, outcome: int, value: object
+    ) -> None:  # fmt: skip
         """Sends an answer; that we have left meanwhile is no error of the responder."""
         if isinstance(arrived, GuestAsked):
             arrived.answered(outcome, value)
@@ -215,6 +221,13 @@ class ThreadRunner:
 
     def events(self, arrived: EventsArrived) -> None:
         self.observers.put(self._run_events, arrived)
+
+    def acked(self, arrived: AckedArrived) -> None:
+        self.observers.put(self._run_acked, arrived)
+
+    def _run_acked(self, arrived: AckedArrived) -> None:
+        handling = Handling(self._calls, arrived)
+        handling.call(handling.functions)
 
     def _run_events(self, arrived: EventsArrived) -> None:
         self._calls.run_events(arrived, _all)
@@ -301,6 +314,15 @@ class LoopRunner:
 
         for hook in asynchronous:
             self._enqueue(hook.function, partial(self._consume, hook, arrived, done))
+
+    def acked(self, arrived: AckedArrived) -> None:
+        hooks = self._calls.hooks.hooks("event")
+        asynchronous = {hook.function for hook in hooks if hook.is_async}
+        handling = Handling(self._calls, arrived)
+        handling.call([each for each in handling.functions if each not in asynchronous])
+        for function in handling.functions:
+            if function in asynchronous:
+                self._enqueue(function, partial(handling.wait_for, function))
 
     async def _consume(self, hook: Hook, arrived: EventsArrived, done: Callable[[], None]) -> None:
         calls = self._calls

@@ -7,6 +7,7 @@ limits, and whatever is wrong is raised there. Then only an append to a deque cr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
@@ -389,23 +390,32 @@ class Sender:
                 raise HookRejected("a send hook left no receivers")
         return changed.channel, changed.form, changed.body, receivers
 
-    def congested(self, parts: Sequence[Part]) -> tuple[Service, ...]:
-        """The receivers that have too much waiting."""
+    def congested(self, parts: Sequence[Part], *, ack: bool = False) -> tuple[Service, ...]:
+        """The receivers that have too much waiting, or (``ack``) to be acknowledged."""
         limit = self._limits.waiting_messages
-        if len(parts) == 1 and len(parts[0][3]) == 1 and parts[0][3][0][1].backlog < limit:
-            return ()
+        promises = self._limits.open_sends if ack else inf
         return tuple(
-            service
-            for _, _, _, receivers in parts
-            for service, session in receivers
-            if session.backlog >= limit
+            [
+                service
+                for _, _, _, receivers in parts
+                for service, session in receivers
+                if session.backlog >= limit or len(session.promises) >= promises
+            ]
         )
 
-    def too_slow(self, parts: Sequence[Part], seconds: float) -> Congested:
+    def too_slow(self, parts: Sequence[Part], seconds: float, *, ack: bool = False) -> Congested:
         """What a send raises that waited in vain."""
-        names = ", ".join(service.name for service in self.congested(parts))
+        names = ", ".join(service.name for service in self.congested(parts, ack=ack))
         return Congested(
             f"{names} did not take what waits for it for {seconds:g} s; nothing was sent"
+        )
+
+
+def check_ack(protocols: Sequence[str] | None) -> None:
+    """Refuses to have acknowledged what goes by datagrams alone."""
+    if protocols is not None and not set(protocols) - {UDP}:
+        raise ConfigError(
+            f"protocols={list(protocols)}: ack=True needs one with links; udp promises nothing"
         )
 
 

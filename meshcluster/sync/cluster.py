@@ -10,6 +10,8 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -26,12 +28,12 @@ from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
 from ..runtime.runners import Caller, HookCalls, ThreadRunner
 from ..runtime.secrets import Secret
-from ..runtime.sending import Part
+from ..runtime.sending import Part, check_ack
 from ..runtime.workers import Workers
 from ..timing import Timing
 from ..view import ClusterView
 from ..wire.frames import Event
-from .bell import Bell
+from .bell import Bell, take
 from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
@@ -298,28 +300,53 @@ class Cluster(ClusterView):
     def send(
         self, data: object, *, resolve: Words | None = None, resolver: Resolver | None = None,
         services: Iterable[Service] | None = None, channel: int = 0,
-        protocols: Sequence[str] | None = None,
+        protocols: Sequence[str] | None = None, ack: bool = False, timeout: float = 30.0,
     ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to some members; see ``AsyncCluster.send``.
 
-        Waits only while a receiver has too much waiting (then ``Congested`` after 30 s).
+        Waits only while a receiver has too much waiting (then ``Congested`` after 30 s), and with
+        ``ack=True`` until all have handled it.
         """
         driver = self._cluster.joined or self._driver
-        if resolver is None and protocols is None:
+        if resolver is None and protocols is None and not ack:
             sent = driver.tell(data, resolve, services, channel)
             if sent is not None:
                 return sent
+        if ack:
+            check_ack(protocols)
         parts = driver.sender.event(data, resolve, resolver, services, channel, protocols)
-        return self._commit(parts)
+        return self._promised(parts, timeout) if ack else self._commit(parts)
 
     def broadcast(
-        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None
-    ) -> tuple[Service, ...]:
+        self, data: object, *, channel: int = 0, protocols: Sequence[str] | None = None,
+        ack: bool = False, timeout: float = 30.0,
+    ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to every member known now. Like ``send``; nobody there is no error, and
         who offers none of ``protocols`` is left out. ``["udp"]``: one datagram to all that
         multicast reaches, and one to each of the others.
         """
-        return self._commit(self._driver.sender.event_to_all(data, channel, protocols))
+        if ack:
+            check_ack(protocols)
+        parts = self._driver.sender.event_to_all(data, channel, protocols)
+        return self._promised(parts, timeout) if ack else self._commit(parts)
+
+    def _promised(self, parts: Sequence[Part], timeout: float) -> tuple[Service, ...]:
+        driver = self._driver
+        self._loop.check_outside()
+        timeout = check_timeout(timeout)
+        if driver.sender.congested(parts, ack=True):
+            began = driver.time()
+            self._wait_for_room(driver, parts, ack=True, timeout=timeout)
+            timeout = max(0.0, timeout - (driver.time() - began))
+        if not parts:
+            return ()
+        ended: SimpleQueue[None] = SimpleQueue()
+        promise = driver.asking.promise(parts, timeout, lambda: ended.put(None))
+        try:
+            take(ended)
+        finally:
+            driver.asking.withdraw(promise)
+        return promise.result()
 
     def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
@@ -327,18 +354,20 @@ class Cluster(ClusterView):
             self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
 
-    def _wait_for_room(self, driver: Driver, parts: Sequence[Part]) -> None:
-        seconds = driver.config.limits.send_seconds
+    def _wait_for_room(
+        self, driver: Driver, parts: Sequence[Part], *, ack: bool = False, timeout: float = inf
+    ) -> None:
+        seconds = min(driver.config.limits.send_seconds, timeout)
 
         def has_room() -> bool:
             driver.full = True  # before looking: room made from here on is told
             if not driver.joined:
                 raise NotJoined("the cluster was left meanwhile")
-            return not driver.sender.congested(parts)
+            return not driver.sender.congested(parts, ack=ack)
 
         patience = 0 if self._loop.inside else seconds  # in the loop nobody could make room
         if not self._bell.wait_for(has_room, patience):
-            raise driver.sender.too_slow(parts, seconds)
+            raise driver.sender.too_slow(parts, seconds, ack=ack)
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,

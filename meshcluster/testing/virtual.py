@@ -15,9 +15,10 @@ from ..model import Address, Endpoint, Identity, Service
 from ..node import effects as fx
 from ..node.links import REFUSED, NodeLink
 from ..node.node import Node
+from ..node.promises import Promise
 from ..node.queries import Gathering
 from ..wire import body as bodies
-from ..wire.frames import ANSWERED, NO_RESPONDER, Answer, Event, Question
+from ..wire.frames import ANSWERED, NO_RESPONDER, RAISED, AckedEvent, Answer, Event, Question
 from ..wire.message import QUESTION, Message
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class VirtualMember:
     """A member with a log of what its hooks would have seen.
 
     ``log`` holds (time, what, name) of members discovered, changed and lost; ``received`` the
-    (sender's name, data) of events; ``respond`` answers questions (None: no query hook).
+    (sender's name, data) of events; ``respond`` answers questions (None: no query hook), and
+    ``handle`` has the events that are to be acknowledged: it calls ``acknowledge``, now or later.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class VirtualMember:
         """The same by the key of each run of a member, without the times."""
         self.received: list[tuple[str, Any]] = []
         self.respond: Callable[[Message], object] | None = None
+        self.handle: Callable[[fx.AckedArrived], None] = self._handle
         self._simulation = simulation
         self._links: dict[NodeLink, VirtualLink] = {}
         self._queries = 0
@@ -126,6 +129,39 @@ class VirtualMember:
             self.node.wake(session, self.now)
         self.step()
 
+    def promise(self, data: object, *names: str, timeout: float = 30.0) -> Promise:
+        """Tells something to the members of these names, each of which is to acknowledge it."""
+        peers = [self.peer_named(name) for name in names]
+        sessions = [(p.service, p.session("", self.node.config.limits)) for p in peers]
+        promise = Promise(sessions, timeout, self._next_id, lambda: None)
+        promise.open(self.node.requests)
+        self.node.requests.start(self.now)
+        for waiter in promise.waiters:
+            waiter.session.put(AckedEvent(waiter.id, 0, *bodies.encode(data)))
+            self.node.wake(waiter.session, self.now)
+        self.step()
+        return promise
+
+    def acknowledge(self, arrived: fx.AckedArrived, error: Exception | None = None) -> None:
+        """Says that it handled an event, or raised."""
+        if not self.alive:
+            return
+        told = None if error is None else [type(error).__name__, str(error)]
+        form, body = bodies.encode(told)
+        outcome = ANSWERED if error is None else RAISED
+        arrived.session.put(Answer(arrived.question.id, outcome, 0, form, body))
+        self.node.wake(arrived.session, self.now)
+        self.step()
+
+    def _handle(self, arrived: fx.AckedArrived) -> None:
+        event = arrived.question
+        self.received.append((arrived.service.name, bodies.decode(event.form, event.body)))
+        self.acknowledge(arrived)
+
+    def _next_id(self) -> int:
+        self._queries += 1
+        return self._queries
+
     def broadcast(self, data: object) -> None:
         """Tells everybody something by protocol ``udp``."""
         everybody = self.node.parcels.everybody
@@ -135,8 +171,7 @@ class VirtualMember:
 
     def ask(self, data: object, *names: str, timeout: float = 30.0) -> Gathering:
         """Asks the members of these names; all when none is given."""
-        self._queries += 1
-        gathering = Gathering(self._queries, timeout)
+        gathering = Gathering(self._next_id(), timeout)
         question = Question(gathering.id, 0, *bodies.encode(data))
         asked = []
         for name in names or self.known:
@@ -232,6 +267,10 @@ class VirtualMember:
             case fx.EventsArrived(session, service, _, events, size):
                 self.received += [(service.name, bodies.decode(e.form, e.body)) for e in events]
                 self.node.took(session, size)
+            case fx.AckedArrived():
+                self.handle(effect)
+            case fx.RequestDone(waiter, value, error):
+                waiter.finish(value, error)
             case fx.QuestionArrived():
                 self._answer(effect)
             case fx.MessagesLost(service, _, messages):

@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 15, link frames 1 to 10, messages 1 to 5, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 15, link frames 1 to 12, messages 1 to 6, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -248,6 +248,17 @@ class Request(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     body: bytes
 
 
+class AckedEvent(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """Something told whose sender waits for an ``Answer`` that says that it was handled: None, when
+    the last hook has returned. ``id`` is the sender's. It goes by links only.
+    """
+
+    id: int
+    channel: int
+    form: int
+    body: bytes
+
+
 ANSWERED = 0
 RAISED = 1
 """The body is a list of the exception's type name and its text."""
@@ -256,8 +267,10 @@ OVERLOADED = 3
 """The responder has too many questions waiting; nothing was run."""
 LEAVING = 4
 """The responder leaves and takes nothing new; nothing was run."""
+UNTOLD = 5
+"""Hooks had an ``AckedEvent``; what came of that could not be sent."""
 
-AnyMessage = Event | Question | Answer | Note | Request
+AnyMessage = Event | Question | Answer | Note | Request | AckedEvent
 ParcelMessage = Event | Question | Answer
 
 

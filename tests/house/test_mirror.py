@@ -2,7 +2,6 @@
 
 LIMIT_LINES = 30
 WITHOUT_TEST = {
-    "meshcluster/runtime/asking.py": "seen at work by test_mailbox.py and test_query.py",
     "meshcluster/announcers/base.py": "an interface: tests/contracts/test_announcers.py keeps it",
     "meshcluster/cli/demo_member.py": "run as three processes by tests/cli/test_demo.py",
     "meshcluster/node/effects.py": "values only: tests/node/test_node.py sees each come out",

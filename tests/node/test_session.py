@@ -17,7 +17,7 @@ from meshcluster.node.session import (
     Session,
 )
 from meshcluster.wire.codec import decode_frame
-from meshcluster.wire.frames import Ack, Answer, Batch, Event, Events, Question
+from meshcluster.wire.frames import Ack, AckedEvent, Answer, Batch, Event, Events, Question
 
 KIB = 1024
 SMALL_WINDOW = Limits(event_window_bytes=1000)
@@ -563,3 +563,62 @@ def test_what_is_given_up_is_counted():
     assert len(ada.session.discard()) == 3
     assert ada.session.idle
     assert ada.session.discard() == []
+
+
+# --- acknowledged sends --------------------------------------------------------------------
+
+
+def acked(half, *numbers):
+    """Acknowledged sends that are open, put."""
+    for number in numbers:
+        half.session.promises[number] = False
+        half.put(AckedEvent(number, 0, 1, b""))
+
+
+def test_acknowledged_sends_keep_their_place_among_events_and_wait_for_credit_with_them():
+    ada, bob = stalled_pair()
+    ada.put(event(b"1"))
+    acked(ada, 2)
+    ada.put(question(3), event(b"4"))
+    ada.send()
+    bob.receive_all(ada)
+    assert bob.heard == [question(3)]
+    exchange(ada, bob)
+    assert bob.heard[1:] == [event(b"1"), AckedEvent(2, 0, 1, b""), event(b"4")]
+
+
+def test_they_have_left_when_a_batch_took_them():
+    ada, _ = pair()
+    acked(ada, 1, 2)
+    ada.session.promises.pop(2)
+    ada.put(event(b"a"))
+    (batch,) = ada.send()
+    assert batch.messages == [AckedEvent(1, 0, 1, b""), event(b"a")]
+    assert ada.session.promises == {1: True}
+
+
+def test_a_batch_of_what_was_withdrawn_is_none_and_what_comes_after_it_goes():
+    ada, _ = pair()
+    acked(ada, *range(BATCH_MESSAGES + 1))
+    for number in range(BATCH_MESSAGES):
+        del ada.session.promises[number]
+    (batch,) = ada.send()
+    assert batch.number == 1
+    assert [message.id for message in batch.messages] == [BATCH_MESSAGES]
+    acked(ada, 9)
+    ada.session.promises.clear()
+    assert ada.send() == []
+    assert ada.session.rest()
+
+
+def test_they_can_be_taken_back_wherever_they_wait():
+    ada, _ = stalled_pair()
+    ada.put(event(b"a"))
+    acked(ada, 1)
+    ada.send()
+    acked(ada, 2)
+    assert ada.session.stalled
+    assert ada.session.unsent_questions == {1, 2}
+    assert ada.session.withdraw_questions() == [1, 2]
+    assert list(ada.session.stalled) == [event(b"a")]
+    assert ada.session.backlog == 1

@@ -26,6 +26,7 @@ from meshcluster.wire.codec import (
 )
 from meshcluster.wire.frames import (
     Ack,
+    AckedEvent,
     Answer,
     Batch,
     Beacon,
@@ -76,10 +77,12 @@ MESSAGES = [
     Answer(9, 0, 0, 3, b"\xc0"),
     Note("box", 0, 1, b"l"),
     Request(8, "box", 0, 1, b"r"),
+    AckedEvent(9, 0, 1, b"a"),
 ]
 MESSAGES_BYTES = (
-    b"\x95\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
+    b"\x96\x94\1\0\1\xc4\1e" + b"\x95\2\x09\0\2\xc4\1q" + b"\x96\3\x09\0\0\3\xc4\1\xc0"
     b"\x95\4\xa3box\0\1\xc4\1l" + b"\x96\5\x08\xa3box\0\1\xc4\1r"
+    b"\x95\6\x09\0\1\xc4\1a"
 )
 
 DATAGRAMS = [

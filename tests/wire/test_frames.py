@@ -13,6 +13,7 @@ from meshcluster.wire import frames
 from meshcluster.wire.codec import decode_datagram, decode_frame, encode_datagram, encode_frame
 from meshcluster.wire.frames import (
     Ack,
+    AckedEvent,
     Answer,
     AnyMessage,
     Batch,
@@ -82,7 +83,7 @@ LINK_FRAMES = {
     Ping: 11,
     Pong: 12,
 }
-MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5}
+MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5, AckedEvent: 6}
 ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint, Entry]
 
 VERSION_1 = {
@@ -109,6 +110,7 @@ VERSION_1 = {
     Answer: "id outcome channel form body",
     Note: "mailbox channel form body",
     Request: "id mailbox channel form body",
+    AckedEvent: "id channel form body",
     Hello: "cluster id boot to lane token peer_token received links details",
     Refuse: "reason",
     Events: "number acked taken messages",
