@@ -36,7 +36,25 @@ class Limits:
     hello_bytes: int = 64 * 1024
     """A longer frame before a link's hello ends the link before anything is allocated."""
     candidates: int = 4096
-    """Strangers heard but not proven; further ones are dropped and counted."""
+    """Strangers heard but not proven; for a further one the oldest of the source that has the most
+    of them is forgotten, and counted."""
+    sources: int = 4096
+    """Sources of datagrams whose share is kept account of; the one that came first is forgotten,
+    and begins anew when it is heard again."""
+    source_datagrams_per_second: float = 200.0
+    """Datagrams of one source (an IP address; on this machine with its port) where no member
+    answers, as many at once; further ones are dropped unread and counted."""
+    strangers_datagrams_per_second: float = 5000.0
+    """The same of all such sources together, twice as many at once; half of it is kept for sources
+    that are heard seldom. Further ones are dropped unread and counted."""
+    member_datagrams_per_second: float = 20000.0
+    """Datagrams from where a member answers; further ones are dropped unread and counted."""
+    newcomers_per_second: float = 200.0
+    """Strangers that become candidates, 500 at once; further ones are dropped and counted until
+    they are heard again. Half is kept for sources that are heard seldom."""
+    stranger_dials_per_second: float = 10.0
+    """Endpoints of strangers that are dialled because their details fit no datagram, 64 at once;
+    further strangers wait for their next beacon. Counted."""
     seed_addresses: int = 64
     """Addresses of seeds asked in one round; of more, so many are drawn each time."""
     members: int = 16384
@@ -46,9 +64,13 @@ class Limits:
     lanes: int = 8
     """Sessions one member may have with us (one for each set of protocols asked for)."""
     pending_links: int = 64
-    """Links whose hello has not come; further ones are closed and counted."""
+    """Accepted links whose hello has not come; for a further one the oldest of the address that has
+    the most of them is closed, and counted. UNIX sockets count as one address."""
     held_questions: int = 1024
     """Questions held until a query hook is placed; further ones get no responder."""
+    query_bytes: int = 256 * 1024 * 1024
+    """What the answers to one query have together; a further one is the error ``MessageTooLarge``
+    of its member, and counted. There is one answer from each that was asked, or none."""
     open_questions: int = 4096
     """Questions handed to responders and not answered yet; further ones are told to retry."""
     waiting_messages: int = 16384

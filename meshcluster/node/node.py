@@ -42,6 +42,7 @@ from .membership import Membership, Peer
 from .monitors import Monitors
 from .ourselves import Ourselves
 from .parcels import Parcels
+from .policing import Policing
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .requests import Requests
@@ -86,6 +87,9 @@ class Node:
         self._left = False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
+        self._policing = Policing(
+            config.limits, peers=self.peers, scope=self.scope, counters=self.counters
+        )
         self._spoken = spoken or {}
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
@@ -100,6 +104,7 @@ class Node:
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             stopped=self._delivery.hook_stopped,
         )  # fmt: skip
+        self.peers.evict = self._admission.evict
         self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
         self._announcing = Announcing(self.peers, self._effects, interval)
@@ -170,6 +175,7 @@ class Node:
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
             by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
             moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
+            policing=self._policing,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -259,9 +265,12 @@ class Node:
         """What a link should write next; empty when there is nothing (more)."""
         return self._links.take_frames(link)
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
-        """A datagram came, by multicast or to our own port."""
+    def datagram_received(self, data: bytes, source: Address, now: float) -> bool:
+        """A datagram came, by multicast or to our own port; False: there were too many."""
+        if not self._policing.lets(source, len(data), now):
+            return False
         self._discovery.received(data, source, now)
+        return True
 
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
@@ -396,6 +405,8 @@ class Node:
         """The details of a peer are too large for a datagram: a link's hello brings them."""
         if peer.service is None:
             self._schedule.set(("forget", peer.key), now + LINK_PROOF_SECONDS)
+            if not self._policing.may_dial(now):
+                return
         session = peer.session("", self.config.limits)
         if session is not None:
             self._links.dialling.want(session, now)
