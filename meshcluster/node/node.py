@@ -392,6 +392,7 @@ class Node:
         """Starts a query. ``asked`` is None when nobody matched: then, if we have just joined,
         the query waits until the mesh has settled and asks whom ``resolve`` finds then.
         """
+        gathering.room_bytes = self.config.limits.query_bytes
         settled_at = self._joined_at + self.config.limits.settle_seconds
         self._queries.start(gathering, now, asked, resolve, settled_at)
 
