@@ -20,6 +20,9 @@ FRAME_ROOM_BYTES = 512 * 1024
 """A batch frame may hold one message of the largest size and this much beside it."""
 
 MAX_NAME_CHARACTERS = 64
+PLAIN_DEPTH = 16
+"""Containers inside containers in what a member says of itself (props, offers)."""
+
 MAX_TIMEOUT_SECONDS = 10 * 365 * 86400.0
 CHANNELS_ALWAYS = (0, 1, 2)
 """Channel numbers every member listens to: 0 everybody, 1 this host, 2 this LAN."""
@@ -36,7 +39,25 @@ class Limits:
     hello_bytes: int = 64 * 1024
     """A longer frame before a link's hello ends the link before anything is allocated."""
     candidates: int = 4096
-    """Strangers heard but not proven; further ones are dropped and counted."""
+    """Strangers heard but not proven; for a further one the oldest of the source that has the most
+    of them is forgotten, and counted."""
+    sources: int = 4096
+    """Sources of datagrams whose share is kept account of; the one that came first is forgotten,
+    and begins anew when it is heard again."""
+    source_datagrams_per_second: float = 200.0
+    """Datagrams of one source (an IP address; on this machine with its port) where no member
+    answers, as many at once; further ones are dropped unread and counted."""
+    strangers_datagrams_per_second: float = 5000.0
+    """The same of all such sources together, twice as many at once; half of it is kept for sources
+    that are heard seldom. Further ones are dropped unread and counted."""
+    member_datagrams_per_second: float = 20000.0
+    """Datagrams from where a member answers; further ones are dropped unread and counted."""
+    newcomers_per_second: float = 200.0
+    """Strangers that become candidates, 500 at once; further ones are dropped and counted until
+    they are heard again. Half is kept for sources that are heard seldom."""
+    stranger_dials_per_second: float = 10.0
+    """Endpoints of strangers that are dialled because their details fit no datagram, 64 at once;
+    further strangers wait for their next beacon. Counted."""
     seed_addresses: int = 64
     """Addresses of seeds asked in one round; of more, so many are drawn each time."""
     members: int = 16384
@@ -46,9 +67,13 @@ class Limits:
     lanes: int = 8
     """Sessions one member may have with us (one for each set of protocols asked for)."""
     pending_links: int = 64
-    """Links whose hello has not come; further ones are closed and counted."""
+    """Accepted links whose hello has not come; for a further one the oldest of the address that has
+    the most of them is closed, and counted. UNIX sockets count as one address."""
     held_questions: int = 1024
     """Questions held until a query hook is placed; further ones get no responder."""
+    query_bytes: int = 256 * 1024 * 1024
+    """What the answers to one query have together; a further one is the error ``MessageTooLarge``
+    of its member. There is one answer from each that was asked, or none."""
     open_questions: int = 4096
     """Questions handed to responders and not answered yet; further ones are told to retry."""
     open_sends: int = 4096
@@ -250,14 +275,30 @@ def check_channel(channel: object) -> None:
 
 def check_props(props: object) -> None:
     """Refuses what is not a dict of texts to values that details can carry."""
-    good = isinstance(props, Mapping) and _is_plain(dict(props))
+    good = isinstance(props, Mapping) and is_plain(dict(props))
     _check(good, "props", props, "a dict of texts to plain values")
 
 
 def check_plain(setting: str, value: object) -> None:
     """Refuses a value that details cannot carry."""
     wanted = "None, bool, int of 64 bits, float, str, bytes, or lists and dicts of these"
-    _check(_is_plain(value), setting, value, wanted)
+    _check(is_plain(value), setting, value, wanted)
+
+
+def is_plain(value: object, depth: int = PLAIN_DEPTH) -> bool:
+    """Whether details can carry a value: what any MessagePack reader understands, not too deep."""
+    if isinstance(value, str):
+        return _is_text(value)
+    if value is None or isinstance(value, bool | float | bytes):
+        return True
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    if isinstance(value, list) and depth:
+        return all(is_plain(item, depth - 1) for item in value)
+    if isinstance(value, dict) and depth:
+        items = value.items()
+        return all(_is_text(key) and is_plain(item, depth - 1) for key, item in items)
+    return False
 
 
 def check_offered(setting: str, options: Iterable[str], offered: Sequence[str]) -> None:
@@ -282,22 +323,6 @@ def check_timeout(timeout: float) -> float:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_plain(value: object, depth: int = 16) -> bool:
-    """Whether details can carry a value: what any MessagePack reader understands."""
-    if isinstance(value, str):
-        return _is_text(value)
-    if value is None or isinstance(value, bool | float | bytes):
-        return True
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**64
-    if isinstance(value, list) and depth:
-        return all(_is_plain(item, depth - 1) for item in value)
-    if isinstance(value, dict) and depth:
-        items = value.items()
-        return all(_is_text(key) and _is_plain(item, depth - 1) for key, item in items)
-    return False
 
 
 def _is_text(value: object) -> bool:

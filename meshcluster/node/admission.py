@@ -101,8 +101,6 @@ class Admission:
         if link.local and port == 0:  # it has no UDP at all
             address = unix_address(hello.id)
         peer = self._peers.hear(hello.id, hello.boot, address, now)
-        if peer is None:
-            return BUSY
         peer.key_id = peer.key_id or link.entrance.key_id
         if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
@@ -304,6 +302,12 @@ class Admission:
             self._counters.count("messages to a lost member", len(messages))
             if service is not None:
                 self._effects.append(MessagesLost(service, reason, messages))
+
+    def evict(self, peer: Peer) -> None:
+        """Forgets a candidate for want of room."""
+        self._counters.count("candidates that gave way")
+        self._schedule.cancel(("forget", peer.key))
+        self.forget(peer.key, 0.0)
 
     def forget(self, key: bytes, now: float) -> None:
         """Forgets a candidate."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+MAX_REASONS = 1024
+"""Reasons counted by themselves; further ones are counted together."""
+
 
 class Counters:
     """Numbers by reason. Counting is rare and may come from any thread: the driver hands a lock."""
@@ -16,6 +19,9 @@ class Counters:
         """Adds to a reason; True the first time it is counted."""
         with self._lock:
             before = self._counts.get(reason, 0)
+            if before == 0 and len(self._counts) >= MAX_REASONS:
+                reason = "further reasons"
+                before = self._counts.get(reason, 0)
             self._counts[reason] = before + amount
         return before == 0
 

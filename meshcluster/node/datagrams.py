@@ -59,14 +59,16 @@ class Datagrams:
         """Asks one to answer with this number, and with its details if we ``want`` them."""
         return Probe(*self._me, nonce, want, *self._what_we_are())
 
-    def reply(self, nonce: int, challenge: int, *, wanted: bool, to: str) -> bytes:
-        """Answers a probe; with our details if they are ``wanted`` and fit."""
+    def reply(self, nonce: int, challenge: int, *, wanted: bool, to: str) -> tuple[bytes, bytes]:
+        """Answers a probe; with our details if they are ``wanted`` and fit. And what it is where so
+        much is too much: who wants them is sent to our links.
+        """
         reply, known = partial(ProbeReply, *self._me, nonce, challenge), self._views.known_to(to)
         details = self._details() if wanted else None
         return self._fitting(reply(details, False, known), reply(None, True, known))
 
-    def shown(self, nonce: int, *, to: str) -> bytes:
-        """Answers an observer, who is told our time as well."""
+    def shown(self, nonce: int, *, to: str) -> tuple[bytes, bytes]:
+        """Answers an observer, who is told our time as well; in the same two ways."""
         reply, wall = partial(ProbeReply, *self._me, nonce, 0), round(1000 * self._wall())
         known = self._views.known_to(to)
         full, small = (self._details(), False, known, wall), (None, True, known, wall)
@@ -76,7 +78,7 @@ class Datagrams:
         """Sends back a number, which proves us."""
         details, known = self._details(), self._views.known_to(to)
         ack = partial(ProbeAck, *self._me, challenge)
-        return self._fitting(ack(details, (), known), ack(None, details.endpoints, known))
+        return self._fitting(ack(details, (), known), ack(None, details.endpoints, known))[0]
 
     def _what_we_are(self) -> tuple[int, bytes, bool]:
         details = self._details()
@@ -87,9 +89,9 @@ class Datagrams:
             self._digested, self._digest = details, codec.digest(details)
         return self._digest
 
-    def _fitting(self, datagram: Datagram, smaller: Datagram) -> bytes:
-        """The first where it fits a datagram, else the one without details."""
-        data = codec.encode_datagram(datagram)
+    def _fitting(self, datagram: Datagram, smaller: Datagram) -> tuple[bytes, bytes]:
+        """The first where it fits a datagram, else the one without details; and that one."""
+        data, less = codec.encode_datagram(datagram), codec.encode_datagram(smaller)
         if len(data) > self._config.limits.datagram_bytes:
-            data = codec.encode_datagram(smaller)
-        return data
+            data = less
+        return data, less

@@ -126,6 +126,8 @@ class Detector:
         """Seconds that we were late at worst, lately."""
         self.relays = Relays(random, lambda *peer: self._discovery.send_probe(*peer), self._sight)
         self._refuted_at = -inf
+        self._accuser = b""
+        """Who missed us last, though we live."""
         self._repeated: dict[bytes, tuple[Dead, float]] = {}
         """What is said again of whom we took for dead, and until when."""
 
@@ -448,7 +450,7 @@ class Detector:
     def heard_suspect(self, suspect: Suspect, by: Peer, now: float) -> None:
         """Another member misses one."""
         if suspect.subject == self._identity.key:
-            self._refute(now)
+            self._refute(by, now)
             return
         peer = self._subject(suspect)
         if peer is None:
@@ -474,14 +476,13 @@ class Detector:
     def _confirm(self, peer: Peer, by: Peer, now: float) -> None:
         """Another member finds the same."""
         assert peer.suspicion is not None
-        if by.key not in peer.suspicion.by:
-            peer.suspicion.by.add(by.key)
+        if peer.suspicion.suspected_by(by.key):
             self._set_end(peer, now)
 
     def heard_dead(self, dead: Dead, by: Peer, now: float) -> None:
         """Another member takes one for dead."""
         if dead.subject == self._identity.key:
-            self._refute(now)
+            self._refute(by, now)
             return
         peer = self._subject(dead)
         if peer is None:
@@ -492,7 +493,7 @@ class Detector:
         if peer.suspicion is None and self._accused(peer, now):
             self.ask(peer, now)
         assert peer.suspicion is not None
-        peer.suspicion.dead.add(by.key)
+        peer.suspicion.dead_by(by.key)
         self._confirm(peer, by, now)
         if self._each_looks:
             return
@@ -513,12 +514,16 @@ class Detector:
         if self._random.random() < SIGHTINGS / max(self._views.known, 1):
             self._sight(peer, 0, by.address)
 
-    def _refute(self, now: float) -> None:
-        """We are missed: we beacon at once, and once more."""
+    def _refute(self, by: Peer, now: float) -> None:
+        """We are missed: we beacon at once, and once more. We may be slow; but one member alone,
+        which may be wrong or lie, makes us only a little more patient, however often it says so.
+        """
         if now < self._refuted_at + REFUTE_SECONDS:
             return
         self._refuted_at = now
-        self._worse()
+        if by.key != self._accuser:
+            self._accuser = by.key
+            self._worse()
         self._discovery.beacon_soon(now)
         self._schedule.set(REFUTE_KEY, now + REFUTE_SECONDS)
 

@@ -55,6 +55,7 @@ from .datagrams import Datagrams
 from .detector import BEACON_GAP_SECONDS, Detector
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
+from .policing import Policing
 from .proof import Prober
 from .rhythm import JOIN_BURST_SECONDS, Rhythm
 from .schedule import Schedule
@@ -96,7 +97,7 @@ class Discovery:
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
-        stirred: Callable[..., None], detector: Detector,
+        stirred: Callable[..., None], detector: Detector, policing: Policing,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -119,6 +120,7 @@ class Discovery:
         self._moved = moved
         self._stirred = stirred
         self._detector = detector
+        self._policing = policing
         self._rhythm = Rhythm(random)
         self._beaconed_at = -inf
         self._solicited = 0
@@ -187,12 +189,12 @@ class Discovery:
     def probe(self, peer: Peer, now: float, *, want: bool, address: Address | None = None) -> None:
         """Asks a peer whether it is there, unless it is being asked already."""
         if self._prober.start(peer, address or peer.whereabouts, want=want, now=now):
-            self._send_probe(peer)
+            self._send_probe(peer, now)
 
     def broke(self, peer: Peer, now: float) -> None:
         """A link of a member broke: it is asked at once."""
         self._prober.hurry(peer, peer.whereabouts, now)
-        self._send_probe(peer)
+        self._send_probe(peer, now)
 
     def probe_again(self, key: bytes, now: float) -> None:
         """A probe went unanswered: send it again, or draw the conclusion."""
@@ -206,10 +208,11 @@ class Discovery:
         elif peer.probing.refused and peer.probing.tries >= 0 and not heard:
             self._detector.dead(peer, now, crashed=True)
         elif self._prober.again(peer, now):
-            self._send_probe(peer)
+            self._send_probe(peer, now)
             if peer.service is not None and peer.probing.tries > 1:
                 self._detector.waits(peer, now)
         elif peer.service is None:
+            self._peers.was_forged()
             self._gone(peer, UNREACHABLE, now)
         elif not heard:
             self._detector.unanswered(peer, now)
@@ -222,10 +225,14 @@ class Discovery:
         """Asks a member on behalf of another one; only once."""
         self._send(self._own.probe(nonce, want=False), peer.address)
 
-    def _send_probe(self, peer: Peer) -> None:
+    def _send_probe(self, peer: Peer, now: float) -> None:
+        """To whom proved nothing, if it has not had too many: somebody else may be there."""
         probing = peer.probing
         assert probing is not None
-        self._send(self._own.probe(probing.nonce, want=probing.want), probing.address)
+        data = codec.encode_datagram(self._own.probe(probing.nonce, want=probing.want))
+        known = peer.service is not None
+        if known or self._policing.may_send(probing.address, len(data), now):
+            self._send_bytes(data, probing.address)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         self._send_bytes(codec.encode_datagram(datagram), address)
@@ -274,17 +281,19 @@ class Discovery:
             return
         if isinstance(datagram, _ASKING) and datagram.observer:
             if kind is Probe or self._views.asks(0):
-                self._show_ourselves(datagram.nonce, source)
+                self._show_ourselves(datagram.nonce, source, now)
+            return
+        if peer is None and self._is_no_greeting(datagram, now):
             return
         if peer is None and isinstance(datagram, _TO_ALL):
             if not self._views.asks(getattr(datagram, "known", 0)):
                 # A stranger in a large mesh: others ask it, and vouch for it.
                 self._views.heard_stranger(key, datagram.digest, source, now)
                 return
-        peer = peer or self._peers.add(datagram.id, datagram.boot, source, now)
         if peer is None:
-            self._drop("candidates beyond the limit", "more strangers than candidates= allows")
-            return
+            if not self._policing.may_meet(source, now):
+                return
+            peer = self._peers.add(datagram.id, datagram.boot, source, now)
         heard_at = peer.heard_at
         heard(peer, datagram, source, now)
         if peer.suspicion is not None and peer.heard_at == now:
@@ -294,6 +303,19 @@ class Discovery:
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
+
+    def _is_no_greeting(self, datagram: Datagram, now: float) -> bool:
+        """What strangers say that can mean nothing; counted."""
+        if isinstance(datagram, Leave):
+            self._counters.count("datagrams: goodbyes of strangers")
+            return True
+        if isinstance(datagram, ProbeReply):
+            asked = now < self._solicited_until and datagram.nonce == self._solicited
+        else:
+            asked = not isinstance(datagram, ProbeAck)
+        if not asked:
+            self._counters.count("datagrams: replies nobody asked for")
+        return not asked
 
     def _heard_other(
         self, datagram: Datagram, peer: Peer | None, source: Address, now: float
@@ -390,11 +412,18 @@ class Discovery:
         """Whether a member was heard lately from the address where it answers."""
         return now < peer.reached_at + self._detector.overdue(peer)
 
-    def _show_ourselves(self, nonce: int, source: Address) -> None:
+    def _show_ourselves(self, nonce: int, source: Address, now: float) -> None:
         """Answers an observer, and forgets it."""
         if self._config.observer:
             return
-        self._send_bytes(self._own.shown(nonce, to=source[0]), source)
+        self._answer_stranger(self._own.shown(nonce, to=source[0]), source, now)
+
+    def _answer_stranger(self, answers: Iterable[bytes], source: Address, now: float) -> None:
+        """With the first of these that is not too much for who has proved nothing."""
+        for data in answers:
+            if self._policing.may_send(source, len(data), now):
+                self._send_bytes(data, source)
+                return
 
     def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
         """A solicitation asks everybody what a probe asks one."""
@@ -407,8 +436,11 @@ class Discovery:
         known = peer.service is not None and probe.digest == peer.digest
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
-        reply = self._own.reply(probe.nonce, challenge, wanted=wants, to=source[0])
-        self._send_bytes(reply, source)
+        replies = self._own.reply(probe.nonce, challenge, wanted=wants, to=source[0])
+        if peer.service is not None and source == peer.address:
+            self._send_bytes(replies[0], source)
+        else:
+            self._answer_stranger(replies, source, now)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         if self._detector.relays.answered(reply.nonce, peer):
@@ -426,6 +458,8 @@ class Discovery:
         peer.answered_from(source, local=self.scope.is_own(source[0]), asked=probing is not None)
         if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
             self._moved(peer, before[0], now)  # it is heard there no more
+        if probing is not None:
+            self._policing.proved(source, now)
         if reply.challenge:
             self._send_bytes(self._own.acknowledgement(reply.challenge, to=source[0]), source)
         if reply.details is not None:
@@ -442,6 +476,7 @@ class Discovery:
             return
         peer.heard_at = peer.reached_at = now
         peer.answered_from(source, local=self.scope.is_own(source[0]))
+        self._policing.proved(source, now)
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:

@@ -87,9 +87,6 @@ class Hints:
                 self._counters.count("hints: left to others of a large mesh")
                 return
             peer = self._peers.add(hint.id, hint.boot, address, now)
-            if peer is None:
-                self._counters.count("hints: candidates beyond the limit")
-                return
         if peer.service is not None:
             if hint.digest not in (b"", peer.digest):
                 self._discovery.probe(peer, now, want=True)

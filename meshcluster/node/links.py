@@ -33,6 +33,7 @@ from ..wire.frames import (
     Refuse,
 )  # fmt: skip
 from .counters import Counters
+from .crowds import Crowd
 from .dialling import Dial, Dialling, Unreachable
 from .effects import CloseLink, Effect
 from .entrance import Entrance, Entrances
@@ -141,6 +142,8 @@ class Links:
             unreachable=unreachable, end=lambda link: self._end(link, abort=True), post=self.post,
         )  # fmt: skip
         self._pending: dict[int, NodeLink] = {}
+        self._accepted: Crowd[int] = Crowd()
+        """Those of them that we did not dial, by the address of their other end."""
         self._serial = 0
         self.ready: dict[NodeLink, None] = {}
         """Links with something to write, in the order in which it came."""
@@ -167,12 +170,11 @@ class Links:
             dial = self.dialling.taken(number)
             if dial is None:
                 return None
-        elif len(self._pending) >= self._limits.pending_links:
-            self._counters.count("links beyond pending_links")
-            return None
         self._serial += 1
         if dial is None:
             entrance = self._entrances.accepted(same_user=same_user)
+            self._make_room()
+            self._accepted.add(self._serial, remote)
         else:
             entrance = self._entrances.dialled(dial.session.peer, same_user=same_user)
         link = NodeLink(self._serial, scheme, remote, entrance, local=local, dial=dial)
@@ -184,6 +186,14 @@ class Links:
             if not entrance.key_id:  # nothing is to be waited for
                 self._write(link, self._hello(dial.session))
         return link
+
+    def _make_room(self) -> None:
+        """For one more that has said nothing yet: of those the crowded give way, so that nobody
+        keeps others out by opening links.
+        """
+        while len(self._accepted) >= self._limits.pending_links:
+            self._counters.count("links beyond pending_links")
+            self._end(self._pending[self._accepted.gives_way()], abort=True)
 
     def begin(self, link: NodeLink, frame: codec.Buffer, now: float) -> None:
         """Takes a frame of a link that is not open yet.
@@ -394,6 +404,7 @@ class Links:
 
     def _settled(self, link: NodeLink) -> None:
         self._pending.pop(link.serial, None)
+        self._accepted.remove(link.serial)
         self._schedule.cancel(link.key)
 
     # --- writing -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from ..model import ID_BYTES, Address, Endpoint, Service, is_named, member_key
 from ..security.window import Window
 from ..wire.frames import Details
 from .addresses import Addresses
+from .crowds import Crowd
 from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 MOVED_SECONDS = 0.25
 """A member that is heard elsewhere so much later than at its address may have left that."""
+
+GENUINE_SHARE = 1 / 32
+"""How much one more stranger that proved itself, or did not, changes what we think of the next."""
 
 MAX_OTHERS = 4
 """Addresses kept of a member beside the one where it answers: the latest ones."""
@@ -326,6 +330,11 @@ class Membership:
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
         self._observers: dict[bytes, Peer] = {}
+        self._strangers: Crowd[bytes] = Crowd()
+        """The candidates."""
+        self._genuine = 1.0
+        self.evict: Callable[[Peer], None] = self.forget
+        """Called with a candidate for which there is no room any more; must forget it."""
         self._named = Addresses()
         """Members by name."""
         self._places = Addresses()
@@ -338,16 +347,19 @@ class Membership:
         """The member or observer of that key (any thread)."""
         return self._members.get(key) or self._observers.get(key)
 
-    def hear(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer | None:
-        """The peer with this identity, a new candidate if need be; None when the table is full."""
+    def hear(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer:
+        """The peer with this identity, a new candidate if need be."""
         peer = self._all.get(member_key(member_id, boot))
         return peer or self.add(member_id, boot, source, now)
 
-    def add(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer | None:
-        """A new candidate, where nobody has this identity; None when the table is full."""
-        if self.strangers >= self._limits.candidates:
-            return None
+    def add(self, member_id: bytes, boot: int, source: Address, now: float) -> Peer:
+        """A new candidate, where nobody has this identity. Where there are too many, the oldest of
+        the source that has the most gives way.
+        """
+        while len(self._strangers) >= self._limits.candidates:
+            self.evict(self._all[self._strangers.gives_way()])
         peer = Peer(member_id, boot, source, now)
+        self._strangers.add(peer.key, source[0])
         self._take_in(peer)
         return peer
 
@@ -365,6 +377,8 @@ class Membership:
         if len(table) >= limit:
             return False
         self._take_in(peer)
+        self._strangers.remove(peer.key)
+        self._genuine += (1.0 - self._genuine) * GENUINE_SHARE
         table[peer.key] = peer
         if table is self._members and peer.details is not None:
             self._named.add(peer, peer.details.name)
@@ -373,6 +387,7 @@ class Membership:
     def forget(self, peer: Peer) -> None:
         """Takes a peer out of the table."""
         self._all.pop(peer.key, None)
+        self._strangers.remove(peer.key)
         peer.where = None
         for address in peer.places:
             self._places.remove(peer, address)
@@ -400,6 +415,13 @@ class Membership:
         """The peers that answer, or should answer, at an address."""
         return self._places.at(address)
 
+    def is_member_at(self, address: Address) -> bool:
+        """Whether a member (or observer) answers at an address."""
+        for peer in self._places.at(address):
+            if peer.service is not None:
+                return True
+        return False
+
     def suspects(self) -> list[Peer]:
         """Members that are missed."""
         return [peer for peer in self._members.values() if peer.suspicion is not None]
@@ -415,7 +437,16 @@ class Membership:
     @property
     def strangers(self) -> int:
         """How many candidates there are."""
-        return len(self._all) - len(self._members) - len(self._observers)
+        return len(self._strangers)
+
+    def was_forged(self) -> None:
+        """A candidate was asked, and nobody answered."""
+        self._genuine -= self._genuine * GENUINE_SHARE
+
+    @property
+    def newcomers(self) -> int:
+        """How many of the candidates will be members, if they are as those before them were."""
+        return round(len(self._strangers) * self._genuine)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._members.values())

@@ -37,6 +37,7 @@ from .membership import Membership, Peer
 from .monitors import Monitors
 from .ourselves import Ourselves
 from .parcels import Parcels
+from .policing import Policing
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .reading import Reading
@@ -83,6 +84,9 @@ class Node:
         self._left = False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
+        self._policing = Policing(
+            config.limits, peers=self.peers, scope=self.scope, counters=self.counters
+        )
         self._spoken = spoken or {}
         self.keyring = keyring or Keyring()
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
@@ -98,6 +102,7 @@ class Node:
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             stopped=self._delivery.hook_stopped,
         )  # fmt: skip
+        self.peers.evict = self._admission.evict
         self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
         self._announcing = Announcing(self.peers, self._effects, interval)
@@ -174,6 +179,7 @@ class Node:
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
             by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
             moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
+            policing=self._policing,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -281,12 +287,15 @@ class Node:
         """What a link should write next; empty when there is nothing (more)."""
         return self._links.take_frames(link)
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
-        """A datagram came, by multicast or to our own port."""
+    def datagram_received(self, data: bytes, source: Address, now: float) -> bool:
+        """A datagram came, by multicast or to our own port; False: there were too many."""
+        if not self._policing.lets(source, len(data), now):
+            return False
         if self._guard is None:
             self._discovery.received(data, source, now)
         else:
             self._guard.received(data, source, now)
+        return True
 
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
@@ -376,6 +385,7 @@ class Node:
         """Starts a query. ``asked`` is None when nobody matched: then, if we have just joined,
         the query waits until the mesh has settled and asks whom ``resolve`` finds then.
         """
+        gathering.room_bytes = self.config.limits.query_bytes
         settled_at = self._joined_at + self.config.limits.settle_seconds
         self._queries.start(gathering, now, asked, resolve, settled_at)
 
@@ -389,6 +399,8 @@ class Node:
         """The details of a peer are too large for a datagram: a link's hello brings them."""
         if peer.service is None:
             self._schedule.set(("forget", peer.key), now + LINK_PROOF_SECONDS)
+            if not self._policing.may_dial(now):
+                return
         session = peer.session("", self.config.limits)
         if session is not None:
             self._links.dialling.want(session, now)

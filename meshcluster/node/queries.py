@@ -7,11 +7,13 @@ is cancelled. What comes later, or twice, or from somebody not asked, is counted
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from math import inf
 from typing import Any
 
 from ..errors import (
     ClusterError,
     DecodeError,
+    MessageTooLarge,
     QueryTimeout,
     ServiceLost,
 )  # fmt: skip
@@ -47,6 +49,7 @@ class Gathering:
         "order",
         "over",
         "results",
+        "room_bytes",
         "timeout",
         "waiting",
     )
@@ -54,6 +57,8 @@ class Gathering:
     def __init__(self, query_id: int, timeout: float) -> None:
         self.id = query_id
         self.timeout = timeout
+        self.room_bytes = inf
+        """What further answers may have together; set when it starts."""
         self.expected: dict[bytes, Service] = {}
         self.waiting: dict[bytes, Service] = {}
         self.results: dict[Service, Any] = {}
@@ -75,6 +80,10 @@ class Gathering:
     def answered(self, key: bytes, outcome: int, message: Message) -> str:
         """Notes an answer; returns the name of what happened."""
         service = self.waiting[key]
+        if len(message.body) > self.room_bytes:
+            text = f"the answer of {service.name} is beyond what all may have together"
+            return self.failed(key, MessageTooLarge(text))
+        self.room_bytes -= len(message.body)
         if outcome == ANSWERED:
             try:
                 data = message.data

@@ -12,6 +12,9 @@ from math import log, log10
 CONFIRMATIONS = 2
 """Who suspect the same independently, beside ourselves, until the time is at its shortest."""
 
+NOTED = 8
+"""So many of those who say so are noted."""
+
 UNCONFIRMED = 3.0
 """Who is alone with a suspicion waits so many times longer."""
 
@@ -27,9 +30,9 @@ class Suspicion:
         """When the first of all was said against it."""
         self.active = active
         self.by: set[bytes] = set()
-        """Keys of those who said that they suspect it."""
+        """Keys of those who said that they suspect it: the first ones, more change nothing."""
         self.dead: set[bytes] = set()
-        """Keys of those who said that it is dead."""
+        """Keys of those who said that it is dead: the first ones."""
         self.shown = False
         """Users were told."""
         self.told = False
@@ -37,9 +40,24 @@ class Suspicion:
         self.said_at = now
         """When anybody last told the group."""
 
+    def suspected_by(self, key: bytes) -> bool:
+        """Notes a member that suspects it; True when that was not noted before."""
+        return _note(self.by, key)
+
+    def dead_by(self, key: bytes) -> None:
+        """Notes a member that says it is dead."""
+        _note(self.dead, key)
+
     def seconds(self, members: int, shortest: float) -> float:
         """How long it has in a mesh of ``members``, of which ten give it ``shortest`` seconds."""
         least = shortest * max(1.0, log10(max(members, 1)))
         wanted = min(CONFIRMATIONS, max(0, members - 2))
         missing = 1.0 - log(len(self.by) + 1) / log(wanted + 1) if wanted else 0.0
         return least * (1.0 + (UNCONFIRMED - 1.0) * max(0.0, missing))
+
+
+def _note(keys: set[bytes], key: bytes) -> bool:
+    if key in keys or len(keys) >= NOTED:
+        return False
+    keys.add(key)
+    return True

@@ -193,7 +193,7 @@ class Views:
 
     def asks(self, known: int) -> bool:
         """Whether we ask a stranger from a mesh of ``known``: in a large one a few do."""
-        size = max(known, len(self._peers) + self._peers.strangers + 1)
+        size = max(known, len(self._peers) + self._peers.newcomers + 1)
         return size <= DIRECT_PROOFS or self._random.random() < PROVERS / size
 
     def heard_stranger(self, key: bytes, digest: bytes, source: Address, now: float) -> None:
@@ -384,8 +384,6 @@ class Views:
         if key == self._identity.key or not self._credible(entry, by):
             return False
         peer = peer or self._peers.add(entry.id, entry.boot, _address_of(entry), now)
-        if peer is None:
-            return False
         if not self._takes_word_of(by):
             self._probe(peer, now)
             return False

@@ -20,8 +20,8 @@ class Hearing:
         self._node = driver.node
 
     def datagram_received(self, data: bytes, source: Address) -> None:
-        self._node.datagram_received(data, source, self._driver.time())
-        self._driver.step()
+        if self._node.datagram_received(data, source, self._driver.time()):
+            self._driver.step()
 
     def datagram_refused(self, address: Address) -> None:
         self._node.datagram_refused(address, self._driver.time())

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from ..config import check_label, check_tags
+from ..config import check_label, check_tags, is_plain
 from ..errors import ConfigError, DecodeError
 from ..model import Packed
 from .frames import (
@@ -161,6 +161,9 @@ def check_details(details: Details | None) -> None:
         raise DecodeError("malformed port")
     if not 0 < details.heartbeat_seconds < 1e6:  # also refuses what is no number
         raise DecodeError("malformed heartbeat")
+    for said in (details.props, details.offers):
+        if said and not is_plain(said):  # our own are refused as well: nested deeply, or not plain
+            raise DecodeError("malformed props or offers")
     try:
         for text in (details.name, details.host, *details.offers):
             check_label("name", text)

@@ -1,7 +1,8 @@
 """Cuts a byte stream into frames: four bytes of length (big-endian), then the frame.
 
-One buffer a stream, reused. A length over the limit is refused before anything is allocated, and
-a long frame's buffer grows only as its bytes really arrive.
+One buffer a stream, reused: a small one until it is filled at once, for who only opens streams
+shall cost little. A length over the limit is refused before anything is allocated, and a long
+frame's buffer grows only as its bytes really arrive.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ..errors import DecodeError
 
 HEADER = struct.Struct(">I")
 BUFFER_BYTES = 64 * 1024
+FIRST_BYTES = 4 * 1024
 
 
 class Splitter:
@@ -20,11 +22,13 @@ class Splitter:
     ``limit_bytes`` may be raised while in use (after a link's hello).
     """
 
-    __slots__ = ("_begin", "_bytes", "_end", "_view", "limit_bytes")
+    __slots__ = ("_begin", "_bytes", "_end", "_filled", "_view", "limit_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._allocate(BUFFER_BYTES)
+        self._allocate(FIRST_BYTES)
+        self._filled = False
+        """All of the buffer was written into: the stream is a busy one."""
         self._begin = 0
         self._end = 0
 
@@ -47,6 +51,7 @@ class Splitter:
             DecodeError: the next frame is over ``limit_bytes``; the stream is useless from here.
         """
         view, begin, end = self._view, self._begin, self._end + count
+        self._filled = end == len(view)
         frames: list[memoryview] = []
         while end - begin >= HEADER.size:
             (length,) = HEADER.unpack_from(view, begin)
@@ -65,7 +70,7 @@ class Splitter:
     def _compact(self) -> None:
         """Moves what is not consumed to the front; grows or shrinks the buffer where needed."""
         begin, left = self._begin, self._end - self._begin
-        size = self._room_for(left)
+        size, self._filled = self._room_for(left), False
         if size != len(self._bytes):
             kept = bytes(self._view[begin : begin + left])
             self._allocate(size)
@@ -75,9 +80,9 @@ class Splitter:
         self._begin, self._end = 0, left
 
     def _room_for(self, left: int) -> int:
-        """Doubled when full, up to the frame's own size: a lie costs what the liar sends."""
+        """Doubled when filled, up to the frame's own size: a lie costs what the liar sends."""
         size, needed = len(self._bytes), BUFFER_BYTES
         if left >= HEADER.size:
             (length,) = HEADER.unpack_from(self._view, self._begin)
             needed = max(needed, HEADER.size + int(length))
-        return min(needed, 2 * size if left >= size else size)
+        return min(needed, 2 * size if self._filled else size)

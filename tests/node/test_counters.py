@@ -2,7 +2,7 @@
 
 import threading
 
-from meshcluster.node.counters import Counters
+from meshcluster.node.counters import MAX_REASONS, Counters
 
 
 def test_the_first_of_a_reason_is_told_apart():
@@ -42,3 +42,14 @@ def test_with_a_lock_no_count_of_any_thread_is_lost():
     for thread in threads:
         thread.join()
     assert counters.as_dict() == {"late": 8000}
+
+
+def test_reasons_are_bounded_and_further_ones_are_counted_together():
+    counters = Counters()
+    counters.count("known")
+    first = [counters.count(f"reason {number}") for number in range(MAX_REASONS + 10)]
+    counters.count("known")
+    counts = counters.as_dict()
+    assert len(counts) == MAX_REASONS + 1
+    assert (counts["known"], counts["further reasons"]) == (2, 11)
+    assert sum(first) == MAX_REASONS - 1 + 1

@@ -22,8 +22,8 @@ def test_all_of_them_say_who_it_is():
     me = one.node.identity
     made = [
         own(one).beacon(1), own(one).leave(), own(one).solicit(5), own(one).probe(5, want=True),
-        decoded(own(one).reply(5, 6, wanted=True, to="10.0.0.2")),
-        decoded(own(one).shown(5, to="10.0.0.2")),
+        decoded(own(one).reply(5, 6, wanted=True, to="10.0.0.2")[0]),
+        decoded(own(one).shown(5, to="10.0.0.2")[0]),
         decoded(own(one).acknowledgement(6, to="10.0.0.2")),
     ]  # fmt: skip
     assert {(each.cluster, each.id, each.boot) for each in made} == {("default", me.id, me.boot)}
@@ -55,8 +55,8 @@ def test_measuring_details_that_are_not_ours_yet_changes_no_beacon():
 @pytest.mark.parametrize("props", [{}, MUCH], ids=["fitting", "too large"])
 def test_details_that_do_not_fit_are_left_to_a_link(props):
     one = Bench(1, props=props)
-    reply = decoded(own(one).reply(5, 6, wanted=True, to="10.0.0.2"))
-    shown = decoded(own(one).shown(5, to="10.0.0.2"))
+    reply = decoded(own(one).reply(5, 6, wanted=True, to="10.0.0.2")[0])
+    shown = decoded(own(one).shown(5, to="10.0.0.2")[0])
     ack = decoded(own(one).acknowledgement(6, to="10.0.0.2"))
     assert isinstance(reply, ProbeReply)
     assert isinstance(ack, ProbeAck)
@@ -71,7 +71,7 @@ def test_details_that_do_not_fit_are_left_to_a_link(props):
 
 
 def test_details_that_are_not_wanted_are_not_sent():
-    reply = decoded(own(Bench(1)).reply(5, 6, wanted=False, to="10.0.0.2"))
+    reply = decoded(own(Bench(1)).reply(5, 6, wanted=False, to="10.0.0.2")[0])
     assert reply.details is None
 
 

@@ -410,6 +410,17 @@ def test_sightings_that_are_old_or_absurd_are_nothing(three, number):
 # --- our own trouble ---
 
 
+def test_a_single_member_that_says_we_are_missed_makes_us_patient_once(three):
+    one, other, third = three
+    patience = []
+    for second in range(1, 20):
+        one.hear(other, word(Suspect, other, one, 2**40 + second), float(second))
+        patience.append(one.node._detector.patience)
+    assert max(patience) == 2
+    one.hear(third, word(Suspect, third, one, 2**40), 20.0)
+    assert one.node._detector.patience == 3
+
+
 def test_who_was_stopped_judges_nobody_by_that_time(two):
     one, other = two
     pass_time(one, 1)

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from meshcluster.config import Limits
-from meshcluster.model import CRASHED, LEFT, is_unix, unix_address
+from meshcluster.model import CRASHED, LEFT, is_unix, member_key, unix_address
 from meshcluster.node import effects as fx
 from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
@@ -195,19 +195,35 @@ def test_own_copies_and_other_clusters_are_counted_quietly() -> None:
     assert one.node.take_effects() == []
 
 
-def test_a_full_table_of_strangers_is_counted_and_takes_no_more() -> None:
-    one = Bench(1, limits=Limits(candidates=16))
-    for number in range(16 + 5):
-        identity = number.to_bytes(16, "big")
-        beacon = Beacon("default", identity, 1, 1, b"", ())
-        one.node.datagram_received(codec.encode_datagram(beacon), ("10.0.0.9", 9), 0.0)
-    assert one.dropped["datagrams: candidates beyond the limit"] == 5
+def junk_beacon(number: int) -> bytes:
+    return codec.encode_datagram(Beacon("default", number.to_bytes(16, "big"), 1, 1, b"", ()))
+
+
+def test_in_a_full_table_strangers_of_the_most_crowded_source_give_way_and_are_counted() -> None:
+    one, real = Bench(1, limits=Limits(candidates=16)), Bench(2)
+    real.node.start(0.0)
+    one.hear(real, real.datagrams()[0], 0.0)
+    for number in range(100, 100 + 16 + 4):
+        one.node.datagram_received(junk_beacon(number), ("10.0.0.9", 9), 0.0)
+    assert one.node.peers.strangers == 16
+    assert one.dropped["candidates that gave way"] == 5
+    assert one.node.peers.get(member_key(real.node.identity.id, 1)), "it is the only one there"
     for second in range(1, 10):
         one.node.advance(float(second))  # they did not answer: there is room again
-    one.node.datagram_received(
-        codec.encode_datagram(Beacon("default", b"\xff" * 16, 1, 1, b"", ())), ("10.0.0.9", 9), 10.0
-    )
-    assert one.dropped["datagrams: candidates beyond the limit"] == 5
+    assert one.node.peers.strangers == 0
+
+
+def test_goodbyes_and_answers_of_strangers_make_no_candidates() -> None:
+    one = Bench(1)
+    me = ("default", b"s" * 16, 1)
+    for nothing in (
+        Leave(*me), ProbeAck(*me, 5, None, ()), ProbeReply(*me, 5, 0, None, False)
+    ):  # fmt: skip
+        one.node.datagram_received(codec.encode_datagram(nothing), ("10.0.0.9", 9), 0.0)
+    assert one.node.peers.strangers == 0
+    assert one.dropped == {
+        "datagrams: goodbyes of strangers": 1, "datagrams: replies nobody asked for": 2
+    }  # fmt: skip
 
 
 def test_with_ttl_0_only_loopback_sources_are_heard() -> None:

@@ -226,8 +226,35 @@ def test_links_that_wait_for_their_hello_are_bounded() -> None:
     one = Bench(1)
     limit = one.node.config.limits.pending_links
     links = [one.node.link_opened("tcp", "10.0.0.9", 0, local=False) for _ in range(limit + 3)]
-    assert links.count(None) == 3
-    assert one.dropped["links beyond pending_links"] == 3
+    assert [link.state for link in links].count(State.CLOSED) == 3
+    assert {link.state for link in links[:3]} == {State.CLOSED}, "the oldest"
+    assert len(one.take(fx.CloseLink)) == one.dropped["links beyond pending_links"] == 3
+
+
+def test_who_opens_links_and_says_nothing_keeps_nobody_out() -> None:
+    one, other = pair()
+    limit = one.node.config.limits.pending_links
+    flood = [one.node.link_opened("tcp", "10.0.0.9", 0, local=False) for _ in range(limit)]
+    here = one.node.link_opened("unix", "", 0, local=True)
+    tell(other, b"hello")
+    (dial,) = other.take(fx.DialEndpoint)
+    far = one.node.link_opened("tcp", other.address[0], 0.0, local=False)
+    flood += [one.node.link_opened("tcp", "10.0.0.9", 0, local=False) for _ in range(limit)]
+    near = other.node.link_opened("tcp", one.address[0], 0.0, local=False, number=dial.number)
+    carry(other, near, one, far)
+    assert heard(one) == [b"hello"]
+    assert here.state is State.PREFACE
+    assert [link.state for link in flood].count(State.PREFACE) == limit - 2
+
+
+def test_our_own_dials_take_nobody_s_place() -> None:
+    one, other = pair()
+    tell(one, b"a")
+    (dial,) = one.take(fx.DialEndpoint)
+    near = one.node.link_opened("tcp", other.address[0], 0.0, local=False, number=dial.number)
+    for _ in range(one.node.config.limits.pending_links + 1):
+        one.node.link_opened("tcp", other.address[0], 0, local=False)
+    assert near.state is State.PREFACE
 
 
 @pytest.mark.parametrize(

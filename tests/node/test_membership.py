@@ -88,11 +88,25 @@ def test_a_forgotten_peer_is_unknown(enter):
 # --- bounds ---
 
 
-def test_strangers_beyond_the_limit_are_not_noted():
+def test_of_strangers_beyond_the_limit_the_oldest_gives_way():
     peers = membership(candidates=2)
-    known = [hear(peers, ADA), hear(peers, BOB)]
-    assert hear(peers, CAT) is None
-    assert [hear(peers, ADA), hear(peers, BOB)] == known
+    ada, bob = hear(peers, ADA), hear(peers, BOB)
+    assert hear(peers, CAT) is not None
+    assert peers.get(ada.key) is None
+    assert hear(peers, BOB) is bob
+    assert peers.strangers == 2
+
+
+def test_newcomers_are_as_many_as_strangers_while_these_prove_themselves():
+    peers = membership()
+    hear(peers, ADA), hear(peers, BOB)
+    assert peers.newcomers == 2
+    for _ in range(200):
+        peers.was_forged()
+    assert peers.newcomers == 0
+    for number in range(200):
+        admit(peers, number.to_bytes(16, "big"))
+    assert peers.newcomers == 2
 
 
 def test_a_forgotten_or_admitted_candidate_makes_room():

@@ -7,6 +7,7 @@ from hypothesis import strategies as some
 from meshcluster.config import Limits
 from meshcluster.errors import (
     DecodeError,
+    MessageTooLarge,
     NoResponder,
     NoRoute,
     NoServices,
@@ -413,3 +414,15 @@ def test_remaining_is_a_copy(asker, ada, bob):
     asker.answer(gathering, ada, 1)
     assert len(before) == 2
     assert gathering.remaining == (bob.service,)
+
+
+def test_answers_beyond_what_all_may_have_together_are_errors_of_their_members(asker, ada, bob):
+    gathering = asker.ask(ada, bob)
+    gathering.room_bytes = 100
+    asker.answer(gathering, ada, b"x" * 90)
+    asker.answer(gathering, bob, b"x" * 90)
+    assert list(gathering.results.values()) == [b"x" * 90]
+    (error,) = gathering.errors.values()
+    assert isinstance(error, MessageTooLarge)
+    assert "bob" in str(error)
+    assert gathering.over

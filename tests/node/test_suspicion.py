@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshcluster.node.suspicion import CONFIRMATIONS, UNCONFIRMED, Suspicion
+from meshcluster.node.suspicion import CONFIRMATIONS, NOTED, UNCONFIRMED, Suspicion
 
 
 def suspicion(confirmed_by: int) -> Suspicion:
@@ -37,3 +37,11 @@ def test_where_nobody_could_confirm_it_the_time_is_the_shortest(members):
 def test_where_only_one_could_confirm_it_one_is_enough():
     assert suspicion(1).seconds(3, 1.0) == 1.0
     assert suspicion(0).seconds(3, 1.0) == pytest.approx(UNCONFIRMED)
+
+
+def test_of_those_who_say_so_the_first_few_are_noted():
+    made = suspicion(0)
+    news = [made.suspected_by(bytes([number % 20])) for number in range(40)]
+    for number in range(40):
+        made.dead_by(bytes([number]))
+    assert (sum(news), len(made.by), len(made.dead)) == (NOTED, NOTED, NOTED)

@@ -69,11 +69,10 @@ async def test_who_says_no_hello_is_put_out(join, knock):
 
 async def test_links_without_a_hello_are_bounded(join, knock):
     member = await join("member", limits={"pending_links": 2})
-    for _ in range(2):
-        await knock(member, codec.preface())
-    reader, _ = await knock(member, codec.preface())
-    await gone(reader)
+    readers = [(await knock(member, codec.preface()))[0] for _ in range(3)]
+    await gone(readers[0])
     assert member.dropped["links beyond pending_links"] == 1
+    assert not any(reader.at_eof() for reader in readers[1:])
 
 
 async def test_before_the_hello_nothing_large_is_taken(join, knock):

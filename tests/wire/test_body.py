@@ -2,11 +2,13 @@
 
 import enum
 import math
+import tracemalloc
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
+from time import perf_counter
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -512,3 +514,37 @@ def test_a_time_that_no_encoder_makes_is_refused(told):
     assert body.decode(EXTENDED, Told().as_body()) == NOON
     with pytest.raises(DecodeError):
         body.decode(EXTENDED, told.as_body())
+
+
+def extensions(levels):
+    """Tuples in tuples."""
+    data = b"\x90"
+    for level in range(levels):
+        inside = data if level == 0 else b"\x91" + data
+        data = b"\xc9" + len(inside).to_bytes(4, "big") + b"\1" + inside
+    return data
+
+
+@pytest.mark.parametrize(
+    ("form", "hostile"),
+    [
+        (PLAIN, b"\x91" * 2**24),
+        (PLAIN, b"\x81\0" * 2**23),
+        (EXTENDED, b"\x91" * 2**24),
+        (EXTENDED, extensions(3000)),
+        (PLAIN, b"\xdd\xff\xff\xff\xff"),
+        (PLAIN, b"\xdf\xff\xff\xff\xff\0"),
+        (PLAIN, b"\xc6\xff\xff\xff\xff\0"),
+    ],
+    ids=["lists", "maps", "lists with tuples", "tuples", "long list", "long map", "long bytes"],
+)
+def test_what_is_nested_for_ever_or_claims_to_be_huge_is_refused_at_once(form, hostile):
+    tracemalloc.start()
+    begun = perf_counter()
+    with pytest.raises(DecodeError):
+        body.decode(form, hostile)
+    seconds = perf_counter() - begun
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20, "a declared length allocates nothing"
+    assert seconds < 1.0

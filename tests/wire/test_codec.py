@@ -434,3 +434,14 @@ def test_what_members_do_not_say_takes_no_room():
 def test_what_cannot_travel_is_named():
     with pytest.raises(TypeError, match="object"):
         encode_details(Details(1, "n", "h", (), (), {"x": object()}, 1, 1.0))
+
+
+@pytest.mark.parametrize("place", ["props", "offers"])
+@pytest.mark.parametrize("bad", ["deep", "deeper", "timestamp"])
+def test_props_and_offers_that_no_member_may_have_are_refused(place, bad):
+    raw = {"deep": b"\x91" * 17 + b"\0", "deeper": b"\x91" * 900 + b"\0"}.get(
+        bad, b"\xd6\xff\0\0\0\0"
+    )
+    details = msgspec.structs.replace(ADA, **{place: {"k": msgspec.Raw(raw)}})
+    with pytest.raises(DecodeError, match="props or offers"):
+        decode_frame(encode_frame(Describe(details)))

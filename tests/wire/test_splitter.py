@@ -217,3 +217,25 @@ def test_a_large_frame_in_the_same_read_as_the_hello_that_allows_it_is_taken(tog
     splitter.limit_bytes = 1000
     frames = [bytes(frame) for frame in splitter.advance(0)]
     assert frames + arrive(splitter, data[together:]) == [bytes(100)]
+
+
+def test_who_only_opens_a_stream_or_drips_costs_four_kibibytes():
+    tracemalloc.start()
+    splitters = [Splitter(64 * KIB) for _ in range(64)]
+    for splitter in splitters:
+        arrive(splitter, HEADER.pack(64 * KIB) + bytes(1000), at_most=1)
+    assert tracemalloc.get_traced_memory()[0] < 64 * 5 * KIB
+    tracemalloc.stop()
+
+
+def test_a_busy_stream_soon_has_all_of_its_buffer():
+    splitter, sizes = Splitter(LIMIT), []
+    for _ in range(6):
+        room = splitter.buffer()
+        sizes.append(len(room) // KIB)
+        room[:] = bytes(len(room))  # empty frames
+        splitter.advance(len(room))
+    assert sizes == [4, 8, 16, 32, 64, 64]
+    splitter.buffer()[:4] = bytes(4)
+    splitter.advance(4)
+    assert len(splitter.buffer()) == 64 * KIB
