@@ -411,7 +411,7 @@ class Discovery:
 
     def _show_ourselves(self, nonce: int, source: Address, now: float) -> None:
         """Answers an observer, and forgets it."""
-        if self._config.observer:
+        if self._config.observer or not self._policing.may_meet(source, now):
             return
         self._answer_stranger(self._own.shown(nonce, to=source[0]), source, now)
 

@@ -21,7 +21,7 @@ from .counters import Counters
 from .membership import Membership
 from .scope import Scope
 
-SELDOM, SELDOM_SECONDS = 8.0, 10.0
+SELDOM, SELDOM_SECONDS = 8.0, 30.0
 """A source is heard seldom until it has said so much at once, and gains one more in so long."""
 
 KEPT = 0.5
@@ -30,7 +30,7 @@ KEPT = 0.5
 BURST_SECONDS = 2.0
 """So many seconds' worth of all that strangers may send may come at once."""
 
-NEWCOMERS_SECONDS = 2.5
+NEWCOMERS_SECONDS = 10.0
 """The same of newcomers: many start together."""
 
 TRUST_SECONDS = 10.0
@@ -118,8 +118,9 @@ class Policing:
         return False
 
     def may_meet(self, address: Address, now: float) -> bool:
-        """Whether a stranger that was just heard from there may become a candidate; counted when
-        not."""
+        """Whether a stranger that was just heard from there may become a candidate, or is answered
+        as an observer; counted when not.
+        """
         keep = 0.0 if self._source(address, now).seldom else KEPT
         if self._newcomers.take(now, keep=keep):
             return True

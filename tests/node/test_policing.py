@@ -78,10 +78,10 @@ def test_the_table_of_sources_is_bounded():
 def test_newcomers_may_be_many_at_once_and_some_are_kept_for_those_who_say_little():
     policing, counters = police(newcomers_per_second=20)
     lets(policing, ONE, 100)
-    assert sum(policing.may_meet(ONE, 0.0) for _ in range(100)) == 25
+    assert sum(policing.may_meet(ONE, 0.0) for _ in range(200)) == 100
     lets(policing, OTHER, 1)
     assert policing.may_meet(OTHER, 0.0)
-    assert counters.as_dict()["datagrams: of newcomers beyond newcomers_per_second"] == 75
+    assert counters.as_dict()["datagrams: of newcomers beyond newcomers_per_second"] == 100
 
 
 def test_strangers_are_dialled_so_often():
