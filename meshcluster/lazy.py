@@ -31,6 +31,7 @@ HOMES = {
         "NoRoute",
         "NoServices",
         "NotJoined",
+        "Overloaded",
         "PluginError",
         "QueryError",
         "QueryTimeout",

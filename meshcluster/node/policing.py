@@ -17,6 +17,7 @@ from __future__ import annotations
 from ..bucket import Bucket
 from ..config import Limits
 from ..model import Address, is_named
+from ..wire.frames import Datagram, Leave, ProbeAck, ProbeReply
 from .counters import Counters
 from .membership import Membership
 from .scope import Scope
@@ -167,3 +168,14 @@ class Policing:
 def _make_room(table: dict[Address, Bucket] | dict[Address | str, Source], most: int) -> None:
     while len(table) >= most:
         del table[next(iter(table))]  # type: ignore[arg-type]
+
+
+def no_greeting(datagram: Datagram, solicited: int) -> str:
+    """Why what a stranger says can mean nothing, or "". ``solicited``: the number that answers what
+    we asked everybody, 0 for none.
+    """
+    if isinstance(datagram, Leave):
+        return "goodbyes of strangers"
+    if isinstance(datagram, ProbeReply) and solicited and datagram.nonce == solicited:
+        return ""
+    return "replies nobody asked for" if isinstance(datagram, ProbeReply | ProbeAck) else ""
