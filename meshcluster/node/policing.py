@@ -6,8 +6,9 @@ allowance each and one together. The last half of what they have together is kep
 are heard seldom: a newcomer says a few words, a flood from a thousand sources twenty a second from
 each. So newcomers are met while others flood.
 
-Who has proved nothing may have another one's address. It is sent one datagram on trust, then no
-more than came from there (``may_send``). What cannot leave this machine harms nobody.
+Who has proved nothing may have another one's address. It is sent two datagrams on trust, then half
+of what came from there, which all members share, for all may have heard it (``may_send``). What
+cannot leave this machine harms nobody.
 
 A source is an IP address; on this machine an address with its port, for there many share one.
 """
@@ -36,6 +37,9 @@ NEWCOMERS_SECONDS = 10.0
 
 TRUST_SECONDS = 10.0
 """In so long the datagram on trust is earned again."""
+
+GIVEN_BACK = 0.5
+"""Of what came from there, by all of us together."""
 
 PROVEN_TIMES = 64
 """Where somebody has proved to be, so many times more may be sent: many live at one address."""
@@ -104,7 +108,8 @@ class Policing:
         if not is_named(address) and not self._all.take(now, keep=0 if source.seldom else KEPT):
             self._counters.count("datagrams: beyond what strangers may send")
             return False
-        source.bytes = min(source.trust, source.bytes + size)
+        earned = GIVEN_BACK * size / (len(self._peers) + 1)
+        source.bytes = min(source.trust, source.bytes + earned)
         return True
 
     def _lets_member(self, address: Address, now: float) -> bool:

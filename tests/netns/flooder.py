@@ -1,9 +1,11 @@
 """Floods members with junk from a thousand addresses: ``flooder.py JSON``, a list of [MAC, address,
-UDP port] of members.
+UDP port] of members. With a second word, the address of a victim, all of it is questions that say
+they come from there.
 
 Each line it reads is [seconds, datagrams a second, decoy] as JSON; it sends for so long and prints
-how many it sent. A ``decoy`` goes to a port where nobody listens: it costs the machine the same,
-and the members nothing. Before that it hears a member's datagrams and keeps some, to replay them.
+how many datagrams and bytes of data it sent. A ``decoy`` goes to a port where nobody listens: it
+costs the machine the same, and the members nothing. Before that it hears
+a member's datagrams and keeps some, to replay them.
 """
 
 import itertools
@@ -22,6 +24,7 @@ from meshcluster.wire.frames import Beacon, Dead, Probe, ProbeReply, Solicit, Su
 SOURCES, FRAMES, TICK_SECONDS = 1000, 20_000, 0.005
 DECOY_PORT = 9
 ETHERTYPE_IPV4, UDP = 0x0800, 17
+HEADERS_BYTES = 14 + 20 + 8
 CAPTURED, CAPTURE_SECONDS = 20, 4.0
 
 
@@ -44,6 +47,21 @@ def frame(mac, source, target, port, data):
 def group_mac():
     group = socket.inet_aton(DEFAULT_ADDRESS)
     return b"\1\0\x5e" + bytes([group[1] & 0x7F]) + group[2:]
+
+
+def asking(chance):
+    """What somebody answers."""
+    me = ("default", chance.randbytes(16), chance.getrandbits(40))
+    nonce = chance.getrandbits(63)
+    return codec.encode_datagram(
+        chance.choice(
+            [
+                Beacon(*me, 1, chance.randbytes(8), (), 1, 0, 1),
+                Probe(*me, nonce, True, 1, chance.randbytes(8), chance.random() < 0.3),
+                Solicit(*me, nonce, 1, chance.randbytes(8), chance.random() < 0.3),
+            ]
+        )
+    )
 
 
 def forged(chance):
@@ -94,13 +112,15 @@ def junk(chance, replays):
     return forged(chance)
 
 
-def frames(members, *, decoy):
+def frames(members, victim, *, decoy):
     """A pool of them. To the group mostly, and to the members' own ports."""
-    chance, replays = random.Random(7), captured()
+    chance, replays = random.Random(7), [] if victim else captured()
     sources = [f"10.77.{100 + n // 250}.{1 + n % 250}" for n in range(SOURCES)]
+    if victim:
+        sources = [victim] * SOURCES
     made = []
     for number in range(FRAMES):
-        data = junk(chance, replays)
+        data = asking(chance) if victim else junk(chance, replays)
         target = (group_mac(), DEFAULT_ADDRESS, DECOY_PORT if decoy else DEFAULT_PORT)
         if number % 4 == 0 and not decoy:
             mac, address, port = members[number // 4 % len(members)]
@@ -112,20 +132,21 @@ def frames(members, *, decoy):
 
 def main():
     members = json.loads(sys.argv[1])
-    pools = {decoy: itertools.cycle(frames(members, decoy=decoy)) for decoy in (False, True)}
+    victim = "".join(sys.argv[2:])
+    pools = {d: itertools.cycle(frames(members, victim, decoy=d)) for d in (False, True)}
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
         wire.bind(("eth0", 0))
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         print(json.dumps("ready"), flush=True)
         for line in sys.stdin:
             seconds, rate, decoy = json.loads(line)
-            pool, sent, began = pools[decoy], 0, time.monotonic()
+            pool, sent, size, began = pools[decoy], 0, 0, time.monotonic()
             while (passed := time.monotonic() - began) < seconds:
                 for _ in range(int(passed * rate) - sent):
-                    wire.send(next(pool))
+                    size += wire.send(next(pool)) - HEADERS_BYTES
                     sent += 1
                 time.sleep(TICK_SECONDS)
-            print(json.dumps(sent), flush=True)
+            print(json.dumps([sent, size]), flush=True)
     os._exit(0)
 
 

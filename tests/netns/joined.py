@@ -182,6 +182,12 @@ class Member:
             count += not query.errors
         return count
 
+    def load(self, seconds):
+        """The share of one core that it takes to do nothing for so long."""
+        busy, began = time.process_time(), time.monotonic()
+        pause(seconds)
+        return (time.process_time() - busy) / (time.monotonic() - began)
+
     def memory(self):
         """MiB in use (resident)."""
         with open("/proc/self/statm") as statm:
