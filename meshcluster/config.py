@@ -47,14 +47,17 @@ class Limits:
     source_datagrams_per_second: float = 200.0
     """Datagrams of one source (an IP address; on this machine with its port) where no member
     answers, as many at once; further ones are dropped unread and counted."""
-    strangers_datagrams_per_second: float = 5000.0
-    """The same of all such sources together, twice as many at once; half of it is kept for sources
-    that are heard seldom. Further ones are dropped unread and counted."""
+    strangers_datagrams_per_second: float = 2000.0
+    """The same of all such sources together, twice as many at once; half is kept for sources
+    that are heard seldom. Further ones are dropped unread and counted. Where more than that comes
+    by a socket, it is not read for a moment, and the system drops what finds no room."""
     member_datagrams_per_second: float = 20000.0
     """Datagrams from where a member answers; further ones are dropped unread and counted."""
-    newcomers_per_second: float = 200.0
-    """Strangers that become candidates, 500 at once; further ones are dropped and counted until
-    they are heard again. Half is kept for sources that are heard seldom."""
+    newcomers_per_second: float = 25.0
+    """Strangers that become candidates, or observers that are answered; 250 at once. Further ones
+    are dropped and counted until they are heard again. Half is kept for sources that are heard
+    seldom. (A host finds the Ethernet address of each that it sends to, and has room for about a
+    thousand: more, and it forgets the real ones.)"""
     stranger_dials_per_second: float = 10.0
     """Endpoints of strangers that are dialled because their details fit no datagram, 64 at once;
     further strangers wait for their next beacon. Counted."""

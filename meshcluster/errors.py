@@ -15,6 +15,7 @@ did wrong and what the network did are told apart.
     │  └─ NoRoute                       every endpoint was tried; ``attempts`` says why each failed
     ├─ HookError
     │  ├─ HookRejected                  a hook said no
+    │  │  └─ Overloaded                 for now: there are too many
     │  └─ HookFailed                    a hook broke; its exception is the cause
     ├─ NoServices (LookupError)         nobody matched
     ├─ Congested (TimeoutError)         a receiver has not taken its messages in time
@@ -106,6 +107,10 @@ class HookError(ClusterError):
 
 class HookRejected(HookError):
     """Raised by a hook to veto a message or a member; the sender's call raises it."""
+
+
+class Overloaded(HookRejected):
+    """Raised by a ``receive`` hook to veto one message too many: who asked is told to try again."""
 
 
 class HookFailed(HookError):

@@ -33,6 +33,7 @@ HOMES = {
         "NotAcknowledged",
         "NotJoined",
         "OutcomeUnknown",
+        "Overloaded",
         "PluginError",
         "QueryError",
         "QueryTimeout",

@@ -25,7 +25,7 @@ from ..wire.txt import Record
 RECEIVE_BYTES = 2048
 """More than any datagram of ours: a longer one shows its true size as too large."""
 
-READS_A_TURN = 256
+READS_A_TURN = 64
 """Datagrams taken before other work of the loop gets its turn."""
 
 
@@ -59,8 +59,10 @@ class Context:
 class AnnouncerReceiver(Protocol):
     """What an announcer pushes into, in the event loop. Made by us."""
 
-    def datagram_received(self, data: bytes, source: Address) -> None:
-        """A datagram came; what is sent to ``source`` gets to who sent it."""
+    def datagram_received(self, data: bytes, source: Address) -> bool | None:
+        """A datagram came; what is sent to ``source`` gets to who sent it. False: so many come that
+        it was not looked at, so whoever can may leave further ones unread for a moment.
+        """
 
     def datagram_refused(self, address: Address) -> None:
         """The host at ``address`` said that nobody listens there."""

@@ -14,12 +14,17 @@ import socket
 import sys
 from collections.abc import Iterable
 
+from ..bucket import Bucket
 from ..interfaces import spoken
 from ..model import LOOPBACK, Address
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 from .neighbours import Neighbours
+from .resting import Resting
 
 logger = logging.getLogger("meshcluster.announcers")
+
+PASSED_A_SECOND = 200.0
+"""So many datagrams are looked at for neighbours; further ones are for us, or lost."""
 
 _IP_MULTICAST_ALL = 49
 
@@ -33,6 +38,8 @@ class DoorAnnouncer:
         self._beacon_port = port
         self._ttl = ttl
         self._neighbours = neighbours
+        self._passing = Bucket(PASSED_A_SECOND, PASSED_A_SECOND)
+        self._resting = Resting(self._look_at)
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._receiver: AnnouncerReceiver | None = None
@@ -53,7 +60,7 @@ class DoorAnnouncer:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         for each in self._sockets:
-            self._loop.add_reader(each, self._read, each)
+            self._look_at(each)
 
     def announce(self, data: bytes) -> None:
         """Nothing: the own port announces."""
@@ -74,11 +81,18 @@ class DoorAnnouncer:
         for each in self._sockets:
             if self._loop is not None:
                 self._loop.remove_reader(each)
+            self._resting.forget(each)
             each.close()
         self._sockets = []
         self._receiver = None
 
+    def _look_at(self, source: socket.socket) -> None:
+        assert self._loop is not None
+        self._loop.add_reader(source, self._read, source)
+
     def _read(self, source: socket.socket) -> None:
+        assert self._loop is not None
+        too_much, began = False, self._loop.time()
         for _ in range(READS_A_TURN):
             if self._receiver is None:
                 return
@@ -89,8 +103,16 @@ class DoorAnnouncer:
             came_from = spoken(address), int(address[1])
             if not data:  # which only tries whether we are here
                 continue
-            if self._neighbours is None or not self._neighbours.pass_on(data, came_from):
-                self._receiver.datagram_received(data, came_from)
+            if not self._passed_on(data, came_from):
+                too_much |= self._receiver.datagram_received(data, came_from) is False
+        if too_much and source.fileno() >= 0:
+            self._resting.begin(self._loop, source, began)
+
+    def _passed_on(self, data: bytes, came_from: Address) -> bool:
+        """Whether it was for another mesh, which has it."""
+        if self._neighbours is None or self._loop is None:
+            return False
+        return self._passing.take(self._loop.time()) and self._neighbours.pass_on(data, came_from)
 
 
 def is_needed() -> bool:

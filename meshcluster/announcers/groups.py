@@ -129,6 +129,8 @@ def _stays_here(own: socket.socket) -> bool:
 def _own(family: socket.AddressFamily, ttl: int, port: int) -> socket.socket:
     own = udp_socket(family)
     try:
+        # What goes to forged addresses waits seconds for nothing; the rest must find room.
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         if family == socket.AF_INET6:
             own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
             own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)

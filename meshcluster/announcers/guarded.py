@@ -119,10 +119,11 @@ class GuardedAnnouncer:
 
     # --- what it brings ----------------------------------------------------------------------
 
-    def datagram_received(self, data: bytes, source: Address) -> None:
+    def datagram_received(self, data: bytes, source: Address) -> bool | None:
         """Hands on a datagram."""
-        if self._receiver is not None and self._is_good(data, source):
-            self._receiver.datagram_received(bytes(data), source)
+        if self._receiver is None or not self._is_good(data, source):
+            return None
+        return self._receiver.datagram_received(bytes(data), source)
 
     def datagram_refused(self, address: Address) -> None:
         """Hands on a refusal."""

@@ -35,6 +35,7 @@ from ..interfaces import (
 from ..model import Address, is_named
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
 from .groups import LINUX, LOOPBACK_WAY, Way, aim, group_v6, open_group, open_own, ways
+from .resting import Resting
 from .watching import InterfaceWatch
 
 logger = logging.getLogger("meshcluster.announcers")
@@ -76,6 +77,7 @@ class MulticastAnnouncer:
         """Ways that did not take the last beacon."""
         self._disturbed: set[socket.socket] = set()
         """Own sockets of which an error was read, here or there: libuv may have seen it as well."""
+        self._resting = Resting(self._look_at)
         self._watch = InterfaceWatch(self._interfaces_changed) if ttl else None
         self._seen: tuple[Interface, ...] = ()
         self.used: tuple[Interface, ...] = ()
@@ -163,6 +165,7 @@ class MulticastAnnouncer:
     def _close_socket(self, each: socket.socket) -> None:
         if self._loop is not None:
             self._loop.remove_reader(each)
+        self._resting.forget(each)
         each.close()
 
     # --- interfaces --------------------------------------------------------------------------
@@ -241,7 +244,9 @@ class MulticastAnnouncer:
     # --- reading -----------------------------------------------------------------------------
 
     def _read(self, source: socket.socket) -> None:
-        something = False
+        something = too_much = False
+        assert self._loop is not None
+        began = self._loop.time()
         for _ in range(READS_A_TURN):
             if self._receiver is None:
                 return
@@ -256,8 +261,13 @@ class MulticastAnnouncer:
             if data != NOTHING:
                 if len(address) > 2:
                     address = spoken(address), address[1]
-                self._receiver.datagram_received(data, address)
+                too_much |= self._receiver.datagram_received(data, address) is False
+        else:
+            if too_much and source.fileno() >= 0:
+                self._resting.begin(self._loop, source, began)
         self._read_refusals()
+        if source in self._resting:
+            return
         if (source in self._disturbed or not something) and source.fileno() >= 0:
             self._watch_again(source)
 
@@ -270,6 +280,10 @@ class MulticastAnnouncer:
         self._disturbed.discard(source)
         if self._loop is not None and self._receiver is not None:
             self._loop.remove_reader(source)
+            self._look_at(source)
+
+    def _look_at(self, source: socket.socket) -> None:
+        if self._loop is not None and self._receiver is not None:
             self._loop.add_reader(source, self._read, source)
 
     def _read_refusals(self) -> None:

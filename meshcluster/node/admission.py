@@ -61,6 +61,7 @@ class Admission:
         self._config = config
         self._hooks = hooks
         self._peers = peers
+        peers.evict = self.evict
         self._prober = prober
         self._links = links
         self._queries = queries

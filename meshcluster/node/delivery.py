@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import DecodeError, HookError
+from ..errors import DecodeError, HookError, Overloaded
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import UDP
 from ..wire.body import encode
 from ..wire.frames import (
     LEAVING,
+    OVERLOADED,
     RAISED,
     Ack,
     AckedEvent,
@@ -216,8 +217,9 @@ class Delivery:
     ) -> None:  # fmt: skip
         kind = type(error).__name__
         what = "event" if isinstance(question, AckedEvent) else "question"
+        outcome = OVERLOADED if isinstance(error, Overloaded) else RAISED
         form, body = encode([kind, f"a receive hook did not let the {what} pass"])
-        session.put(Answer(question.id, RAISED, question.channel, form, body))
+        session.put(Answer(question.id, outcome, question.channel, form, body))
         self._links.ready[link] = None
 
     def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:

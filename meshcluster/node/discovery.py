@@ -24,7 +24,6 @@ from ..model import (
     Address,
     Identity,
     is_named,
-    is_unix,
     member_key,
     unix_address,
 )
@@ -55,8 +54,9 @@ from .datagrams import Datagrams
 from .detector import BEACON_GAP_SECONDS, Detector
 from .effects import Effect, Report, SendDatagram
 from .membership import Membership, Peer
-from .policing import Policing
+from .policing import Policing, no_greeting
 from .proof import Prober
+from .refusals import Refusals
 from .rhythm import JOIN_BURST_SECONDS, Rhythm
 from .schedule import Schedule
 from .scope import Scope, rank
@@ -71,9 +71,6 @@ DISCOVER_SECONDS = 5.0
 
 SOLICITED_SECONDS = 3.0
 """How long a solicitation may be answered: everybody heard its number."""
-
-LAST_WORDS_SECONDS = 0.003
-"""Whose host refuses what we send is gone, but may have said goodbye: twice so long we look."""
 
 BEACON_KEY = ("beacon", None)
 
@@ -97,7 +94,7 @@ class Discovery:
         proved: Callable[[Peer, Details, float], None],
         by_link: Callable[[Peer, float], None], alive: Callable[[Peer, float], None],
         gone: Callable[[Peer, str, float], None], moved: Callable[[Peer, str, float], None],
-        stirred: Callable[..., None], detector: Detector, policing: Policing,
+        stirred: Callable[..., None], detector: Detector,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -120,7 +117,8 @@ class Discovery:
         self._moved = moved
         self._stirred = stirred
         self._detector = detector
-        self._policing = policing
+        self.policing = Policing(config.limits, peers=peers, scope=scope, counters=counters)
+        self.refusals = Refusals(peers, prober, schedule, self.probe, detector)
         self._rhythm = Rhythm(random)
         self._beaconed_at = -inf
         self._solicited = 0
@@ -230,9 +228,7 @@ class Discovery:
         probing = peer.probing
         assert probing is not None
         data = codec.encode_datagram(self._own.probe(probing.nonce, want=probing.want))
-        known = peer.service is not None
-        if known or self._policing.may_send(probing.address, len(data), now):
-            self._send_bytes(data, probing.address)
+        self._answer([data], probing.address, now, proven=peer.service is not None)
 
     def _send(self, datagram: Datagram, address: Address) -> None:
         self._send_bytes(codec.encode_datagram(datagram), address)
@@ -283,7 +279,9 @@ class Discovery:
             if kind is Probe or self._views.asks(0):
                 self._show_ourselves(datagram.nonce, source, now)
             return
-        if peer is None and self._is_no_greeting(datagram, now):
+        solicited = self._solicited if now < self._solicited_until else 0
+        if peer is None and (why := no_greeting(datagram, solicited)):
+            self._counters.count(f"datagrams: {why}")
             return
         if peer is None and isinstance(datagram, _TO_ALL):
             if not self._views.asks(getattr(datagram, "known", 0)):
@@ -291,7 +289,7 @@ class Discovery:
                 self._views.heard_stranger(key, datagram.digest, source, now)
                 return
         if peer is None:
-            if not self._policing.may_meet(source, now):
+            if not self.policing.may_meet(source, now):
                 return
             peer = self._peers.add(datagram.id, datagram.boot, source, now)
         heard_at = peer.heard_at
@@ -303,19 +301,6 @@ class Discovery:
         if peer.service is None and peer.probing is None:
             if ("forget", peer.key) not in self._schedule:
                 self._peers.forget(peer)
-
-    def _is_no_greeting(self, datagram: Datagram, now: float) -> bool:
-        """What strangers say that can mean nothing; counted."""
-        if isinstance(datagram, Leave):
-            self._counters.count("datagrams: goodbyes of strangers")
-            return True
-        if isinstance(datagram, ProbeReply):
-            asked = now < self._solicited_until and datagram.nonce == self._solicited
-        else:
-            asked = not isinstance(datagram, ProbeAck)
-        if not asked:
-            self._counters.count("datagrams: replies nobody asked for")
-        return not asked
 
     def _heard_other(
         self, datagram: Datagram, peer: Peer | None, source: Address, now: float
@@ -414,15 +399,15 @@ class Discovery:
 
     def _show_ourselves(self, nonce: int, source: Address, now: float) -> None:
         """Answers an observer, and forgets it."""
-        if self._config.observer:
+        if self._config.observer or not self.policing.may_meet(source, now):
             return
-        self._answer_stranger(self._own.shown(nonce, to=source[0]), source, now)
+        self._answer(self._own.shown(nonce, to=source[0]), source, now, proven=False)
 
-    def _answer_stranger(self, answers: Iterable[bytes], source: Address, now: float) -> None:
-        """With the first of these that is not too much for who has proved nothing."""
+    def _answer(self, answers: Iterable[bytes], to: Address, now: float, *, proven: bool) -> None:
+        """With the first of these that is not too much for who may not be ``proven``."""
         for data in answers:
-            if self._policing.may_send(source, len(data), now):
-                self._send_bytes(data, source)
+            if proven or self.policing.may_send(to, len(data), now):
+                self._send_bytes(data, to)
                 return
 
     def _heard_probe(self, peer: Peer, probe: Probe | Solicit, source: Address, now: float) -> None:
@@ -437,10 +422,8 @@ class Discovery:
         refused = peer.refused == probe.digest
         challenge = 0 if known or refused else self._prober.challenge(peer, now)
         replies = self._own.reply(probe.nonce, challenge, wanted=wants, to=source[0])
-        if peer.service is not None and source == peer.address:
-            self._send_bytes(replies[0], source)
-        else:
-            self._answer_stranger(replies, source, now)
+        proven = peer.service is not None and source == peer.address
+        self._answer(replies, source, now, proven=proven)
 
     def _heard_reply(self, peer: Peer, reply: ProbeReply, source: Address, now: float) -> None:
         if self._detector.relays.answered(reply.nonce, peer):
@@ -459,7 +442,7 @@ class Discovery:
         if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
             self._moved(peer, before[0], now)  # it is heard there no more
         if probing is not None:
-            self._policing.proved(source, now)
+            self.policing.proved(source, now)
         if reply.challenge:
             self._send_bytes(self._own.acknowledgement(reply.challenge, to=source[0]), source)
         if reply.details is not None:
@@ -476,7 +459,7 @@ class Discovery:
             return
         peer.heard_at = peer.reached_at = now
         peer.answered_from(source, local=self.scope.is_own(source[0]))
-        self._policing.proved(source, now)
+        self.policing.proved(source, now)
         if ack.details is not None:
             self._proved(peer, ack.details, now)
         else:
@@ -493,29 +476,6 @@ class Discovery:
     def _speaks_from(self, peer: Peer, source: Address) -> bool:
         here = self.scope.is_own(source[0])
         return source == unix_address(peer.id) or peer.speaks_from(source, here=here)
-
-    def refused(self, address: Address, now: float) -> None:
-        """The host at an address answers that nobody listens there: its process is gone.
-
-        The network's word is taken only for a probe's answer, our own kernel's always.
-        """
-        for peer in self._peers.at(address):
-            probed = peer.probing is not None and peer.probing.address == address
-            if probed and peer.whereabouts != address:
-                self._prober.stop(peer)  # somebody else is there now
-                self.probe(peer, now, want=True)
-            elif probed or is_unix(address):
-                self._schedule.set(("refused", (peer.key, True)), now + LAST_WORDS_SECONDS)
-
-    def refused_still(self, whose: tuple[bytes, bool], now: float) -> None:
-        """What a process said last was on its way here before its host refused anything: a loop
-        that was late may run its timers before it reads that, but not twice.
-        """
-        (key, first), peer = whose, self._peers.get(whose[0])
-        if peer is not None and first:
-            self._schedule.set(("refused", (key, False)), now + LAST_WORDS_SECONDS)
-        elif peer is not None:
-            self._detector.dead(peer, now, crashed=True)
 
     # --- scope ---------------------------------------------------------------------------------
 

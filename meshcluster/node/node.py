@@ -37,7 +37,6 @@ from .membership import Membership, Peer
 from .monitors import Monitors
 from .ourselves import Ourselves
 from .parcels import Parcels
-from .policing import Policing
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .reading import Reading
@@ -84,9 +83,6 @@ class Node:
         self._left = False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
-        self._policing = Policing(
-            config.limits, peers=self.peers, scope=self.scope, counters=self.counters
-        )
         self._spoken = spoken or {}
         self.keyring = keyring or Keyring()
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
@@ -102,7 +98,6 @@ class Node:
             schedule=self._schedule, effects=self._effects, counters=self.counters,
             stopped=self._delivery.hook_stopped,
         )  # fmt: skip
-        self.peers.evict = self._admission.evict
         self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
         self._announcing = Announcing(self.peers, self._effects, interval)
@@ -179,7 +174,6 @@ class Node:
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
             by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
             moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
-            policing=self._policing,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -218,7 +212,7 @@ class Node:
         return {
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
-            "refused": self._discovery.refused_still,
+            "refused": self._discovery.refusals.still,
             "round": lambda _, now: self._detector.round(now),
             "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,
@@ -289,7 +283,7 @@ class Node:
 
     def datagram_received(self, data: bytes, source: Address, now: float) -> bool:
         """A datagram came, by multicast or to our own port; False: there were too many."""
-        if not self._policing.lets(source, len(data), now):
+        if not self._discovery.policing.lets(source, len(data), now):
             return False
         if self._guard is None:
             self._discovery.received(data, source, now)
@@ -299,7 +293,7 @@ class Node:
 
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
-        self._discovery.refused(address, now)
+        self._discovery.refusals.refused(address, now)
 
     def seeds_found(self, addresses: Sequence[Address], now: float) -> None:
         """What a round of looking up the seeds brought: where members may be."""
@@ -385,7 +379,6 @@ class Node:
         """Starts a query. ``asked`` is None when nobody matched: then, if we have just joined,
         the query waits until the mesh has settled and asks whom ``resolve`` finds then.
         """
-        gathering.room_bytes = self.config.limits.query_bytes
         settled_at = self._joined_at + self.config.limits.settle_seconds
         self._queries.start(gathering, now, asked, resolve, settled_at)
 
@@ -399,10 +392,8 @@ class Node:
         """The details of a peer are too large for a datagram: a link's hello brings them."""
         if peer.service is None:
             self._schedule.set(("forget", peer.key), now + LINK_PROOF_SECONDS)
-            if not self._policing.may_dial(now):
-                return
         session = peer.session("", self.config.limits)
-        if session is not None:
+        if session is not None and (peer.service or self._discovery.policing.may_dial(now)):
             self._links.dialling.want(session, now)
 
     def _unreachable(

@@ -6,8 +6,9 @@ allowance each and one together. The last half of what they have together is kep
 are heard seldom: a newcomer says a few words, a flood from a thousand sources twenty a second from
 each. So newcomers are met while others flood.
 
-Who has proved nothing may have another one's address. It is sent one datagram on trust, then no
-more than came from there (``may_send``). What cannot leave this machine harms nobody.
+Who has proved nothing may have another one's address. It is sent two datagrams on trust, then half
+of what came from there, which all members share, for all may have heard it (``may_send``). What
+cannot leave this machine harms nobody.
 
 A source is an IP address; on this machine an address with its port, for there many share one.
 """
@@ -17,11 +18,12 @@ from __future__ import annotations
 from ..bucket import Bucket
 from ..config import Limits
 from ..model import Address, is_named
+from ..wire.frames import Datagram, Leave, ProbeAck, ProbeReply
 from .counters import Counters
 from .membership import Membership
 from .scope import Scope
 
-SELDOM, SELDOM_SECONDS = 8.0, 10.0
+SELDOM, SELDOM_SECONDS = 8.0, 30.0
 """A source is heard seldom until it has said so much at once, and gains one more in so long."""
 
 KEPT = 0.5
@@ -30,11 +32,14 @@ KEPT = 0.5
 BURST_SECONDS = 2.0
 """So many seconds' worth of all that strangers may send may come at once."""
 
-NEWCOMERS_SECONDS = 2.5
+NEWCOMERS_SECONDS = 10.0
 """The same of newcomers: many start together."""
 
 TRUST_SECONDS = 10.0
 """In so long the datagram on trust is earned again."""
+
+GIVEN_BACK = 0.5
+"""Of what came from there, by all of us together."""
 
 PROVEN_TIMES = 64
 """Where somebody has proved to be, so many times more may be sent: many live at one address."""
@@ -103,7 +108,8 @@ class Policing:
         if not is_named(address) and not self._all.take(now, keep=0 if source.seldom else KEPT):
             self._counters.count("datagrams: beyond what strangers may send")
             return False
-        source.bytes = min(source.trust, source.bytes + size)
+        earned = GIVEN_BACK * size / (len(self._peers) + 1)
+        source.bytes = min(source.trust, source.bytes + earned)
         return True
 
     def _lets_member(self, address: Address, now: float) -> bool:
@@ -118,8 +124,9 @@ class Policing:
         return False
 
     def may_meet(self, address: Address, now: float) -> bool:
-        """Whether a stranger that was just heard from there may become a candidate; counted when
-        not."""
+        """Whether a stranger that was just heard from there may become a candidate, or is answered
+        as an observer; counted when not.
+        """
         keep = 0.0 if self._source(address, now).seldom else KEPT
         if self._newcomers.take(now, keep=keep):
             return True
@@ -166,3 +173,14 @@ class Policing:
 def _make_room(table: dict[Address, Bucket] | dict[Address | str, Source], most: int) -> None:
     while len(table) >= most:
         del table[next(iter(table))]  # type: ignore[arg-type]
+
+
+def no_greeting(datagram: Datagram, solicited: int) -> str:
+    """Why what a stranger says can mean nothing, or "". ``solicited``: the number that answers what
+    we asked everybody, 0 for none.
+    """
+    if isinstance(datagram, Leave):
+        return "goodbyes of strangers"
+    if isinstance(datagram, ProbeReply) and solicited and datagram.nonce == solicited:
+        return ""
+    return "replies nobody asked for" if isinstance(datagram, ProbeReply | ProbeAck) else ""

@@ -69,6 +69,7 @@ class Asking:
         """Starts a query; see ``Node.ask``. After leaving it ends at once."""
         driver = self._driver
         self._sinks[gathering.id] = sink
+        gathering.room_bytes = driver.config.limits.query_bytes
         driver.node.ask(gathering, driver.time(), asked, resolve)
         if not driver.joined:
             driver.node.close_queries()

@@ -19,9 +19,11 @@ class Hearing:
         self._driver = driver
         self._node = driver.node
 
-    def datagram_received(self, data: bytes, source: Address) -> None:
-        if self._node.datagram_received(data, source, self._driver.time()):
-            self._driver.step()
+    def datagram_received(self, data: bytes, source: Address) -> bool:
+        if not self._node.datagram_received(data, source, self._driver.time()):
+            return False
+        self._driver.step()
+        return True
 
     def datagram_refused(self, address: Address) -> None:
         self._node.datagram_refused(address, self._driver.time())

@@ -9,9 +9,9 @@ from ..config import ClusterConfig
 from ..hooks import HookRegistry
 from ..model import Address, Endpoint, Identity
 from ..node import effects as fx
-from ..node.discovery import LAST_WORDS_SECONDS
 from ..node.links import NodeLink
 from ..node.node import Node
+from ..node.refusals import LAST_WORDS_SECONDS
 from ..wire import codec
 
 

@@ -170,6 +170,37 @@ class Member:
             pause(0.02)
         return self.cluster.dropped
 
+    def round_trips(self, seconds):
+        """Asks everybody again and again for so long: how often all answered in time."""
+        count, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            query = self.cluster.query("who")
+            try:
+                query.wait(PATIENCE_SECONDS)
+            except TimeoutError:
+                continue
+            count += not query.errors
+        return count
+
+    def load(self, seconds):
+        """The share of one core that it takes to do nothing for so long."""
+        busy, began = time.process_time(), time.monotonic()
+        pause(seconds)
+        return (time.process_time() - busy) / (time.monotonic() - began)
+
+    def memory(self):
+        """MiB in use (resident)."""
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def udp_port(self):
+        """Where it answers probes."""
+        return self.cluster._driver.node.details.port
+
+    def losses_so_far(self):
+        """Names of who was lost."""
+        return [name for name, _ in list(self.losses.queue)]
+
     # --- traffic ---------------------------------------------------------------------------
 
     def talk(self, pause=0.005):

@@ -78,10 +78,10 @@ def test_the_table_of_sources_is_bounded():
 def test_newcomers_may_be_many_at_once_and_some_are_kept_for_those_who_say_little():
     policing, counters = police(newcomers_per_second=20)
     lets(policing, ONE, 100)
-    assert sum(policing.may_meet(ONE, 0.0) for _ in range(100)) == 25
+    assert sum(policing.may_meet(ONE, 0.0) for _ in range(200)) == 100
     lets(policing, OTHER, 1)
     assert policing.may_meet(OTHER, 0.0)
-    assert counters.as_dict()["datagrams: of newcomers beyond newcomers_per_second"] == 75
+    assert counters.as_dict()["datagrams: of newcomers beyond newcomers_per_second"] == 100
 
 
 def test_strangers_are_dialled_so_often():
@@ -95,7 +95,7 @@ def test_who_proved_nothing_is_sent_two_datagrams_then_what_came_from_there():
     policing, _ = police()
     assert sum(policing.may_send(ONE, 1200, 0.0) for _ in range(10)) == 2
     assert not policing.may_send(("10.0.0.1", 6), 60, 0.0)
-    assert policing.lets(ONE, 60, 0.0)
+    assert policing.lets(ONE, 120, 0.0)
     assert policing.may_send(ONE, 60, 0.0)
     assert not policing.may_send(ONE, 60, 0.0)
     assert sum(policing.may_send(ONE, 1200, 10.0) for _ in range(10)) == 2, "earned again"
@@ -183,7 +183,7 @@ def test_a_victim_is_sent_no_more_than_came_in_its_name_and_a_datagram_or_two(ki
         one.node.advance(now)
         sent += sum(len(e.data) for e in one.take(fx.SendDatagram) if e.address == victim)
     earned = 2400 * (1 + now / 10)  # on trust, and once more each ten seconds
-    assert 0 < sent <= came + earned
+    assert 0 < sent <= came / 2 + earned
 
 
 def test_an_observer_that_asks_too_often_is_answered_as_much_as_it_says() -> None:
