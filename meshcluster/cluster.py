@@ -18,7 +18,6 @@ from .channels import Channels
 from .config import (
     DEFAULT_ADDRESS,
     DEFAULT_PORT,
-    FRAME_ROOM_BYTES,
     ClusterConfig,
     check_offered,
     check_timeout,
@@ -254,7 +253,7 @@ class AsyncCluster(ClusterView):
         context = Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
-            frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
+            message_bytes=config.limits.message_bytes,
             ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context, plugins=plugins)

@@ -16,8 +16,8 @@ DEFAULT_ADDRESS = "239.255.77.67"
 DEFAULT_PORT = 27677
 """The beacon port: outside the ephemeral range of Linux, macOS and Windows."""
 
-FRAME_ROOM_BYTES = 512 * 1024
-"""A batch frame may hold one message of the largest size and this much beside it."""
+FRAME_BYTES = 1024 * 1024
+"""No frame on a link is longer: large messages go in parts, and a view of all members fits."""
 
 MAX_NAME_CHARACTERS = 64
 MAX_TIMEOUT_SECONDS = 10 * 365 * 86400.0

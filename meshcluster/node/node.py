@@ -19,11 +19,10 @@ from ..model import LEFT, UDP, Address, Endpoint, Identity
 from ..wire import codec
 from ..wire.frames import (
     Ack,
-    Batch,
     Describe,
     Details,
-    Events,
     Goodbye,
+    Numbered,
     Unopened,
     View,
     ViewRequest,
@@ -331,7 +330,7 @@ class Node:
         session.peer.heard_at = now
         if session.peer.suspicion is not None:
             self._detector.alive(session.peer, now)
-        if isinstance(frame, Events | Batch | Ack):
+        if isinstance(frame, Numbered | Ack):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
             self._admission.lose(session.peer, LEFT, now)
