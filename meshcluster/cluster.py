@@ -110,7 +110,7 @@ class AsyncCluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-        timing: Timing | None = None,
+        timing: Timing | None = None, congestion: str = "block",
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -141,6 +141,11 @@ class AsyncCluster(ClusterView):
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
             timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
                 or a ``Timing`` of your own; by default what fits ``ttl``.
+            congestion: what becomes of a send to a member that has too much waiting (16,384
+                messages or 64 MiB): ``"block"``, it waits for room for up to 30 s, then raises
+                ``Congested``; ``"error"``, that at once; ``"drop_old"``, the oldest events that
+                wait are given up; ``"disconnect"``, all that waits is given up and the link ended.
+                What is given up is told (``send.lost``) and counted (``dropped``).
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -161,7 +166,7 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {}, timing=timing,
+            announcer_options=announcer_options or {}, timing=timing, congestion=congestion,
         )  # fmt: skip
         return Joining(lambda: self._start(config()), self)
 
@@ -474,7 +479,8 @@ class AsyncCluster(ClusterView):
             EncodeError, MessageTooLarge: ``data`` cannot be sent as it is. By udp alone, what does
                 not fit a datagram of 1,200 bytes.
             HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
-            Congested: a receiver has not taken what waits for it for 30 s.
+            Congested: a receiver has not taken what waits for it for 30 s; see ``congestion`` of
+                ``join``.
         """
         driver = self.joined or self._driver
         if resolver is None and protocols is None:
@@ -498,7 +504,7 @@ class AsyncCluster(ClusterView):
 
     async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
-        if driver.sender.congested(parts):
+        if driver.congestion.congested(parts) and not driver.congestion.relieve(parts, make):
             await self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
 
@@ -506,14 +512,14 @@ class AsyncCluster(ClusterView):
         seconds = driver.config.limits.send_seconds
         try:
             async with asyncio.timeout(seconds):
-                while driver.sender.congested(parts):
+                while driver.congestion.congested(parts):
                     driver.full = True
                     self._room.clear()
                     await self._room.wait()
                     if not driver.joined:
                         raise NotJoined("the cluster was left meanwhile")
         except TimeoutError:
-            raise driver.sender.too_slow(parts, seconds) from None
+            raise driver.congestion.too_slow(parts, seconds) from None
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,

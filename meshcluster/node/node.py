@@ -43,6 +43,7 @@ from .ourselves import Ourselves
 from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
+from .relief import Relief
 from .requests import Requests
 from .schedule import Schedule
 from .scope import Scope
@@ -92,6 +93,7 @@ class Node:
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
         )  # fmt: skip
+        self.relief = Relief(self._links, self._effects, self.counters, self._forgotten)
         self.parcels = self._make_parcels()
         self._admission = Admission(
             identity, config, hooks, peers=self.peers, prober=self._prober, links=self._links,
@@ -435,12 +437,12 @@ class Node:
         messages, session.lost = session.lost, []
         self._admission.given_up(session.peer.service, reason, messages)
 
-    def _forgotten(self, session: Session) -> None:
+    def _forgotten(self, session: Session, reason: str = "had lost us") -> None:
         """The other end of a session had lost us, and with us what we asked of it."""
         service, unsent = session.peer.service, session.unsent_questions
         if service is not None:
-            self._queries.member_gone(service, "had lost us", unsent)
-            self.requests.member_gone(service, "had lost us", unsent)
+            self._queries.member_gone(service, reason, unsent)
+            self.requests.member_gone(service, reason, unsent)
 
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""

@@ -17,7 +17,8 @@ from ..wire.frames import AnyMessage, Event, Note, Part
 WHOLE_BYTES = 256 * 1024
 """A message with a larger body goes in parts."""
 
-PART_BYTES = 64 * 1024
+PART_BYTES = 60 * 1024
+"""With its frame and its length it fits the buffer that links read into (``Splitter``)."""
 
 AHEAD_BYTES = 1024 * 1024
 """No part is sent while so much is not acknowledged: what is put meanwhile would wait behind it."""

@@ -13,7 +13,6 @@ from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
 from ..config import ClusterConfig, check_channel, check_words
 from ..errors import (
     ConfigError,
-    Congested,
     HookRejected,
     MessageTooLarge,
     NoRoute,
@@ -388,25 +387,6 @@ class Sender:
             if not receivers:
                 raise HookRejected("a send hook left no receivers")
         return changed.channel, changed.form, changed.body, receivers
-
-    def congested(self, parts: Sequence[Part]) -> tuple[Service, ...]:
-        """The receivers that have too much waiting."""
-        limit = self._limits.waiting_messages
-        if len(parts) == 1 and len(parts[0][3]) == 1 and parts[0][3][0][1].backlog < limit:
-            return ()
-        return tuple(
-            service
-            for _, _, _, receivers in parts
-            for service, session in receivers
-            if session.backlog >= limit
-        )
-
-    def too_slow(self, parts: Sequence[Part], seconds: float) -> Congested:
-        """What a send raises that waited in vain."""
-        names = ", ".join(service.name for service in self.congested(parts))
-        return Congested(
-            f"{names} did not take what waits for it for {seconds:g} s; nothing was sent"
-        )
 
 
 def _services(services: Iterable[Service]) -> tuple[Service, ...]:

@@ -112,7 +112,7 @@ class Cluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-        timing: Timing | None = None,
+        timing: Timing | None = None, congestion: str = "block",
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
@@ -120,7 +120,7 @@ class Cluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
             props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-            announcer_options=announcer_options, timing=timing,
+            announcer_options=announcer_options, timing=timing, congestion=congestion,
         )  # fmt: skip
 
         async def start() -> None:
@@ -300,7 +300,7 @@ class Cluster(ClusterView):
     ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to some members; see ``AsyncCluster.send``.
 
-        Waits only while a receiver has too much waiting (then ``Congested`` after 30 s).
+        Waits only while a receiver has too much waiting, if at all: see ``congestion`` of ``join``.
         """
         driver = self._cluster.joined or self._driver
         if resolver is None and protocols is None:
@@ -321,7 +321,10 @@ class Cluster(ClusterView):
 
     def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
-        if driver.sender.congested(parts):
+        congestion = driver.congestion
+        if congestion.congested(parts) and (
+            congestion.waits or not self._in_loop(lambda: congestion.relieve(parts, make))
+        ):
             self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
 
@@ -332,11 +335,11 @@ class Cluster(ClusterView):
             driver.full = True  # before looking: room made from here on is told
             if not driver.joined:
                 raise NotJoined("the cluster was left meanwhile")
-            return not driver.sender.congested(parts)
+            return not driver.congestion.congested(parts)
 
         patience = 0 if self._loop.inside else seconds  # in the loop nobody could make room
         if not self._bell.wait_for(has_room, patience):
-            raise driver.sender.too_slow(parts, seconds)
+            raise driver.congestion.too_slow(parts, seconds)
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,
@@ -387,7 +390,7 @@ def join(
     mdns: AsyncZeroconf | bool | None = None,
     announcers: Iterable[str] = (),
     announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-    timing: Timing | None = None,
+    timing: Timing | None = None, congestion: str = "block",
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
 
@@ -418,6 +421,11 @@ def join(
         announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
         timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
             or a ``Timing`` of your own; by default what fits ``ttl``.
+        congestion: what becomes of a send to a member that has too much waiting (16,384
+            messages or 64 MiB): ``"block"``, it waits for room for up to 30 s, then raises
+            ``Congested``; ``"error"``, that at once; ``"drop_old"``, the oldest events that
+            wait are given up; ``"disconnect"``, all that waits is given up and the link ended.
+            What is given up is told (``send.lost``) and counted (``dropped``).
 
     Raises:
         ConfigError: a setting that cannot work, or is in use by another program.
@@ -430,5 +438,5 @@ def join(
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
         observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-        announcer_options=announcer_options, timing=timing,
+        announcer_options=announcer_options, timing=timing, congestion=congestion,
     )  # fmt: skip
