@@ -82,8 +82,7 @@ class Node:
         self._schedule = Schedule()
         self._queries = Queries(self._schedule, self._effects, self.wake)
         self.requests = Requests(self._schedule, self._effects)
-        self._joined_at = 0.0
-        self._left = False
+        self._joined_at, self._left = 0.0, False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}

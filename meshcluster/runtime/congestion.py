@@ -19,7 +19,7 @@ from ..wire.frames import AnyMessage, Event
 if TYPE_CHECKING:
     from .sending import Part
 
-SHARE = 8
+SHARE = 64
 """One in so many of what waits is given up at a time: the next sends have room again."""
 
 

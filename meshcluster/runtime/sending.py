@@ -25,8 +25,9 @@ from ..model import GONE, UDP, Service, Standing
 from ..node.effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
 from ..node.membership import Peer
 from ..node.node import Node
+from ..node.parts import WHOLE_BYTES
 from ..node.queries import Asked
-from ..node.session import Session
+from ..node.session import LARGE_BODY_BYTES, Session
 from ..resolver import Resolver, Words
 from ..wire import body as bodies
 from ..wire.frames import Question
@@ -338,6 +339,10 @@ class Sender:
         if channel:
             check_channel(channel)
         form, body = (bodies.BYTES, data) if type(data) is bytes else bodies.encode(data)
+        if form != bodies.BYTES and LARGE_BODY_BYTES < len(body) <= WHOLE_BYTES:
+            # The encoder's buffer was longer, and was cut where it lay: what waits would leave a
+            # hole behind each body, half as large as these are together.
+            body = bytes(memoryview(body))
         if len(body) > self._limits.message_bytes:
             raise MessageTooLarge(
                 f"a message of {len(body)} bytes; the limit is {self._limits.message_bytes}"
