@@ -19,7 +19,6 @@ from .channels import Channels
 from .config import (
     DEFAULT_ADDRESS,
     DEFAULT_PORT,
-    FRAME_ROOM_BYTES,
     ClusterConfig,
     check_offered,
     check_timeout,
@@ -49,7 +48,7 @@ from .runtime.secrets import Secret, secrets_of, source_of
 from .runtime.sending import Part, check_ack
 from .timing import Timing
 from .view import ClusterView
-from .wire.frames import Event
+from .wire.frames import AckedEvent, Event
 
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
@@ -119,7 +118,7 @@ class AsyncCluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-        timing: Timing | None = None,
+        timing: Timing | None = None, congestion: str = "block",
         secret: Secret = None, group: str | int | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
@@ -151,6 +150,11 @@ class AsyncCluster(ClusterView):
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
             timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
                 or a ``Timing`` of your own; by default what fits ``ttl``.
+            congestion: what becomes of a send to a member that has too much waiting (16,384
+                messages or 64 MiB): ``"block"``, it waits for room for up to 30 s, then raises
+                ``Congested``; ``"error"``, that at once; ``"drop_old"``, the oldest events that
+                wait are given up; ``"disconnect"``, all that waits is given up and the link ended.
+                What is given up is told (``send.lost``) and counted (``dropped``).
             secret: what all members know and nobody else: a key that ``meshcluster keygen`` made, a
                 passphrase of 12 characters or more, a ``Path`` to a file with one a line, or
                 several of these (the first one seals, all are understood). By default what
@@ -178,7 +182,8 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {}, timing=timing, group=group,
+            announcer_options=announcer_options or {}, timing=timing, congestion=congestion,
+            group=group,
         )  # fmt: skip
         secrets, source = secrets_of(secret, os.environ), source_of(secret, os.environ)
         realm = partial(realm_of, source=source, secrets=secrets)
@@ -278,7 +283,7 @@ class AsyncCluster(ClusterView):
         context = Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=realm.place(), options=config.protocol_options.get(scheme, {}),
-            frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
+            message_bytes=config.limits.message_bytes,
             ask=None if realm.keyring.is_secret else partial(self._guest, scheme),
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context, plugins=plugins)
@@ -505,7 +510,8 @@ class AsyncCluster(ClusterView):
             EncodeError, MessageTooLarge: ``data`` cannot be sent as it is. By udp alone, what does
                 not fit a datagram of 1,200 bytes.
             HookRejected, HookFailed: a ``send`` hook vetoed, or broke.
-            Congested: a receiver has not taken what waits for it for 30 s. It was not sent.
+            Congested: a receiver has not taken what waits for it for 30 s; see ``congestion`` of
+                ``join``.
 
         Raises (``ack`` alone):
             RemoteError: a hook of the receiver raised, or its ``receive`` hook refused it.
@@ -547,7 +553,10 @@ class AsyncCluster(ClusterView):
         """Sends, and waits until all receivers have acknowledged it, or will not."""
         driver = self._driver
         timeout = check_timeout(timeout)
-        if driver.sender.congested(parts, ack=True):
+        congestion = driver.congestion
+        if congestion.congested(parts, ack=True) and not congestion.relieve(
+            parts, AckedEvent, ack=True
+        ):
             began = driver.time()
             await self._wait_for_room(driver, parts, ack=True, timeout=timeout)
             timeout = max(0.0, timeout - (driver.time() - began))
@@ -563,7 +572,7 @@ class AsyncCluster(ClusterView):
 
     async def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
-        if driver.sender.congested(parts):
+        if driver.congestion.congested(parts) and not driver.congestion.relieve(parts, make):
             await self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
 
@@ -573,14 +582,14 @@ class AsyncCluster(ClusterView):
         seconds = min(driver.config.limits.send_seconds, timeout)
         try:
             async with asyncio.timeout(seconds):
-                while driver.sender.congested(parts, ack=ack):
+                while driver.congestion.congested(parts, ack=ack):
                     driver.full = True
                     self._room.clear()
                     await self._room.wait()
                     if not driver.joined:
                         raise NotJoined("the cluster was left meanwhile")
         except TimeoutError:
-            raise driver.sender.too_slow(parts, seconds, ack=ack) from None
+            raise driver.congestion.too_slow(parts, seconds, ack=ack) from None
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,

@@ -16,8 +16,12 @@ DEFAULT_ADDRESS = "239.255.77.67"
 DEFAULT_PORT = 27677
 """The beacon port: outside the ephemeral range of Linux, macOS and Windows."""
 
-FRAME_ROOM_BYTES = 512 * 1024
-"""A batch frame may hold one message of the largest size and this much beside it."""
+FRAME_BYTES = 1024 * 1024
+"""No frame on a link is longer: large messages go in parts, and a view of all members fits."""
+
+BLOCK, DROP_OLD, ERROR, DISCONNECT = "block", "drop_old", "error", "disconnect"
+CONGESTION = (BLOCK, DROP_OLD, ERROR, DISCONNECT)
+"""What may become of a send to a receiver that is too slow."""
 
 MAX_NAME_CHARACTERS = 64
 PLAIN_DEPTH = 16
@@ -83,8 +87,14 @@ class Limits:
     """Acknowledged sends to one receiver that are open; a further one waits, then raises
     ``Congested``."""
     waiting_messages: int = 16384
-    """Messages waiting for one receiver; a send beyond waits, then raises ``Congested``. As many
+    """Messages waiting for one receiver; beyond, a send does what ``congestion`` says. As many
     that went by udp for want of a link wait to be confirmed; beyond, the oldest count as lost."""
+    waiting_bytes: int = 64 * 1024 * 1024
+    """What waits for one receiver or is not acknowledged by it, bodies of up to 1 KiB that wait not
+    counted; once it is so much, a send does what ``congestion`` says. One that found less may go
+    over it by its own size."""
+    all_waiting_bytes: int = 256 * 1024 * 1024
+    """The same of all receivers together, an event that several of them get counted once."""
     event_window_bytes: int = 4 * 1024 * 1024
     """Events a receiver's hooks have not taken; beyond, its senders keep theirs."""
     unacked_bytes: int = 8 * 1024 * 1024
@@ -135,6 +145,8 @@ class ClusterConfig:
     """Those of other packages that are used beside ours."""
     announcer_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Timing | None = None
+    congestion: str = BLOCK
+    """One of ``CONGESTION``: what becomes of a send to a receiver that has too much waiting."""
     group: str | int | None = None
     """A group of this host's users, whose directory its members meet in; None: our user's."""
     limits: Limits = field(default_factory=Limits)
@@ -179,6 +191,8 @@ class ClusterConfig:
             self.timing is None or isinstance(self.timing, Timing),
             "timing", self.timing, "a Timing, such as LAN",
         )  # fmt: skip
+        known = self.congestion in CONGESTION
+        _check(known, "congestion", self.congestion, "one of " + ", ".join(CONGESTION))
         mdns = self.mdns
         _check(
             mdns is None or isinstance(mdns, bool) or hasattr(mdns, "async_register_service"),

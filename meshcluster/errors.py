@@ -122,7 +122,14 @@ class NoServices(ClusterError, LookupError):
 
 
 class Congested(ClusterError, TimeoutError):
-    """A receiver has not taken its waiting messages within ``send_seconds``."""
+    """A receiver has not taken its waiting messages within ``send_seconds``, or at once where
+    ``congestion="error"``. ``services`` are those that have too much waiting: nothing was sent to
+    anybody, but may be to the others.
+    """
+
+    def __init__(self, text: str, services: Sequence[Service] = ()) -> None:
+        super().__init__(text)
+        self.services = tuple(services)
 
 
 class QueryError(ClusterError):

@@ -21,11 +21,12 @@ from ..wire.frames import (
     AckedEvent,
     Answer,
     AnyMessage,
-    Batch,
     Event,
     Events,
     Note,
+    Numbered,
     ParcelMessage,
+    Part,
     Question,
     Request,
 )  # fmt: skip
@@ -79,19 +80,21 @@ class Delivery:
         }
 
     def received(
-        self, session: Session, link: NodeLink, frame: Events | Batch | Ack, size: int, now: float
+        self, session: Session, link: NodeLink, frame: Numbered | Ack, size: int, now: float
     ) -> None:
         """Takes one frame of an open link.
 
         Raises:
-            DecodeError: a batch is missing before this one.
+            DecodeError: a batch is missing before this one, or it is a part that cannot be.
         """
         if session.acknowledged(frame.acked, frame.taken):
             self._links.ready[link] = None
         if isinstance(frame, Ack):
             return
         if session.accept(frame, size):
-            if self.leaving:
+            if isinstance(frame, Part):
+                self._part(session, link, frame, size)
+            elif self.leaving:
                 self._turn_away(session, link, frame.messages)
                 self.took(session, size)
             elif isinstance(frame, Events):
@@ -101,6 +104,23 @@ class Delivery:
         elif frame.number > session.received + 1:
             raise DecodeError("a batch is missing")
         self._owe_ack(session, link, now)
+
+    def _part(self, session: Session, link: NodeLink, part: Part, size: int) -> None:
+        """What is told gives its credit back when hooks have taken all of it, as in a batch; what
+        is asked as it comes, or it would hold up events.
+        """
+        whole = session.arriving.add(part, size)
+        if whole is None:
+            if part.asked:
+                self.took(session, size)
+            return
+        message, told_bytes = whole
+        size = size if part.asked else told_bytes
+        if self.leaving:
+            self._turn_away(session, link, [message])
+            self.took(session, size)
+        else:
+            self._mixed(session, link, [message], size)
 
     def parcel(self, session: Session, message: ParcelMessage) -> None:
         """Hands out what came by itself, without a link."""

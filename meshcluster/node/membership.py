@@ -15,6 +15,7 @@ from ..security.window import Window
 from ..wire.frames import Details
 from .addresses import Addresses
 from .crowds import Crowd
+from .ledger import Ledger
 from .negotiation import Experience, hosts
 from .scope import rank
 from .session import Session
@@ -72,6 +73,7 @@ class Peer:
         "key_id",
         "knows",
         "lag",
+        "ledger",
         "local",
         "met_at",
         "number",
@@ -97,6 +99,8 @@ class Peer:
         self.key = member_key(member_id, boot)
         self.where: Addresses | None = None
         """What is told where it is, while it is in the table."""
+        self.ledger: Ledger | None = None
+        """Where its sessions count what they hold."""
         self._address = address
         self._probing: Probing | None = None
         self._stands_at(address, now)
@@ -326,6 +330,8 @@ class Membership:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self.ledger = Ledger()
+        """Of the sessions with all of them."""
         self._all: dict[bytes, Peer] = {}
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
@@ -366,6 +372,7 @@ class Membership:
     def _take_in(self, peer: Peer) -> None:
         self._all[peer.key] = peer
         peer.where = self._places
+        peer.ledger = self.ledger
         for address in peer.places:
             self._places.add(peer, address)
 

@@ -40,6 +40,7 @@ from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
 from .reading import Reading
+from .relief import Relief
 from .requests import Requests
 from .schedule import Schedule
 from .scope import Scope
@@ -79,8 +80,7 @@ class Node:
         self._schedule = Schedule()
         self._queries = Queries(self._schedule, self._effects, self.wake)
         self.requests = Requests(self._schedule, self._effects)
-        self._joined_at = 0.0
-        self._left = False
+        self._joined_at, self._left = 0.0, False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
@@ -91,6 +91,7 @@ class Node:
             hooks, links=self._links, queries=self._queries, requests=self.requests,
             schedule=self._schedule, effects=self._effects, counters=self.counters,
         )  # fmt: skip
+        self.relief = Relief(self._links, self._effects, self.counters, self._forgotten)
         self.parcels = self._make_parcels()
         self._admission = Admission(
             identity, config, hooks, peers=self.peers, prober=self._prober, links=self._links,
@@ -432,12 +433,12 @@ class Node:
         messages, session.lost = session.lost, []
         self._admission.given_up(session.peer.service, reason, messages)
 
-    def _forgotten(self, session: Session) -> None:
+    def _forgotten(self, session: Session, reason: str = "had lost us") -> None:
         """The other end of a session had lost us, and with us what we asked of it."""
         service, unsent = session.peer.service, session.unsent_questions
         if service is not None:
-            self._queries.member_gone(service, "had lost us", unsent)
-            self.requests.member_gone(service, "had lost us", unsent)
+            self._queries.member_gone(service, reason, unsent)
+            self.requests.member_gone(service, reason, unsent)
 
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""

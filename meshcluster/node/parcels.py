@@ -102,6 +102,7 @@ class Parcels:
         self.room = limits.datagram_bytes - longest + len(LONGEST.body)
         """The longest body that fits, in bytes."""
         me = Peer(identity.id, identity.boot, ("", 0), 0.0)
+        me.ledger = peers.ledger
         self.everybody = Session(me, UDP, limits)
         """No session with anybody: what is put here goes to all that take ``udp``."""
 
@@ -122,6 +123,7 @@ class Parcels:
         me, waiting = self._identity, self.everybody.waiting
         while waiting:
             event = waiting.popleft()
+            self.everybody.released(event)
             assert isinstance(event, Event)
             parcel = GroupParcel(self._cluster, me.id, me.boot, next(self._numbers), event)
             data = codec.encode_datagram(parcel)
@@ -147,12 +149,15 @@ class Parcels:
                 self._effects.append(SendDatagram(data, peer.address))
                 if confirm and isinstance(message, Event):  # a question says itself what became
                     session.unconfirmed[number] = now, message
+                session.released(message)
                 sent += 1
             else:
                 kept.append(message)
         if session.lane != UDP:
             session.waiting.extendleft(reversed(kept))
         elif kept:
+            for message in kept:
+                session.released(message)
             self._by_link(session, kept, now)
         session.rest()
         return sent

@@ -8,7 +8,7 @@ from ..config import Limits
 from ..errors import DecodeError
 from ..model import LEFT
 from ..wire import codec
-from ..wire.frames import Ack, Batch, Describe, Events, Goodbye, Unopened, View, ViewRequest
+from ..wire.frames import Ack, Describe, Goodbye, Numbered, Unopened, View, ViewRequest
 from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
@@ -66,7 +66,7 @@ class Reading:
         session.peer.heard_at = now
         if session.peer.suspicion is not None:
             self._detector.alive(session.peer, now)
-        if isinstance(frame, Events | Batch | Ack):
+        if isinstance(frame, Numbered | Ack):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
             self._admission.lose(session.peer, LEFT, now)

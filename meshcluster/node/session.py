@@ -7,6 +7,9 @@ Credit: a receiver tells how many bytes of batches its hooks have taken; events 
 the window wait at their sender. Questions, requests and answers pass: they are bounded by who
 asks, and holding them back could deadlock two members that query each other from a hook.
 
+Large messages go in parts (``parts.py``), between which batches go, so that they hold up nothing
+but the events behind them. One that is told begins while there is credit, and may end without.
+
 ``put`` may be called from any thread (a deque's append is atomic). All else belongs to the node.
 """
 
@@ -27,10 +30,12 @@ from ..wire.frames import (
     Batch,
     Event,
     Events,
-    Note,
+    Numbered,
     Question,
     Request,
 )  # fmt: skip
+from .ledger import Ledger
+from .parts import AHEAD_BYTES, WHOLE_BYTES, Arriving, Cut, is_asked
 
 if TYPE_CHECKING:
     from .dialling import Dial
@@ -42,15 +47,15 @@ BATCH_BYTES = 64 * 1024
 """A batch ends at either bound. Larger ones gain nothing and make the first message wait."""
 
 LARGE_BODY_BYTES = 1024
-"""Sessions that carried a larger body measure their batches; others only count them."""
+"""Sessions that carried a larger body measure their batches; others only count them. While they
+wait only larger ones are counted in bytes (``ledger.py``)."""
 
 ACK_BATCHES = 16
 ACK_BYTES = 256 * 1024
 """Acknowledge at once from here; below, the acknowledgement waits for a batch that goes back."""
 
 _EVENT_ONLY = {Event}
-_WITH_CREDIT = Event | Note | AckedEvent
-_ASKED = Question | Request | AckedEvent
+_ANSWERED = Question | Request | AckedEvent
 
 
 class Session:
@@ -58,16 +63,25 @@ class Session:
 
     __slots__ = (
         "_acked",
+        "_ahead_bytes",
+        "_asked",
+        "_asked_next",
         "_event_bytes",
+        "_gone_bytes",
         "_limits",
         "_number",
         "_owed_batches",
         "_owed_bytes",
+        "_part_next",
+        "_parts",
         "_peer_taken",
+        "_put_bytes",
         "_refused",
         "_taken_told",
+        "_told",
         "_unacked",
         "_unacked_bytes",
+        "arriving",
         "awake",
         "broken",
         "described",
@@ -77,6 +91,7 @@ class Session:
         "failures",
         "lane",
         "large",
+        "ledger",
         "link",
         "links",
         "lost",
@@ -102,6 +117,14 @@ class Session:
         self.stalled: deque[AnyMessage] = deque()
         """What needs credit (events of both kinds, notes) and was overtaken by what does not."""
         self.large = False
+        self.ledger = peer.ledger or Ledger()
+        self._put_bytes = 0
+        """Of larger bodies, for ever; and how many of these are not held any more."""
+        self._gone_bytes = 0
+        self._told: Cut | None = None
+        """The event or note that goes in parts."""
+        self._asked: deque[Cut] = deque()
+        """The others that do, one after the other."""
         self.awake = False
         """Set while the node looks here without being told again (any thread sets it). It is
         cleared only when nothing waits, so that a busy sender causes no wake for each message.
@@ -132,12 +155,20 @@ class Session:
         it was withdrawn, and never leaves. (Any thread adds; to end one belongs to the node.)"""
         self.lost: list[AnyMessage] = []
         """What ``resume`` gave up."""
+        self._unacked_bytes = 0
         self._begin()
 
     def _begin(self) -> None:
         self._number = 0
         self._unacked: deque[tuple[int, bytes]] = deque()
+        self.ledger.frames -= self._unacked_bytes
         self._unacked_bytes = 0
+        self._parts: deque[tuple[int, int, AnyMessage | None]] = deque()
+        """Which of these are parts, of how many bytes, and the message that ends with it."""
+        self._ahead_bytes = 0
+        """Of these parts."""
+        self._part_next = False
+        self._asked_next = False
         self._acked = 0
         self._event_bytes = 0
         self._peer_taken = 0
@@ -147,6 +178,7 @@ class Session:
         self._taken_told = 0
         self._owed_batches = 0
         self._owed_bytes = 0
+        self.arriving = Arriving(self._limits.message_bytes)
 
     @property
     def schemes(self) -> Collection[str]:
@@ -157,19 +189,36 @@ class Session:
 
     def put(self, message: AnyMessage) -> None:
         """Queues a message, from any thread."""
-        if len(message.body) > LARGE_BODY_BYTES:
+        size = len(message.body)
+        if size > LARGE_BODY_BYTES:
             self.large = True  # before the append: the batch that takes it must measure
+            self._put_bytes += size
+            self.ledger.put(message, size)
         self.waiting.append(message)
+
+    def released(self, message: AnyMessage) -> None:
+        """A message that was put is not held any more, or as a part of a frame; in the loop."""
+        size = len(message.body)
+        if size > LARGE_BODY_BYTES:
+            self._gone_bytes += size
+            self.ledger.gone(message, size)
+
+    @property
+    def held_bytes(self) -> int:
+        """What waits here, bodies up to ``LARGE_BODY_BYTES`` not counted, and what is not
+        acknowledged (any thread).
+        """
+        return self._put_bytes - self._gone_bytes + self._unacked_bytes
 
     @property
     def backlog(self) -> int:
         """Messages that wait here, from any thread."""
-        return len(self.waiting) + len(self.stalled)
+        return len(self.waiting) + len(self.stalled) + len(self._asked) + (self._told is not None)
 
     @property
     def idle(self) -> bool:
         """Nothing waits and all that was sent is acknowledged."""
-        return not (self.waiting or self.stalled or self._unacked or self.unconfirmed)
+        return not (self.backlog or self._unacked or self.unconfirmed)
 
     @property
     def wanted(self) -> bool:
@@ -177,23 +226,38 @@ class Session:
         return not self.idle or bool(self.posted)
 
     def next_frame(self) -> bytes | None:
-        """The next batch, numbered and kept until acknowledged; None when nothing may go."""
+        """The next batch or part, numbered and kept until acknowledged; None when nothing may go.
+        In turns, so that neither waits for more than one of the other.
+        """
         if self._unacked_bytes >= self._limits.unacked_bytes:
             return None
+        frame = self._part() if self._part_next else None
+        if frame is not None:
+            return frame
         messages = self._collect()
         while messages and not (events_only := set(map(type, messages)) == _EVENT_ONLY):
             if messages := self._leaving(messages):
                 break
             messages = self._collect()
         if not messages:
-            return None
+            return self._part()
+        self._part_next = True
         self._number += 1
         kind = Events if events_only else Batch
         batch = kind(self._number, self.acks, self.taken, messages)  # type: ignore[arg-type]
         frame = encode_frame(batch)
+        if self.large:
+            for message in messages:
+                if len(message.body) > LARGE_BODY_BYTES:
+                    self.released(message)
+        return self._sent(frame)
+
+    def _sent(self, frame: bytes) -> bytes:
+        size = len(frame)
         self._unacked.append((self._number, frame))
-        self._unacked_bytes += len(frame)
-        self._event_bytes += len(frame)
+        self._unacked_bytes += size
+        self.ledger.frames += size
+        self._event_bytes += size
         self._owed_batches = self._owed_bytes = 0
         self._taken_told = self.taken
         return frame
@@ -204,35 +268,85 @@ class Session:
         for message in messages:
             if type(message) is AckedEvent:
                 if message.id not in promises:
+                    self.released(message)
                     continue
                 promises[message.id] = True
             leaving.append(message)
         return leaving
 
+    def _part(self) -> bytes | None:
+        """The next part, of what is told and of what is asked in turns; None: none may go."""
+        self._part_next = False
+        told, asked = self._told, self._asked
+        if asked and (told is None or self._asked_next):
+            cut = asked[0]
+        elif told is not None:
+            cut = told
+        else:
+            return None
+        if self._ahead_bytes >= AHEAD_BYTES:
+            return None
+        if not cut.offset and not self._leaving([cut.message]):
+            self._forget_cut(cut)
+            return self.next_frame()
+        self._asked_next = not cut.asked
+        self._number += 1
+        frame = encode_frame(cut.part(self._number, self.acks, self.taken))
+        self._parts.append((self._number, len(frame), cut.message if cut.over else None))
+        self._ahead_bytes += len(frame)
+        if cut.over and cut.asked:
+            asked.popleft()
+        elif cut.over:
+            self._told = None
+        return self._sent(frame)
+
     def _collect(self) -> list[AnyMessage]:
         """Takes messages for one batch, in order; events only while the receiver gives credit."""
-        if self._event_bytes - self._peer_taken >= self._limits.event_window_bytes:
+        no_credit = self._event_bytes - self._peer_taken >= self._limits.event_window_bytes
+        if no_credit or self._told is not None:
             return self._collect_exempt()
         if self.stalled:
-            return _measured(self.stalled)
+            return self._measured(self.stalled)
         count = min(len(self.waiting), BATCH_MESSAGES)  # before looking at large: see put
         if self.large:
-            return _measured(self.waiting)
+            return self._measured(self.waiting)
         pop = self.waiting.popleft
         return [pop() for _ in range(count)]
 
-    def _collect_exempt(self) -> list[AnyMessage]:
-        """Without credit: questions and answers pass, events step aside and keep their order."""
+    def _measured(self, queue: deque[AnyMessage]) -> list[AnyMessage]:
         messages: list[AnyMessage] = []
-        waiting = self.waiting
-        while waiting and len(messages) < BATCH_MESSAGES:
+        size = 0
+        while queue and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:
+            length = len(queue[0].body)
+            if length > WHOLE_BYTES:
+                told = not is_asked(queue[0])
+                if told and messages:
+                    break  # these go before it
+                cut = Cut(queue.popleft())
+                if told:
+                    self._told = cut
+                    break
+                self._asked.append(cut)
+                continue
+            messages.append(queue.popleft())
+            size += length
+        return messages
+
+    def _collect_exempt(self) -> list[AnyMessage]:
+        """Without credit, or while an event goes in parts: questions and answers pass, events step
+        aside and keep their order.
+        """
+        messages: list[AnyMessage] = []
+        waiting, size = self.waiting, 0
+        while waiting and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:
             message = waiting.popleft()
-            if isinstance(message, _WITH_CREDIT):
+            if not is_asked(message):
                 self.stalled.append(message)
+            elif len(message.body) > WHOLE_BYTES:
+                self._asked.append(Cut(message))
             else:
                 messages.append(message)
-                if len(message.body) > LARGE_BODY_BYTES:
-                    break
+                size += len(message.body)
         return messages
 
     def unacked_frames(self) -> list[bytes]:
@@ -251,44 +365,80 @@ class Session:
 
     def withdraw_questions(self) -> list[int]:
         """Takes back what waits for an answer and was never sent; returns the ids."""
-        ids = []
+        withdrawn: list[AnyMessage] = []
         for queue in (self.stalled, self.waiting):
-            kept = []
+            kept: list[AnyMessage] = []
             while queue:
                 message = queue.popleft()
-                if isinstance(message, _ASKED):
-                    ids.append(message.id)
-                else:
-                    kept.append(message)
+                (withdrawn if isinstance(message, _ANSWERED) else kept).append(message)
             queue.extendleft(reversed(kept))
+        for cut in self._unbegun:
+            if isinstance(cut.message, _ANSWERED):
+                withdrawn.append(cut.message)
+                self._forget_cut(cut)
+        for message in withdrawn:
+            self.released(message)
+        ids = [message.id for message in withdrawn if isinstance(message, _ANSWERED)]
         self.rest()
         return ids
+
+    def drop_events(self, count: int) -> list[AnyMessage]:
+        """Gives up the ``count`` oldest events that wait and have not begun to be sent."""
+        dropped: list[AnyMessage] = []
+        for queue in (self.stalled, self.waiting):
+            kept: list[AnyMessage] = []
+            while queue and len(dropped) < count:
+                message = queue.popleft()
+                (dropped if type(message) is Event else kept).append(message)
+            queue.extendleft(reversed(kept))
+        for message in dropped:
+            self.released(message)
+        return dropped
 
     def discard(self) -> list[AnyMessage]:
         """Gives up all that is not acknowledged; returns it, in the order of sending."""
         given_up = [message for _, message in self.unconfirmed.values()]
-        given_up += [*self._unacked_messages(), *self.stalled]
+        given_up += self._give_up_sent()
+        waiting = [cut.message for cut in (self._told, *self._asked) if cut is not None]
+        self._told = None
+        self._asked.clear()
+        waiting += self.stalled
         while self.waiting:  # one by one: any thread may append meanwhile
-            given_up.append(self.waiting.popleft())
+            waiting.append(self.waiting.popleft())
+        for message in waiting:
+            self.released(message)
         self.unconfirmed.clear()
         self.stalled.clear()
         self.posted.clear()
         self.awake = False
-        self._begin()
-        return given_up
+        return given_up + waiting
 
-    def _unacked_messages(self) -> list[AnyMessage]:
+    def _give_up_sent(self) -> list[AnyMessage]:
+        """Begins anew; returns what was sent, as a whole or in part, and is not acknowledged."""
+        ends = {number: whole for number, _, whole in self._parts}
         messages: list[AnyMessage] = []
-        for _, data in self._unacked:
-            frame = decode_frame(data)
-            assert isinstance(frame, Events | Batch)
-            messages += frame.messages
+        for number, data in self._unacked:
+            if number not in ends:
+                frame = decode_frame(data)
+                assert isinstance(frame, Events | Batch)
+                messages += frame.messages
+            elif (whole := ends[number]) is not None:
+                messages.append(whole)
+                self.released(whole)
+        if self._told is not None and self._told.offset:
+            messages.append(self._told.message)
+            self.released(self._told.message)
+            self._told = None
+        if self._asked and self._asked[0].offset:
+            messages.append(self._asked[0].message)
+            self.released(self._asked.popleft().message)
+        self._begin()
         return messages
 
     # --- in ----------------------------------------------------------------------------------
 
-    def accept(self, batch: Events | Batch, size: int) -> bool:
-        """Notes a batch of ``size`` bytes; True when it is the next in order."""
+    def accept(self, batch: Numbered, size: int) -> bool:
+        """Notes a batch or part of ``size`` bytes; True when it is the next in order."""
         self._owed_batches += 1
         self._owed_bytes += size
         if batch.number != self.received + 1:
@@ -319,6 +469,12 @@ class Session:
             while unacked and unacked[0][0] <= acked:
                 _, frame = unacked.popleft()
                 self._unacked_bytes -= len(frame)
+                self.ledger.frames -= len(frame)
+            while self._parts and self._parts[0][0] <= acked:
+                _, size, whole = self._parts.popleft()
+                self._ahead_bytes -= size
+                if whole is not None:
+                    self.released(whole)
         return progress
 
     def take(self, size: int) -> None:
@@ -355,8 +511,7 @@ class Session:
         """
         same = self.peer_token in (0, token)
         if not same:
-            self.lost = self._unacked_messages()
-            self._begin()
+            self.lost = self._give_up_sent()
         self.peer_token = token
         self._taken_told = 0  # what we told may have been lost with the link
         if peer_token == self.token:
@@ -366,15 +521,17 @@ class Session:
     @property
     def unsent_questions(self) -> frozenset[int]:
         """The ids of what waits for an answer and still waits here."""
-        waiting = [*self.stalled, *self.waiting.copy()]
-        return frozenset([m.id for m in waiting if isinstance(m, _ASKED)])
+        waiting = [*self.stalled, *self.waiting.copy(), *[cut.message for cut in self._unbegun]]
+        return frozenset([m.id for m in waiting if isinstance(m, _ANSWERED)])
 
+    @property
+    def _unbegun(self) -> list[Cut]:
+        """What is to go in parts and has not begun to."""
+        cuts = [*self._asked] if self._told is None else [self._told, *self._asked]
+        return [cut for cut in cuts if not cut.offset]
 
-def _measured(queue: deque[AnyMessage]) -> list[AnyMessage]:
-    messages: list[AnyMessage] = []
-    size = 0
-    while queue and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:
-        message = queue.popleft()
-        messages.append(message)
-        size += len(message.body)
-    return messages
+    def _forget_cut(self, cut: Cut) -> None:
+        if cut is self._told:
+            self._told = None
+        else:
+            self._asked.remove(cut)

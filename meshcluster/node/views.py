@@ -66,6 +66,8 @@ it that it does not work, and waits less.
 
 NAMED_BYTES = 32
 ENTRIES_A_FRAME = 256
+DETAILS_A_FRAME = 256 * 1024
+"""Bytes: a frame also has the names of all members, 512 KiB at most."""
 
 VIEW_KEY = ("view", None)
 VOUCH_KEY = ("vouch", None)
@@ -361,9 +363,8 @@ class Views:
         if (not entries and not unknown) or now < session.peer.viewed_at + ANSWER_SECONDS:
             return
         session.peer.viewed_at = now
-        for start in range(0, max(1, len(entries)), ENTRIES_A_FRAME):
-            part = entries[start : start + ENTRIES_A_FRAME]
-            self._links.post(session, View(part, unknown), now)
+        for some in _frames_of(entries):
+            self._links.post(session, View(some, unknown), now)
             unknown = b""
 
     # --- a word ------------------------------------------------------------------------------
@@ -444,6 +445,18 @@ def vouches(
             continue
         entries = entries[count:]
         count = len(entries)
+
+
+def _frames_of(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """The entries in runs that each fit a frame; one run at least, though it be empty."""
+    size, run = 0, list[Entry]()
+    for entry in entries:
+        size += len(codec.encode_details(entry.details))
+        if run and (size > DETAILS_A_FRAME or len(run) == ENTRIES_A_FRAME):
+            yield run
+            size, run = len(codec.encode_details(entry.details)), []
+        run.append(entry)
+    yield run
 
 
 def _address_of(entry: Entry) -> Address:

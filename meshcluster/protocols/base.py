@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..config import FRAME_ROOM_BYTES, Limits
+from ..config import FRAME_BYTES, Limits
 from ..model import Endpoint
 
 Buffer = bytes | bytearray | memoryview
@@ -101,8 +101,10 @@ class Context:
     (``claims.is_shared`` tells)."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The handler's part of ``protocol_options``."""
-    frame_bytes: int = Limits().message_bytes + FRAME_ROOM_BYTES
+    frame_bytes: int = FRAME_BYTES
     """No frame on an open link is longer."""
+    message_bytes: int = Limits().message_bytes
+    """No message of a guest may be longer."""
     ask: Ask | None = None
     """For programs that are no members; None: there may be none, members prove who they are."""
 

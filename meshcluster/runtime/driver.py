@@ -29,6 +29,7 @@ from ..wire.body import BYTES, encode
 from ..wire.frames import AnyMessage, Event
 from . import forking
 from .asking import Asking
+from .congestion import Congestion
 from .dials import Dials
 from .leaving import Leaving
 from .links import LinkEnd
@@ -61,6 +62,7 @@ class Driver:
         self.node = node
         self.config: ClusterConfig = config
         self.sender = Sender(node, config, hooks)
+        self.congestion = Congestion(node, self.step)
         self.room: Callable[[], None] = lambda: None
         """Called when a session that was full has room; whoever waits sets it."""
         self.full = False
@@ -185,7 +187,8 @@ class Driver:
 
     def tell_room(self, session: Session) -> None:
         """Lets those look again who wait for room, if there is."""
-        if self.full and session.backlog <= self._limit // 2:
+        self._limit = self.congestion.short_limit
+        if self.full and self.congestion.has_room(session):
             self.full = False
             self.room()
 
@@ -318,11 +321,11 @@ class Driver:
             raise NotJoined(BEING_LEFT)
         for channel, form, body, receivers in parts:
             message = make(channel, form, body)
-            before = None
-            for _, session in receivers:
-                if session is not before:  # what goes to everybody at once is put there once
-                    self.put(session, message)
-                before = session
+            sessions = dict.fromkeys([session for _, session in receivers])  # everybody's: once
+            if len(sessions) > 1 and len(body) > LARGE_BODY_BYTES:
+                self.node.peers.ledger.share(message, len(sessions))
+            for session in sessions:
+                self.put(session, message)
         if len(parts) == 1:
             return tuple([service for service, _ in parts[0][3]])
         return tuple(service for part in parts for service, _ in part[3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..config import FRAME_ROOM_BYTES, Limits
+from ..config import FRAME_BYTES, Limits
 from ..node.links import NodeLink, State
 from ..protocols.base import Buffer, Link
 from ..wire.sealed import TAG_BYTES
@@ -22,7 +22,7 @@ class LinkEnd:
     def __init__(self, driver: Driver, link: Link, node_link: NodeLink, limits: Limits) -> None:
         self._driver = driver
         self._small = limits.hello_bytes + TAG_BYTES
-        self._large = limits.message_bytes + FRAME_ROOM_BYTES + TAG_BYTES
+        self._large = FRAME_BYTES + TAG_BYTES
         self.link = link
         self.node_link = node_link
         self.writable = True

@@ -7,14 +7,12 @@ limits, and whatever is wrong is raised there. Then only an append to a deque cr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
 from ..config import ClusterConfig, check_channel, check_words
 from ..errors import (
     ConfigError,
-    Congested,
     HookRejected,
     MessageTooLarge,
     NoRoute,
@@ -27,8 +25,9 @@ from ..model import GONE, UDP, Service, Standing
 from ..node.effects import Effect, ServiceChanged, ServiceDiscovered, ServiceGone
 from ..node.membership import Peer
 from ..node.node import Node
+from ..node.parts import WHOLE_BYTES
 from ..node.queries import Asked
-from ..node.session import Session
+from ..node.session import LARGE_BODY_BYTES, Session
 from ..resolver import Resolver, Words
 from ..wire import body as bodies
 from ..wire.frames import Question
@@ -340,6 +339,10 @@ class Sender:
         if channel:
             check_channel(channel)
         form, body = (bodies.BYTES, data) if type(data) is bytes else bodies.encode(data)
+        if form != bodies.BYTES and LARGE_BODY_BYTES < len(body) <= WHOLE_BYTES:
+            # The encoder's buffer was longer, and was cut where it lay: what waits would leave a
+            # hole behind each body, half as large as these are together.
+            body = bytes(memoryview(body))
         if len(body) > self._limits.message_bytes:
             raise MessageTooLarge(
                 f"a message of {len(body)} bytes; the limit is {self._limits.message_bytes}"
@@ -389,26 +392,6 @@ class Sender:
             if not receivers:
                 raise HookRejected("a send hook left no receivers")
         return changed.channel, changed.form, changed.body, receivers
-
-    def congested(self, parts: Sequence[Part], *, ack: bool = False) -> tuple[Service, ...]:
-        """The receivers that have too much waiting, or (``ack``) to be acknowledged."""
-        limit = self._limits.waiting_messages
-        promises = self._limits.open_sends if ack else inf
-        return tuple(
-            [
-                service
-                for _, _, _, receivers in parts
-                for service, session in receivers
-                if session.backlog >= limit or len(session.promises) >= promises
-            ]
-        )
-
-    def too_slow(self, parts: Sequence[Part], seconds: float, *, ack: bool = False) -> Congested:
-        """What a send raises that waited in vain."""
-        names = ", ".join(service.name for service in self.congested(parts, ack=ack))
-        return Congested(
-            f"{names} did not take what waits for it for {seconds:g} s; nothing was sent"
-        )
 
 
 def check_ack(protocols: Sequence[str] | None) -> None:

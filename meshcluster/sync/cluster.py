@@ -32,7 +32,7 @@ from ..runtime.sending import Part, check_ack
 from ..runtime.workers import Workers
 from ..timing import Timing
 from ..view import ClusterView
-from ..wire.frames import Event
+from ..wire.frames import AckedEvent, Event
 from .bell import Bell, take
 from .mailbox import Mailbox
 from .portal import Portal
@@ -115,7 +115,7 @@ class Cluster(ClusterView):
         mdns: AsyncZeroconf | bool | None = None,
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-        timing: Timing | None = None,
+        timing: Timing | None = None, congestion: str = "block",
         secret: Secret = None, group: str | int | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
@@ -124,7 +124,8 @@ class Cluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
             props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-            announcer_options=announcer_options, timing=timing, secret=secret, group=group,
+            announcer_options=announcer_options, timing=timing, congestion=congestion,
+            secret=secret, group=group,
         )  # fmt: skip
 
         async def start() -> None:
@@ -304,8 +305,8 @@ class Cluster(ClusterView):
     ) -> tuple[Service, ...]:  # fmt: skip
         """Tells something to some members; see ``AsyncCluster.send``.
 
-        Waits only while a receiver has too much waiting (then ``Congested`` after 30 s), and with
-        ``ack=True`` until all have handled it.
+        Waits only while a receiver has too much waiting, if at all (``congestion`` of ``join``),
+        and with ``ack=True`` until all have handled it.
         """
         driver = self._cluster.joined or self._driver
         if resolver is None and protocols is None and not ack:
@@ -334,7 +335,7 @@ class Cluster(ClusterView):
         driver = self._driver
         self._loop.check_outside()
         timeout = check_timeout(timeout)
-        if driver.sender.congested(parts, ack=True):
+        if self._crowded(driver, parts, AckedEvent, ack=True):
             began = driver.time()
             self._wait_for_room(driver, parts, ack=True, timeout=timeout)
             timeout = max(0.0, timeout - (driver.time() - began))
@@ -350,9 +351,20 @@ class Cluster(ClusterView):
 
     def _commit(self, parts: Sequence[Part], make: Make = Event) -> tuple[Service, ...]:
         driver = self._driver
-        if driver.sender.congested(parts):
+        if self._crowded(driver, parts, make):
             self._wait_for_room(driver, parts)
         return driver.commit(parts, make)
+
+    def _crowded(
+        self, driver: Driver, parts: Sequence[Part], make: Callable[..., Any], *, ack: bool = False
+    ) -> bool:
+        """Whether there is no room, and none could be made."""
+        congestion = driver.congestion
+        if not congestion.congested(parts, ack=ack):
+            return False
+        return congestion.waits or not self._in_loop(
+            lambda: congestion.relieve(parts, make, ack=ack)
+        )
 
     def _wait_for_room(
         self, driver: Driver, parts: Sequence[Part], *, ack: bool = False, timeout: float = inf
@@ -363,11 +375,11 @@ class Cluster(ClusterView):
             driver.full = True  # before looking: room made from here on is told
             if not driver.joined:
                 raise NotJoined("the cluster was left meanwhile")
-            return not driver.sender.congested(parts, ack=ack)
+            return not driver.congestion.congested(parts, ack=ack)
 
         patience = 0 if self._loop.inside else seconds  # in the loop nobody could make room
         if not self._bell.wait_for(has_room, patience):
-            raise driver.sender.too_slow(parts, seconds, ack=ack)
+            raise driver.congestion.too_slow(parts, seconds, ack=ack)
 
     def query(
         self, query: object = None, *, resolve: Words | None = None,
@@ -418,7 +430,7 @@ def join(
     mdns: AsyncZeroconf | bool | None = None,
     announcers: Iterable[str] = (),
     announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
-    timing: Timing | None = None,
+    timing: Timing | None = None, congestion: str = "block",
     secret: Secret = None, group: str | int | None = None,
 ) -> Cluster:  # fmt: skip
     """A ``Cluster`` that has joined: what it is asked and told is in ``help(Cluster)``.
@@ -450,6 +462,11 @@ def join(
         announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
         timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
             or a ``Timing`` of your own; by default what fits ``ttl``.
+        congestion: what becomes of a send to a member that has too much waiting (16,384
+            messages or 64 MiB): ``"block"``, it waits for room for up to 30 s, then raises
+            ``Congested``; ``"error"``, that at once; ``"drop_old"``, the oldest events that
+            wait are given up; ``"disconnect"``, all that waits is given up and the link ended.
+            What is given up is told (``send.lost``) and counted (``dropped``).
         secret: what all members know and nobody else: a key that ``meshcluster keygen`` made, a
             passphrase of 12 characters or more, a ``Path`` to a file with one a line, or
             several of these (the first one seals, all are understood). By default what
@@ -469,6 +486,6 @@ def join(
         heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
         protocols=protocols, protocol_options=protocol_options, interfaces=interfaces, props=props,
         observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-        announcer_options=announcer_options, timing=timing, secret=secret,
-        group=group,
+        announcer_options=announcer_options, timing=timing, congestion=congestion,
+        secret=secret, group=group,
     )  # fmt: skip

@@ -4,7 +4,7 @@ The numbers (``tag=``) are append-only: a number once given is never given anoth
 fields are only ever added at the end of a struct, with a default.
 
 Version 1 (the first)
-    datagrams 1 to 15, link frames 1 to 12, messages 1 to 6, body forms 1 to 5 (``body.py``).
+    datagrams 1 to 15, link frames 1 to 13, messages 1 to 6, body forms 1 to 5 (``body.py``).
 """
 
 from __future__ import annotations
@@ -433,7 +433,27 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=12):
     """I am."""
 
 
+class Part(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """A piece of the body of one message that is too large for a batch; numbered as batches are.
+
+    The first has the message, with an empty body, as ``begins``; ``left`` is how many bytes of the
+    body follow in later parts. Two messages may be under way at a time: one that is told (an
+    ``Event`` or a ``Note``), and one of the others (``asked``).
+    """
+
+    number: int
+    acked: int
+    taken: int
+    asked: bool
+    begins: AnyMessage | None
+    left: int
+    data: bytes
+
+
+Numbered = Events | Batch | Part
+"""What a session numbers, keeps and acknowledges."""
+
 LinkFrame = (
-    Hello | Refuse | Events | Batch | Ack | Goodbye | Describe | ViewRequest | View | Unopened
+    Hello | Refuse | Numbered | Ack | Goodbye | Describe | ViewRequest | View | Unopened
     | Ping | Pong
 )  # fmt: skip

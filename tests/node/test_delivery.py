@@ -5,11 +5,22 @@ import pytest
 from meshcluster.errors import HookRejected, RemoteError
 from meshcluster.node import effects as fx
 from meshcluster.node.links import State
+from meshcluster.node.parts import WHOLE_BYTES
 from meshcluster.node.queries import Gathering
 from meshcluster.testing import Bench, carry, connect, introduce
 from meshcluster.wire import body as bodies
 from meshcluster.wire import codec
-from meshcluster.wire.frames import ANSWERED, Ack, Answer, Batch, Event, Events, Note, Question
+from meshcluster.wire.frames import (
+    ANSWERED,
+    Ack,
+    Answer,
+    Batch,
+    Event,
+    Events,
+    Note,
+    Part,
+    Question,
+)
 from meshcluster.wire.message import Message
 
 
@@ -210,3 +221,80 @@ def test_slow_receive_hooks_are_counted() -> None:
 
 def len_of_body(message: Message) -> None:
     len(message.body)
+
+
+# --- large messages in parts ---
+
+
+LARGE = bytes(3 * WHOLE_BYTES)
+
+
+def exchange(two: Two) -> None:
+    """Until nobody has anything to say; hooks take all they get."""
+    for _ in range(100):
+        for bench, near, far in ((two.one, two.near, two.far), (two.other, two.far, two.near)):
+            bench.node.advance(bench.node.deadline() or 0.0)
+            frames = bench.node.take_frames(near)
+            other = two.other if bench is two.one else two.one
+            other.node.frames_received(far, frames, 0.0)
+        if two.session(two.one).idle and two.session(two.other).idle:
+            return
+    raise AssertionError("never at rest")
+
+
+def test_a_large_event_is_handed_out_once_and_its_credit_given_back_when_hooks_took_it(two: Two):
+    two.session(two.one).put(Event(0, 1, LARGE))
+    exchange(two)
+    (arrived,) = two.other.take(fx.EventsArrived)
+    assert [each.body for each in arrived.events] == [LARGE]
+    assert arrived.size > len(LARGE)
+    assert two.session(two.other).taken == 0
+
+
+def test_a_large_question_gives_its_credit_back_as_it_comes(two: Two) -> None:
+    two.session(two.one).put(Question(1, 0, 1, LARGE))
+    exchange(two)
+    (arrived,) = two.other.take(fx.QuestionArrived)
+    assert arrived.question.body == LARGE
+    assert two.session(two.other).taken > len(LARGE)
+
+
+def test_who_leaves_amid_a_large_event_lets_its_sender_know_that_it_was_not_taken(two: Two):
+    told = Event(0, 1, LARGE)
+    two.session(two.one).put(told)
+    frames = two.one.node.take_frames(two.near)
+    two.other.node.frames_received(two.far, frames[:1], 0.0)
+    two.other.node.take_no_more(0.0)
+    two.other.node.frames_received(two.far, frames[1:], 0.0)
+    for _ in range(20):
+        two.one.node.frames_received(two.near, two.other.node.take_frames(two.far), 0.0)
+        two.other.node.frames_received(two.far, two.one.node.take_frames(two.near), 0.0)
+        two.other.node.advance(two.other.node.deadline() or 0.0)
+    assert not two.session(two.one).idle
+    two.other.node.leave(0.0)
+    two.one.node.frames_received(two.near, two.other.node.take_frames(two.far), 0.0)
+    (lost,) = two.one.take(fx.MessagesLost)
+    assert lost.messages == [told]
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([Part(1, 0, 0, False, None, 5, b"x")], "a part of no message"),
+        ([Part(2, 0, 0, False, Event(0, 1, b""), 5, b"x")], "a batch is missing"),
+        ([Part(1, 0, 0, False, Event(0, 1, b""), 2**40, b"x")], "an oversized message in parts"),
+        (
+            [
+                Part(1, 0, 0, False, Event(0, 1, b""), 5, b"x"),
+                Part(2, 0, 0, False, Event(0, 1, b""), 5, b"x"),
+            ],
+            "a part begins before the last message has ended",
+        ),
+    ],
+)
+def test_a_part_that_cannot_be_ends_the_link_and_is_counted(two: Two, parts, reason) -> None:
+    frames = [codec.encode_frame(part) for part in parts]
+    two.other.node.frames_received(two.far, frames, 0.0)
+    assert two.far.state is State.CLOSED
+    assert two.other.node.counters.as_dict()[f"links: {reason}"] == 1
+    assert two.other.take(fx.EventsArrived) == []

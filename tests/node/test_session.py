@@ -3,11 +3,12 @@
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from meshcluster.config import FRAME_ROOM_BYTES, Limits
+from meshcluster.config import FRAME_BYTES, Limits
 from meshcluster.node.membership import Peer
+from meshcluster.node.parts import AHEAD_BYTES, PART_BYTES, WHOLE_BYTES
 from meshcluster.node.session import (
     ACK_BATCHES,
     ACK_BYTES,
@@ -17,7 +18,17 @@ from meshcluster.node.session import (
     Session,
 )
 from meshcluster.wire.codec import decode_frame
-from meshcluster.wire.frames import Ack, AckedEvent, Answer, Batch, Event, Events, Question
+from meshcluster.wire.frames import (
+    Ack,
+    AckedEvent,
+    Answer,
+    Batch,
+    Event,
+    Events,
+    Note,
+    Part,
+    Question,
+)
 
 KIB = 1024
 SMALL_WINDOW = Limits(event_window_bytes=1000)
@@ -56,9 +67,16 @@ class Half:
     def receive(self, frame):
         batch = decode_frame(frame)
         self.session.acknowledged(batch.acked, batch.taken)
-        if not isinstance(batch, Ack) and self.session.accept(batch, len(frame)):
+        if isinstance(batch, Ack) or not self.session.accept(batch, len(frame)):
+            return
+        if not isinstance(batch, Part):
             self.heard += batch.messages
             self.untaken += len(frame)
+        elif whole := self.session.arriving.add(batch, len(frame)):
+            self.heard.append(whole[0])
+            self.untaken += len(frame) if batch.asked else whole[1]
+        elif batch.asked:
+            self.session.take(len(frame))
 
     def receive_all(self, other):
         while other.under_way:
@@ -159,12 +177,12 @@ def test_large_bodies_end_a_batch():
     assert [len(batch.messages) for batch in ada.send()] == [2, 2, 1]
 
 
-def test_one_message_larger_than_any_batch_goes_by_itself():
+def test_a_message_larger_than_a_batch_goes_by_itself():
     ada, bob = pair()
-    ada.put(event(b"before"), event(bytes(300 * KIB)), event(b"after"))
+    ada.put(event(b"before"), event(bytes(WHOLE_BYTES)), event(b"after"))
     assert [len(batch.messages) for batch in ada.send()] == [2, 1]
     bob.receive_all(ada)
-    assert [len(each.body) for each in bob.heard] == [6, 300 * KIB, 5]
+    assert [len(each.body) for each in bob.heard] == [6, WHOLE_BYTES, 5]
 
 
 @pytest.mark.parametrize("credit", [True, False])
@@ -175,10 +193,186 @@ def test_a_batch_is_never_longer_than_a_link_takes(credit):
         ada.put(event())
         ada.send()
     small = [answer(2**60, bytes(LARGE_BODY_BYTES))] * (BATCH_MESSAGES - 1)
-    ada.put(*small, answer(1, bytes(limits.message_bytes)))
+    ada.put(*small, answer(1, bytes(WHOLE_BYTES)), answer(1, bytes(limits.message_bytes)))
     ada.under_way.clear()
     ada.send()
-    assert max(map(len, ada.under_way)) <= limits.message_bytes + FRAME_ROOM_BYTES
+    assert max(map(len, ada.under_way)) <= FRAME_BYTES // 2
+
+
+# --- parts ---
+
+
+def bytes_of(size, seed=0):
+    """Not the same anywhere, so that a part at another place is noticed."""
+    return b"".join((seed * size + n).to_bytes(8, "big") for n in range(size // 8))
+
+
+def test_a_larger_message_goes_in_parts_and_arrives_as_it_was():
+    ada, bob = pair()
+    told = [event(bytes_of(700 * KIB)), question(1, bytes_of(300 * KIB)), answer(2, b"")]
+    told += [Note("box", 7, 1, bytes_of(5 * 1024 * KIB, 1)), answer(3, bytes_of(400 * KIB))]
+    ada.put(*told)
+    exchange(ada, bob)
+    assert sorted(map(repr, bob.heard)) == sorted(map(repr, told))
+    assert ada.session.idle
+    assert ada.session.held_bytes == 0
+    assert ada.session.ledger.held_bytes == 0
+
+
+def test_no_part_is_sent_while_so_much_is_not_acknowledged_that_others_would_wait():
+    ada, _ = pair()
+    ada.put(event(bytes(8 * AHEAD_BYTES)))
+    sent = ada.send()
+    assert {type(each) for each in sent} == {Part}
+    assert AHEAD_BYTES <= sum(map(len, ada.under_way)) < AHEAD_BYTES + 2 * PART_BYTES
+
+
+def test_questions_and_answers_pass_a_message_in_parts():
+    ada, bob = pair()
+    ada.put(event(bytes(20 * AHEAD_BYTES)))
+    ada.send()
+    for number in range(100):
+        ada.put(question(number))
+        assert [type(each) for each in ada.send()] == [Batch], "right away"
+    assert ada.session.backlog == 1
+    bob.receive_all(ada)
+    assert of_kind(Question, bob.heard) == [question(number) for number in range(100)]
+    exchange(ada, bob)
+    assert [len(each.body) for each in of_kind(Event, bob.heard)] == [20 * AHEAD_BYTES]
+
+
+def test_batches_and_parts_go_in_turns():
+    ada, _ = pair()
+    ada.put(event(bytes(8 * PART_BYTES)))
+    ada.put(*(question(number, bytes(KIB)) for number in range(BATCH_MESSAGES)))
+    kinds = [type(each) for each in ada.send()]
+    assert kinds[:8] == [Part, Batch] * 4
+
+
+def test_what_is_told_keeps_its_order_around_messages_in_parts():
+    ada, bob = pair()
+    large = [event(bytes_of(size * KIB, 1)) for size in (300, 5000, 257)]
+    told = [event(b"1"), large[0], event(b"2"), large[1], large[2], Note("x", 0, 1, b"3")]
+    for each in told:
+        ada.put(each, question(5))
+    exchange(ada, bob)
+    assert [each for each in bob.heard if type(each) is not Question] == told
+
+
+def test_a_large_question_and_a_large_event_come_one_among_the_other():
+    ada, _ = pair()
+    ada.put(event(bytes(8 * PART_BYTES)), question(1, bytes(8 * PART_BYTES)))
+    assert [each.asked for each in ada.send()[:6]] == [False, True, False, True, False, True]
+
+
+def test_events_go_on_while_a_large_question_does():
+    ada, bob = pair()
+    ada.put(question(1, bytes(20 * AHEAD_BYTES)))
+    for _ in range(12):
+        ada.send()
+        bob.receive_all(ada)
+        bob.send_ack()
+        ada.receive_all(bob)
+    ada.put(event(b"small"))
+    assert Events in {type(each) for each in ada.send()}
+
+
+def test_a_message_under_way_ends_though_hooks_take_nothing_and_the_next_waits():
+    ada, bob = pair()
+    window = Limits().event_window_bytes
+    ada.put(event(bytes(3 * window)), event(b"next"))
+    for _ in range(100):
+        ada.send()
+        bob.receive_all(ada)
+        bob.send_ack()
+        ada.receive_all(bob)
+    assert [len(each.body) for each in bob.heard] == [3 * window]
+    assert ada.session.backlog == 1
+    exchange(ada, bob)
+    assert bob.heard[1:] == [event(b"next")]
+
+
+@pytest.mark.parametrize("arrived", range(6))
+def test_a_message_in_parts_survives_its_link(arrived):
+    ada, bob = pair()
+    body = bytes_of(5 * PART_BYTES)
+    ada.put(event(body))
+    ada.send()
+    for _ in range(min(arrived, len(ada.under_way))):
+        bob.receive(ada.under_way.popleft())
+    meet(*((ada, bob) if arrived % 2 else (bob, ada)))
+    exchange(ada, bob)
+    assert bob.heard == [event(body)]
+    assert ada.session.lost == []
+
+
+@pytest.mark.parametrize("sent", [1, 3, 16])
+def test_what_was_under_way_to_a_peer_that_lost_its_memory_is_lost_as_a_whole(sent):
+    ada, bob = pair()
+    large, asked = event(bytes(18 * PART_BYTES)), question(7, bytes(18 * PART_BYTES))
+    waiting = question(8, bytes(WHOLE_BYTES + 1))
+    ada.put(large, asked, waiting)
+    for _ in range(sent):
+        ada.session.next_frame()
+    assert ada.session.unsent_questions == ({8} if sent > 1 else {7, 8})
+    bob.forget()
+    meet(ada, bob)
+    assert ada.session.lost == ([large, asked] if sent > 1 else [large])
+    exchange(ada, bob)
+    assert bob.heard == ([waiting] if sent > 1 else [asked, waiting])
+    assert ada.session.held_bytes == 0
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2, 7, 30])
+def test_a_message_in_parts_is_given_up_once(sent):
+    ada, bob = pair()
+    told = [event(b"1"), event(bytes(20 * PART_BYTES)), question(2, bytes(600 * KIB)), event(b"3")]
+    ada.put(*told)
+    for _ in range(sent):
+        if (frame := ada.session.next_frame()) is not None:
+            ada.under_way.append(frame)
+    bob.receive_all(ada)
+    assert sorted(map(repr, ada.session.discard())) == sorted(map(repr, told))
+    assert ada.session.idle
+    assert ada.session.held_bytes == ada.session.ledger.held_bytes == 0
+
+
+def test_a_large_question_that_never_left_can_be_taken_back():
+    ada, _ = pair()
+    ada.put(question(1, bytes(300 * KIB)), question(2, bytes(300 * KIB)), event(bytes(300 * KIB)))
+    for _ in range(2):
+        ada.session.next_frame()  # a part of the event and one of the first question
+    ada.put(question(3, bytes(2 * KIB)))
+    assert sorted(ada.session.withdraw_questions()) == [2, 3]
+    assert ada.session.backlog == 2
+
+
+# --- what is held ---
+
+
+def test_what_waits_and_what_is_not_acknowledged_is_counted_until_it_is():
+    ada, bob = pair()
+    body = 10 * LARGE_BODY_BYTES
+    ada.put(*events(10, size=body))
+    assert ada.session.held_bytes == ada.session.ledger.held_bytes == 10 * body
+    ada.send()
+    assert 10 * body < ada.session.held_bytes == ada.session.ledger.held_bytes < 11 * body
+    exchange(ada, bob)
+    assert ada.session.held_bytes == ada.session.ledger.held_bytes == 0
+
+
+def test_the_oldest_events_that_wait_can_be_given_up():
+    ada, bob = stalled_pair()
+    big = bytes(2 * KIB)
+    ada.put(event(big, 1), question(2), event(big, 3), Note("box", 0, 1, big))
+    ada.send()
+    ada.put(event(big, 5), event(big, 6))
+    assert [each.channel for each in ada.session.drop_events(3)] == [1, 3, 5]
+    assert [each.channel for each in ada.session.drop_events(3)] == [6]
+    assert ada.session.drop_events(3) == []
+    exchange(ada, bob)
+    assert [type(each) for each in bob.heard] == [Question, Note]
+    assert ada.session.held_bytes == 0
 
 
 # --- receiving ---
@@ -475,8 +669,9 @@ def live_through(story):
         else:
             happen(name, bob, ada, size, bob_told)
     exchange(ada, bob)
-    assert ada.session.idle
-    assert bob.session.idle
+    for half in (ada, bob):
+        assert half.session.idle
+        assert half.session.held_bytes == half.session.ledger.held_bytes == 0
     return (ada_told, bob.heard), (bob_told, ada.heard)
 
 
@@ -491,6 +686,39 @@ def test_whatever_happens_each_message_arrives_once_and_in_order(story):
     for told, heard in live_through(story):
         for kind in (Event, Question):
             assert of_kind(kind, heard) == of_kind(kind, told)
+
+
+@pytest.fixture
+def tiny_parts(monkeypatch):
+    """Bodies of hundreds of bytes go in parts, so that a story has many of them."""
+    monkeypatch.setattr("meshcluster.node.session.WHOLE_BYTES", 300)
+    monkeypatch.setattr("meshcluster.node.parts.PART_BYTES", 100)
+    monkeypatch.setattr("meshcluster.node.session.AHEAD_BYTES", 500)
+
+
+same_for_all = settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.mark.timeout(300)
+@same_for_all
+@given(stories("break", "break twice"))
+def test_in_parts_too_each_message_arrives_once_and_in_order(tiny_parts, story):
+    for told, heard in live_through(story):
+        assert of_kind(Event, heard) == of_kind(Event, told)
+        questions = of_kind(Question, heard)
+        assert sorted(questions, key=lambda each: each.id) == of_kind(Question, told)
+
+
+@pytest.mark.timeout(300)
+@same_for_all
+@given(stories("break", "break twice", "forget"))
+def test_in_parts_too_nothing_arrives_twice_or_out_of_order(tiny_parts, story):
+    for told, heard in live_through(story):
+        places = [told.index(each) for each in of_kind(Event, heard)]
+        assert places == sorted(set(places))
+        assert len(of_kind(Question, heard)) == len({each.id for each in of_kind(Question, heard)})
 
 
 @pytest.mark.timeout(300)  # only a failure takes long: it is made short before it is told

@@ -33,6 +33,7 @@ from meshcluster.wire.frames import (
     LinkFrame,
     Note,
     Parcel,
+    Part,
     Ping,
     Pong,
     Probe,
@@ -82,6 +83,7 @@ LINK_FRAMES = {
     Unopened: 10,
     Ping: 11,
     Pong: 12,
+    Part: 13,
 }
 MESSAGES = {Event: 1, Question: 2, Answer: 3, Note: 4, Request: 5, AckedEvent: 6}
 ALL = [*DATAGRAMS, *LINK_FRAMES, *MESSAGES, Details, Endpoint, Entry]
@@ -105,6 +107,7 @@ VERSION_1 = {
     Dead: "cluster id boot subject number crashed",
     ProbeRequest: "cluster id boot subject number nonce",
     Sighting: "cluster id boot subject number nonce",
+    Part: "number acked taken asked begins left data",
     Event: "channel form body",
     Question: "id channel form body",
     Answer: "id outcome channel form body",
@@ -155,6 +158,8 @@ VALUES = {
         *(some.deferred(lambda kind=kind: any_of(kind)) for kind in (Event, Question, Answer))
     ),
     "Event": some.deferred(lambda: any_of(Event)),
+    "AnyMessage | None": some.none()
+    | some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
     "list[AnyMessage]": some.lists(
         some.one_of(*(some.deferred(lambda kind=kind: any_of(kind)) for kind in MESSAGES)),
         max_size=3,

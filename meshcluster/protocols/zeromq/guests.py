@@ -27,9 +27,13 @@ OPEN_QUESTIONS = 256
 
 
 class Guests:
-    """Takes guests' messages on bound, listening sockets, which it takes over."""
+    """Takes guests' messages of up to ``limit_bytes`` on bound, listening sockets, which it takes
+    over.
+    """
 
-    def __init__(self, sockets: Sockets, bound: Sequence[socket.socket], ask: Ask) -> None:
+    def __init__(
+        self, sockets: Sockets, bound: Sequence[socket.socket], ask: Ask, limit_bytes: int
+    ) -> None:
         self._sockets = sockets
         self._ask = ask
         self._loop = asyncio.get_running_loop()
@@ -38,7 +42,7 @@ class Guests:
         self._open = True
         self._socket = sockets.open(zmq.ROUTER)
         self._socket.setsockopt(zmq.IPV6, 1)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, sockets.frame_bytes)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, limit_bytes)
         self._fd = cast(int, self._socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._look)
         self._listeners = [hand_over(each, self._socket) for each in bound]

@@ -76,6 +76,7 @@ class ZeromqHandler:
         self._name = context.member_id[:8].hex()
         self._claim = Claim(self._path(self._name)) if HAS_UNIX else None
         self._frame_bytes = context.frame_bytes
+        self._message_bytes = context.message_bytes
         self._sockets: Sockets | None = None
         self._accept: Accept = lambda link: None
         self._waiting: Waiting | None = None
@@ -141,7 +142,7 @@ class ZeromqHandler:
             if bound:
                 self._routers.append(Router(sockets, bound, self._accept))
             if welcome and self._ask is not None:
-                self._guests = Guests(sockets, welcome, self._ask)
+                self._guests = Guests(sockets, welcome, self._ask, self._message_bytes)
         except Exception as error:  # libzmq's own are no OSError
             self._stop_waiting()
             for each in (*bound, *welcome):

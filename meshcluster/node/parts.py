@@ -1,0 +1,113 @@
+"""Large messages in parts: cut by their sender, put together by their receiver.
+
+A part is a numbered batch as the others, so whatever happens to the links no part is missing, twice
+or overtaken. Parts of what is told (events and notes, in their order) and of what is asked or
+answered come one among the other; within each of these two one message ends before the next begins.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from msgspec.structs import replace
+
+from ..errors import DecodeError
+from ..wire.frames import AckedEvent, AnyMessage, Event, Note, Part
+
+WHOLE_BYTES = 256 * 1024
+"""A message with a larger body goes in parts."""
+
+PART_BYTES = 60 * 1024
+"""With its frame and its length it fits the buffer that links read into (``Splitter``)."""
+
+AHEAD_BYTES = 1024 * 1024
+"""No part is sent while so much is not acknowledged: what is put meanwhile would wait behind it."""
+
+
+_TOLD = frozenset({Event, Note, AckedEvent})
+
+
+def is_asked(message: AnyMessage) -> bool:
+    """Whether a message may pass those that are told, which keep their order."""
+    return type(message) not in _TOLD
+
+
+class Cut:
+    """A message that goes in parts."""
+
+    __slots__ = ("asked", "message", "offset")
+
+    def __init__(self, message: AnyMessage) -> None:
+        self.message = message
+        self.asked = is_asked(message)
+        self.offset = 0
+        """How much of its body was sent."""
+
+    @property
+    def over(self) -> bool:
+        """All of it was sent."""
+        return self.offset >= len(self.message.body)
+
+    def part(self, number: int, acked: int, taken: int) -> Part:
+        """The next part, under this number."""
+        body, begin = self.message.body, self.offset
+        self.offset = end = min(begin + PART_BYTES, len(body))
+        head = None if begin else replace(self.message, body=b"")
+        return Part(number, acked, taken, self.asked, head, len(body) - end, body[begin:end])
+
+
+class _Half:
+    """A message of which parts are missing."""
+
+    __slots__ = ("body", "head", "left", "size")
+
+    def __init__(self, head: AnyMessage) -> None:
+        self.head = head
+        self.body = BytesIO()  # grows with what comes, and gives its bytes away without a copy
+        self.left = 0
+        self.size = 0
+
+
+class Arriving:
+    """The messages of one sender of which parts have come, at most one of each kind."""
+
+    __slots__ = ("_halves", "_limit")
+
+    def __init__(self, message_bytes: int) -> None:
+        self._limit = message_bytes
+        self._halves: dict[bool, _Half] = {}
+
+    def add(self, part: Part, size: int) -> tuple[AnyMessage, int] | None:
+        """Takes a part that was a frame of ``size`` bytes; with the last one of a message gives
+        that, and how many bytes its frames had.
+
+        Raises:
+            DecodeError: it is not the next part of anything, or of what may not be sent.
+        """
+        half = self._half(part)
+        half.left = part.left
+        half.size += size
+        half.body.write(part.data)
+        if part.left:
+            return None
+        del self._halves[part.asked]
+        return replace(half.head, body=half.body.getvalue()), half.size
+
+    def _half(self, part: Part) -> _Half:
+        if not part.data:
+            raise DecodeError("an empty part")
+        half = self._halves.get(part.asked)
+        if part.begins is None:
+            if half is None:
+                raise DecodeError("a part of no message")
+            if part.left < 0 or part.left != half.left - len(part.data):
+                raise DecodeError("a part that does not follow the one before")
+        else:
+            if half is not None:
+                raise DecodeError("a part begins before the last message has ended")
+            if is_asked(part.begins) is not part.asked or part.begins.body:
+                raise DecodeError("a part begins no message")
+            if part.left < 0 or part.left + len(part.data) > self._limit:
+                raise DecodeError("an oversized message in parts")
+            half = self._halves[part.asked] = _Half(part.begins)
+        return half
