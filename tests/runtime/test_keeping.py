@@ -10,7 +10,7 @@ import pytest
 
 import meshcluster
 from meshcluster.protocols.registry import DEFAULT
-from meshcluster.runtime import keeping
+from meshcluster.runtime import keeping, realm
 from meshcluster.runtime.host import runtime_dir as place
 from meshcluster.runtime.keeping import Keeping
 from meshcluster.runtime.keys import host_key
@@ -96,3 +96,24 @@ async def test_sockets_and_locks_of_its_member_do_not_grow_old(runtime_dir, beac
             os.utime(path, (old, old))
         kept.look()
         assert all(path.stat().st_mtime > old + 86400 for path in files)
+
+
+async def test_members_meet_whose_host_key_was_removed_between_their_starts(
+    runtime_dir, beacon_port, monkeypatch
+):
+    """The later one has made a new key: the one that runs understands it, then uses it as well."""
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.1)
+    monkeypatch.setattr(realm, "KEEP_SECONDS", 0.1)
+    early, late = meshcluster.AsyncCluster(), meshcluster.AsyncCluster()
+    settings = {"port": beacon_port, "heartbeat_seconds": 0.1}
+    async with early.join(**settings):
+        old = host_key(runtime_dir)
+        (runtime_dir / "host-key").unlink()
+        async with late.join(**settings):
+            assert host_key(runtime_dir) != old
+            await asyncio.wait_for(early.wait_for_services(1), 20)
+            await asyncio.wait_for(late.wait_for_services(1), 20)
+            came = asyncio.Event()
+            late.hook("event")(lambda message: came.set())
+            await early.broadcast("here")
+            await asyncio.wait_for(came.wait(), 20)
