@@ -3,9 +3,9 @@
 It lies in the runtime directory, whose path depends on the user alone. Whoever can read it belongs
 to us; so it may be read by the directory's user, or its group, and by nobody else.
 
-What runs for long outlives files in /tmp: systems remove there what nobody used for ten days. A
-member that runs uses the key now and then and puts it back when it is gone (``kept_key``), or
-those who come later would have another one and meet nobody.
+What runs for long outlives files in /tmp: systems remove there what nobody used for ten days, keys
+and locked files among it. A member that runs uses the key now and then and puts it back when it is
+gone (``kept_key``), or those who come later would have another one and meet nobody.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import time
 
@@ -117,3 +118,26 @@ async def test_members_meet_whose_host_key_was_removed_between_their_starts(
             late.hook("event")(lambda message: came.set())
             await early.broadcast("here")
             await asyncio.wait_for(came.wait(), 20)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="needs systemd-tmpfiles")
+async def test_what_cleans_tmp_leaves_a_member_that_runs_alone(
+    runtime_dir, beacon_port, tmp_path, monkeypatch
+):
+    """It takes keys and locks away under a member that does not use them, though locked."""
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.2)
+    config = tmp_path / "clean.conf"
+    config.write_text(f"d {runtime_dir} 0700 - - 2s\n")
+    async with meshcluster.AsyncCluster().join(port=beacon_port):
+        ours = sorted(runtime_dir.rglob("*"))
+        forgotten = runtime_dir / "forgotten"
+        forgotten.touch()
+        async with asyncio.timeout(20):
+            while forgotten.exists():
+                await asyncio.sleep(0.5)  # it grows old
+                cleaning = await asyncio.create_subprocess_exec(
+                    "systemd-tmpfiles", "--clean", config
+                )
+                assert await cleaning.wait() == 0
+        assert sorted(runtime_dir.rglob("*")) == ours
