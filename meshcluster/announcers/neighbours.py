@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +22,17 @@ import msgspec
 from ..errors import DecodeError
 from ..model import Address
 from ..wire import codec
+from ..wire.sealed import is_sealed
 
 PASSED = b"passed on\0"
 """What is passed on begins so: no datagram of a member does."""
 
 MOST_NEIGHBOURS = 8
 """So many members of the other mesh get it: one may have another scope, or no room."""
+
+MOST_MESHES = 8
+MOST_SEALED = 2
+"""What is sealed goes to so many members of so many meshes: it does not say whose it is."""
 
 
 class _Passed(msgspec.Struct, array_like=True, frozen=True):
@@ -49,25 +56,44 @@ class Neighbours:
         self._group = address, port
 
     def pass_on(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram was for another mesh, and somebody of that has it now."""
+        """Whether a datagram was for another mesh, and somebody of that has it now.
+
+        One that is sealed may be anybody's: the others get it, and it may be ours as well.
+        """
+        if not hasattr(socket, "AF_UNIX"):
+            return False
+        own = meeting_folder(self._runtime_dir, self._cluster, *self._group)
+        if is_sealed(data):
+            others = (each for each in self._runtime_dir.glob("meet-*") if each != own)
+            self._hand(data, source, itertools.islice(others, MOST_MESHES), MOST_SEALED)
+            return False
         try:
             cluster = codec.decode_datagram(data).cluster
         except DecodeError:
             return False
-        if cluster == self._cluster or not hasattr(socket, "AF_UNIX"):
-            return False
         folder = meeting_folder(self._runtime_dir, cluster, *self._group)
+        return folder != own and self._hand(data, source, [folder], MOST_NEIGHBOURS)
+
+    def _hand(self, data: bytes, source: Address, folders: Iterable[Path], most: int) -> bool:
+        """Whether somebody there has it now."""
         wrapped = PASSED + msgspec.msgpack.encode(_Passed(*source, data))
-        taken = 0
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
+        taken = False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
             passing.setblocking(False)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".sock") and taken < MOST_NEIGHBOURS:
-                        with suppress(OSError):  # it is dead, or has no room
-                            passing.sendto(wrapped, entry.path)
-                            taken += 1
-        return taken > 0
+            for folder in folders:
+                taken = _hand_to(passing, wrapped, folder, most) or taken
+        return taken
+
+
+def _hand_to(passing: socket.socket, wrapped: bytes, folder: Path, most: int) -> bool:
+    count = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".sock") and count < most:
+                with suppress(OSError):  # it is dead, or has no room
+                    passing.sendto(wrapped, entry.path)
+                    count += 1
+    return count > 0
 
 
 def passed(data: bytes) -> tuple[bytes, Address] | None:

@@ -53,16 +53,20 @@ def told(what: str, subject: str, error: Exception) -> Check:
 # --- the directory ---------------------------------------------------------------------------
 
 
-def directory() -> tuple[Check, Path | None]:
-    """The runtime directory: ours, closed to others, short enough; what lies in it."""
+def directory(group: str | None = None) -> tuple[Check, Path | None]:
+    """The runtime directory, or that of a group: ours, closed to others, short enough; what lies in
+    it.
+    """
     from ..claims import MAX_PATH_BYTES, is_dead
     from ..errors import ConfigError
+    from ..runtime.group import group_dir
     from ..runtime.host import RUNTIME_DIR_VARIABLE, runtime_dir
 
     try:
-        path = runtime_dir()
+        path = runtime_dir() if group is None else group_dir(group)
     except ConfigError as error:
-        return told("directory", os.environ.get(RUNTIME_DIR_VARIABLE, "-"), error), None
+        where = os.environ.get(RUNTIME_DIR_VARIABLE, "-") if group is None else f"group {group}"
+        return told("directory", where, error), None
     if not hasattr(socket, "AF_UNIX"):
         return Check("directory", str(path), GOOD, "ours"), path
     if len(os.fsencode(path)) + LONGEST_NAME_BYTES > MAX_PATH_BYTES:
@@ -75,7 +79,9 @@ def directory() -> tuple[Check, Path | None]:
         return Check("directory", str(path), BROKEN, "nothing can be made in it", advice), path
     sockets = list(path.glob("*/*.sock"))
     dead = sum(map(is_dead, sockets))
-    text = f"ours, mode {path.stat().st_mode & 0o777:04o}; {len(sockets) - dead} sockets in use"
+    whose = "ours" if group is None else f"of group {group}"
+    text = f"{whose}, mode {path.stat().st_mode & 0o7777:04o}"
+    text += f"; {len(sockets) - dead} sockets in use"
     if dead:
         text += f", {dead} left by dead members, which the next to join their mesh removes"
     return Check("directory", str(path), NOTE if dead else GOOD, text), path

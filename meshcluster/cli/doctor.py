@@ -27,6 +27,7 @@ from .hearing import Heard, Listening, Question, others
 from .options import Command, Example, Settings, label
 from .peering import knock, looked_up, peer_checks
 from .screen import Screen
+from .secrecy import other_keys, secrecy
 
 if TYPE_CHECKING:
     from ..announcers.groups import Way
@@ -118,22 +119,24 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
 
     group = DEFAULT_ADDRESS
     port = beacon_port(settings.port or DEFAULT_PORT)
-    found, folder = directory()
-    checks = [found]
+    found, folder = directory(settings.group)
+    secret, keyring = secrecy(settings, folder)
+    checks = [found, secret]
     more, used = networks(interfaces(), settings.ttl, settings.joining.get("interfaces"))
     checks += more
     out = ways(used)
-    question = Question(settings.cluster)
+    question = Question(settings.cluster, keyring)
     context = _context(settings, folder)
     with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
         listening = Listening(out, group, port, settings.ttl)
         hearing = beside.submit(listening.run, question.to_group(), LISTEN_SECONDS)
         mdns_asked = beside.submit(mdns, out, settings, wait=host is not None)
         spoken = asyncio.run(protocols(_schemes(folder), context))
-    heard = hearing.result().heard
+    heard, deaf = question.sort_out(hearing.result().heard)
     checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
     checks += [*mdns_asked.result().checks, *spoken]
     checks += others(heard, settings.cluster)
+    checks += other_keys(deaf, keyring)
     checks += [_seed(seed, port, question) for seed in settings.joining.get("seeds", ())]
     if host is None:
         return checks

@@ -7,7 +7,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from .checks import GOOD, NOTE, Check
 
 if TYPE_CHECKING:
     from ..announcers.groups import Way
+    from ..security.keyring import Keyring
     from ..wire.frames import Datagram, ProbeReply
 
 SEND_SECONDS = 0.2
@@ -136,12 +137,21 @@ class Listening:
 
 
 class Question:
-    """Asks members to show themselves, as an observer does, whom they do not keep."""
+    """Asks members to show themselves, as an observer does, whom they do not keep.
 
-    def __init__(self, cluster: str) -> None:
+    Who has keys (``keyring``) is asked by them, and answers by them.
+    """
+
+    def __init__(self, cluster: str, keyring: Keyring | None = None) -> None:
         self._cluster = cluster
+        self._keyring = keyring if keyring is not None and keyring.keys else None
         self._id = os.urandom(16)
         self._nonce = int.from_bytes(os.urandom(7), "big") | 1
+        if self._keyring is not None:
+            from ..model import Identity
+            from ..security.sealing import Seal
+
+            self._seal = Seal(Identity(self._id, 1, "", ""))
 
     def to_group(self) -> bytes:
         """For everybody."""
@@ -149,7 +159,7 @@ class Question:
         from ..wire.frames import Solicit
 
         asked = Solicit(self._cluster, self._id, 1, self._nonce, 1, bytes(8), True)
-        return encode_datagram(asked)
+        return self._sealed(encode_datagram(asked))
 
     def to_one(self) -> bytes:
         """For one address."""
@@ -157,7 +167,39 @@ class Question:
         from ..wire.frames import Probe
 
         asked = Probe(self._cluster, self._id, 1, self._nonce, True, 1, bytes(8), True)
-        return encode_datagram(asked)
+        return self._sealed(encode_datagram(asked))
+
+    def _sealed(self, data: bytes) -> bytes:
+        keyring = self._keyring
+        if keyring is None or keyring.first is None or not keyring.required:
+            return data
+        return self._seal.seal(keyring.first, data)
+
+    def opened(self, data: bytes) -> bytes:
+        """What is in a datagram that one of our keys sealed; any other as it is."""
+        from ..errors import DecodeError
+
+        if self._keyring is not None:
+            with suppress(DecodeError):
+                return self._seal.open(self._keyring, data).data
+        return data
+
+    def sort_out(self, heard: Sequence[Heard]) -> tuple[list[Heard], list[Heard]]:
+        """What was heard, opened; and what is of those whom our members do not hear: it is sealed
+        by another key, or not sealed where we have one.
+        """
+        from ..wire.sealed import is_sealed
+
+        strict = self._keyring is not None and self._keyring.required
+        ours, deaf = [], []
+        for each in heard:
+            data = self.opened(each.data)
+            plain = data is each.data and strict and understood(data) is not None
+            if plain or is_sealed(data):
+                deaf.append(each)
+            else:
+                ours.append(each._replace(data=data))
+        return ours, deaf
 
     def reply(self, data: bytes) -> ProbeReply | None:
         """The reply in a datagram, if it is one to us."""

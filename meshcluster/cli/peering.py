@@ -96,7 +96,7 @@ def _answer(asking: socket.socket, trying: socket.socket, question: Question) ->
         if trying in ready:
             trying.recv(RECEIVE_BYTES)
         if asking in ready:
-            data = asking.recv(RECEIVE_BYTES)
+            data = question.opened(asking.recv(RECEIVE_BYTES))
             if question.reply(data) is not None:
                 return data
     return b""

@@ -148,6 +148,8 @@ class StreamLink(asyncio.BufferedProtocol):
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Queues frames, joined into as few writes as is cheap."""
+        if self._fault:
+            return  # it was ended, and uvloop refuses to write to what is
         parts: list[bytes] = []
         for frame in frames:
             parts.append(HEADER.pack(len(frame)))

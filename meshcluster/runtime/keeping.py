@@ -70,7 +70,9 @@ class Keeping:
         self.start()
 
     def _freshen(self, directory: Path) -> None:
-        """Our sockets and their locks have our id as their name, in whatever folder they are."""
+        """Our sockets and their locks have our id as their name, in whatever folder they are. Who
+        finds a socket without its lock takes us for dead.
+        """
         for folder in directory.iterdir():
             for suffix in (".sock", ".lock"):
                 with suppress(OSError):

@@ -3,9 +3,9 @@
 It lies in the runtime directory, whose path depends on the user alone. Whoever can read it belongs
 to us; so it may be read by the directory's user, or its group, and by nobody else.
 
-What runs for long outlives files in /tmp: systems remove there what nobody used for ten days. A
-member that runs uses the key now and then and puts it back when it is gone (``kept_key``), or
-those who come later would have another one and meet nobody.
+What runs for long outlives files in /tmp: systems remove there what nobody used for ten days, keys
+and locked files among it. A member that runs uses the key now and then and puts it back when it is
+gone (``kept_key``), or those who come later would have another one and meet nobody.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def kept_key(directory: Path, key: bytes) -> bytes:
 def _held(directory: Path, make: Callable[[], bytes]) -> bytes:
     path = directory / KEY_NAME
     for _ in range(TRIES):
-        key = _read(path)
+        key = found_key(directory)
         if key is not None:
             return key
         _put(path, make())
@@ -83,12 +83,13 @@ def _put(path: Path, key: bytes) -> None:
             os.unlink(name)
 
 
-def _read(path: Path) -> bytes | None:
-    """The key; None where there is none.
+def found_key(directory: Path) -> bytes | None:
+    """The key of a directory, if it has one; nothing is made.
 
     Raises:
         ConfigError: what is there is no key, or no secret.
     """
+    path = directory / KEY_NAME
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         handle = os.open(path, flags | getattr(os, "O_BINARY", 0))
@@ -98,7 +99,7 @@ def _read(path: Path) -> bytes | None:
         text = f"host key {path} cannot be read ({error.strerror or error})"
         raise ConfigError(f"{text}: {_removal(path)}") from error
     try:
-        trouble = _trouble(os.fstat(handle), path.parent)
+        trouble = _trouble(os.fstat(handle), directory)
         key = b"" if trouble else os.read(handle, KEY_BYTES + 1)
     finally:
         os.close(handle)

@@ -10,6 +10,7 @@ from meshcluster.announcers.neighbours import PASSED, Neighbours, passed
 from meshcluster.announcers.rendezvous import RendezvousAnnouncer
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon
+from meshcluster.wire.sealed import MAGIC
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs UNIX sockets")
 
@@ -58,6 +59,14 @@ async def test_what_is_ours_malformed_or_nobodys_is_not_passed_on(neighbours, th
     for data in (beacon("ours"), b"nonsense", beacon("nobody's")):
         assert not neighbours.pass_on(data, SOURCE)
     assert theirs.heard.empty()
+
+
+async def test_what_is_sealed_may_be_anybodys(neighbours, theirs):
+    """It does not tell: they get it, and it may be ours as well."""
+    sealed = MAGIC + bytes(100)
+    assert not neighbours.pass_on(sealed, SOURCE)
+    async with asyncio.timeout(5):
+        assert await theirs.heard.get() == (sealed, SOURCE)
 
 
 @pytest.mark.parametrize(

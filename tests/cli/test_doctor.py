@@ -47,6 +47,21 @@ def test_a_peer_on_this_host(command, start):
     assert done.code == 0
 
 
+def test_the_key_in_use_is_told_and_who_uses_another_one(command, start, tmp_path):
+    path = str(tmp_path / "shop.key")
+    assert command("keygen", path).code == 0
+    start("join", "--json", "--name", "there", "--secret-file", path).fact("joined")
+    rows = {tuple(row[:2]): row[2:] for row in command("doctor", "--secret-file", path).rows}
+    state, text, _ = rows["secret", path]
+    assert state == "good"
+    assert rows["heard", "cluster 'default'"][:2] == ["good", "1 member"]
+    key_id = text.split()[1]
+    rows = {tuple(row[:2]): row[2:] for row in command("doctor").rows}
+    assert rows["secret", "host key"][0] == "good"
+    assert rows["heard", "other secret"][0] == "note"
+    assert f"seal with key {key_id}" in rows["heard", "other secret"][1]
+
+
 def test_a_peer_that_is_unknown(command):
     done = command("doctor", "--peer", "no-such-host.invalid")
     assert done.code == 1

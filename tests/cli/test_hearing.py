@@ -8,6 +8,8 @@ import meshcluster
 from meshcluster.announcers.groups import LOOPBACK_WAY
 from meshcluster.cli.checks import GOOD, NOTE
 from meshcluster.cli.hearing import Heard, Listening, Question, others, understood
+from meshcluster.cli.options import Settings
+from meshcluster.cli.secrecy import secrecy
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.wire.codec import encode_datagram
 from meshcluster.wire.frames import Beacon, Leave, ProbeReply
@@ -32,15 +34,16 @@ def test_our_own_datagram_comes_back(beacon_port):
 
 
 @linux
-def test_a_member_answers_our_question_and_does_not_keep_us(beacon_port):
-    question = Question("default")
+def test_a_member_answers_our_question_and_does_not_keep_us(beacon_port, runtime_dir):
     with meshcluster.join(port=beacon_port, name="there") as there:
+        question = Question("default", secrecy(Settings(), runtime_dir)[1])
         listening = Listening([LOOPBACK_WAY], DEFAULT_ADDRESS, beacon_port, 0)
-        hearing = listening.run(question.to_group(), 1.0)
+        heard, deaf = question.sort_out(listening.run(question.to_group(), 1.0).heard)
         assert there.services == ()
-    replies = [found for each in hearing.heard if (found := question.reply(each.data))]
+    assert deaf == []
+    replies = [found for each in heard if (found := question.reply(each.data))]
     assert {reply.details.name for reply in replies} == {"there"}
-    assert not any(each.to_group for each in hearing.heard if question.reply(each.data))
+    assert not any(each.to_group for each in heard if question.reply(each.data))
 
 
 def test_a_reply_to_somebody_else_is_not_ours():

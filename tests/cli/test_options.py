@@ -1,5 +1,7 @@
 """The options of every command, before its name and after it."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -112,3 +114,17 @@ def test_mdns_can_be_left_out(monkeypatch) -> None:
     monkeypatch.setenv("MESHCLUSTER_NO_MDNS", "perhaps")
     with pytest.raises(click.BadParameter, match="perhaps"):
         parsed("show", "x")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX groups")
+def test_a_group_has_a_mesh_of_its_own(command, member, runtime_dir, monkeypatch) -> None:
+    monkeypatch.setenv("MESHCLUSTER_GROUP_DIR", str(runtime_dir / "group"))
+    group = str(os.getegid())
+    member("--name", "shared", "--group", group)
+    member("--name", "own")
+    seen = command("members", "--json", "--group", group).document
+    assert [each["name"] for each in seen] == ["shared"]
+    seen = command("members", "--json").document
+    assert [each["name"] for each in seen] == ["own"]
+    assert f"of group {group}, mode 2770" in command("doctor", "--group", group).out

@@ -11,7 +11,9 @@ import meshcluster
 from meshcluster.announcers.groups import LOOPBACK_WAY
 from meshcluster.cli.checks import BROKEN, GOOD, NOTE, Check
 from meshcluster.cli.hearing import Listening, Question, understood
+from meshcluster.cli.options import Settings
 from meshcluster.cli.peering import Knocking, Peer, knock, looked_up, peer_checks
+from meshcluster.cli.secrecy import secrecy
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.protocols.base import Context
 from meshcluster.wire.codec import encode_datagram
@@ -50,11 +52,11 @@ def test_nobody_answers_there(beacon_port):
 
 @linux
 @pytest.mark.parametrize("protocols", [["tcp"], ["unix", "tcp"]])
-def test_a_member_is_found_and_its_protocols_dialled(beacon_port, context, protocols):
-    question = Question("default")
+def test_a_member_is_found_and_its_protocols_dialled(beacon_port, context, runtime_dir, protocols):
     with meshcluster.join(port=beacon_port, name="there", protocols=protocols):
+        question = Question("default", secrecy(Settings(), runtime_dir)[1])
         listening = Listening([LOOPBACK_WAY], DEFAULT_ADDRESS, beacon_port, 0)
-        heard = listening.run(question.to_group(), 1.0).heard
+        heard, _ = question.sort_out(listening.run(question.to_group(), 1.0).heard)
         peer = looked_up("127.0.0.1", beacon_port)
         checks = peer_checks(peer, heard, question, context, {"127.0.0.1"})
     assert {each.state for each in checks} == {GOOD}

@@ -80,6 +80,30 @@ tell([
 ])
 """
 
+OPENED = """
+from meshcluster.announcers.neighbours import PASSED, _Passed
+import msgspec
+beacon = codec.encode_datagram(Beacon(mesh, me.id, me.boot, 1, bytes(8), endpoints, 2, 0, 1))
+wrapped = PASSED + msgspec.msgpack.encode(_Passed("127.0.0.1", known["udp"], beacon))
+said = []
+for path in known["sockets"]:
+    if "/meet-" in path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as caller:
+            caller.sendto(beacon, path)
+            caller.sendto(wrapped, path)
+    else:
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(20)
+            caller.connect(path)
+            try:
+                caller.sendall(HEADER.pack(8) + codec.preface())
+                while came := caller.recv(4096):
+                    said.append(came)
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+tell(all(mesh.encode() not in each for each in said))
+"""
+
 TCP = """
 entrance = Entrances(Keyring([own_key]), mesh, SystemRandom())
 class Peer:
@@ -294,6 +318,18 @@ async def nothing_has_changed(ours):
 async def test_files_and_unix_sockets_cannot_be_reached(ours, stranger_at):
     at = stranger_at(FILES)
     assert set(await heard(at)) == {"PermissionError"}
+    await nothing_has_changed(ours)
+
+
+async def test_a_directory_that_was_opened_by_mistake_is_no_door(ours, stranger_at, runtime_dir):
+    """The system says who is at the other end of a link; datagrams are not sealed by our key."""
+    for path in (runtime_dir, *runtime_dir.rglob("*")):
+        if path.name != "host-key":
+            path.chmod(0o777)
+    assert await heard(stranger_at(OPENED)) is True
+    for member in ours:
+        assert member.dropped["links: another user is at the other end"]
+        await until(lambda member=member: member.dropped.get("datagrams: not sealed"))
     await nothing_has_changed(ours)
 
 

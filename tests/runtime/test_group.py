@@ -222,3 +222,27 @@ def test_members_of_several_users_share_it(place, stranger):
     assert third.hear() == key
     assert not (place / "folder" / "11111.sock").exists()
     assert (place / "folder" / "22222.sock").exists()
+
+
+TOGETHER = """
+from meshcluster.runtime.group import group_dir
+from meshcluster.runtime.keys import host_key
+import grp, pwd, tempfile
+become(int(sys.argv[1]), 12345, [54321])
+os.umask(0o077)
+tell("ready")
+sys.stdin.readline()
+tell(host_key(group_dir(54321)).hex())
+"""
+
+
+@pytest.mark.process
+def test_users_that_come_at_once_make_one_directory_and_one_key(place, stranger):
+    crowd = [stranger(TOGETHER, uid) for uid in (11111, 11111, 22222, 22222, 33333, 33333)]
+    for each in crowd:
+        assert each.hear() == "ready"
+    for each in crowd:
+        each.say()
+    assert len({each.hear() for each in crowd}) == 1
+    assert [path.name for path in place.iterdir()] == ["host-key"]
+    assert [path.name for path in place.parent.iterdir()] == ["group"]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import time
 
@@ -10,7 +11,7 @@ import pytest
 
 import meshcluster
 from meshcluster.protocols.registry import DEFAULT
-from meshcluster.runtime import keeping
+from meshcluster.runtime import keeping, realm
 from meshcluster.runtime.host import runtime_dir as place
 from meshcluster.runtime.keeping import Keeping
 from meshcluster.runtime.keys import host_key
@@ -96,3 +97,47 @@ async def test_sockets_and_locks_of_its_member_do_not_grow_old(runtime_dir, beac
             os.utime(path, (old, old))
         kept.look()
         assert all(path.stat().st_mtime > old + 86400 for path in files)
+
+
+async def test_members_meet_whose_host_key_was_removed_between_their_starts(
+    runtime_dir, beacon_port, monkeypatch
+):
+    """The later one has made a new key: the one that runs understands it, then uses it as well."""
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.1)
+    monkeypatch.setattr(realm, "KEEP_SECONDS", 0.1)
+    early, late = meshcluster.AsyncCluster(), meshcluster.AsyncCluster()
+    settings = {"port": beacon_port, "heartbeat_seconds": 0.1}
+    async with early.join(**settings):
+        old = host_key(runtime_dir)
+        (runtime_dir / "host-key").unlink()
+        async with late.join(**settings):
+            assert host_key(runtime_dir) != old
+            await asyncio.wait_for(early.wait_for_services(1), 20)
+            await asyncio.wait_for(late.wait_for_services(1), 20)
+            came = asyncio.Event()
+            late.hook("event")(lambda message: came.set())
+            await early.broadcast("here")
+            await asyncio.wait_for(came.wait(), 20)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="needs systemd-tmpfiles")
+async def test_what_cleans_tmp_leaves_a_member_that_runs_alone(
+    runtime_dir, beacon_port, tmp_path, monkeypatch
+):
+    """It takes keys and locks away under a member that does not use them, though locked."""
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.2)
+    config = tmp_path / "clean.conf"
+    config.write_text(f"d {runtime_dir} 0700 - - 2s\n")
+    async with meshcluster.AsyncCluster().join(port=beacon_port):
+        ours = sorted(runtime_dir.rglob("*"))
+        forgotten = runtime_dir / "forgotten"
+        forgotten.touch()
+        async with asyncio.timeout(20):
+            while forgotten.exists():
+                await asyncio.sleep(0.5)  # it grows old
+                cleaning = await asyncio.create_subprocess_exec(
+                    "systemd-tmpfiles", "--clean", config
+                )
+                assert await cleaning.wait() == 0
+        assert sorted(runtime_dir.rglob("*")) == ours
