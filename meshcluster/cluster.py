@@ -278,7 +278,7 @@ class AsyncCluster(ClusterView):
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=realm.place(), options=config.protocol_options.get(scheme, {}),
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
-            ask=partial(self._guest, scheme),  # none for a mesh that has a secret
+            ask=None if realm.keyring.is_secret else partial(self._guest, scheme),
         )  # fmt: skip
         handler = handlers[scheme] = load(scheme, context, plugins=plugins)
         forking.watch(handler)

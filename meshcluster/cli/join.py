@@ -85,7 +85,8 @@ def command(
     CMD reads the question on stdin (a str as it is, bytes raw, anything else as JSON). What it
     writes, without the last line end, is the answer. If it exits with another code than 0, takes
     longer than --timeout or writes more than 8 MiB, the asker gets a RemoteError with the end of
-    its stderr. Up to 8 run at a time.
+    its stderr. Up to 8 run at a time. It is run for nobody who has not proved to have a key of
+    ours: who answers beyond this host takes --secret-file.
 
     In a pipe: time, what, name, details, separated by tabs. JSON: one object a line with time
     (seconds since 1970), what, name, id and, of members: service; of messages: data, channel,
@@ -114,6 +115,9 @@ def command(
         for fact in member.feed.rest():
             teller.tell(fact)
     return code
+
+
+UNPROVEN = "commands are run for members that have our secret only: join with --secret-file"
 
 
 class Member:
@@ -175,6 +179,8 @@ class Member:
         started = time.perf_counter()
         outcome: Fact = {}
         try:
+            if question.service is None or not question.service.authenticated:
+                raise CommandFailed(UNPROVEN)
             outcome["answer"] = answer = self._responder.answer(question.data)
             return answer
         except CommandFailed as error:

@@ -101,11 +101,7 @@ class Node:
         self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
         self._announcing = Announcing(self.peers, self._effects, interval)
-        self._detector = Detector(
-            identity, config, peers=self.peers, random=random, schedule=self._schedule,
-            effects=self._effects, counters=self.counters, views=self._views,
-            announce=self._announcing.announce, gone=self._admission.lose, ping=self._links.ping,
-        )  # fmt: skip
+        self._detector = self._make_detector(random)
         self._own = Datagrams(
             identity, config, details=lambda: self.details, views=self._views,
             lag=lambda: self._detector.lag, wall=wall,
@@ -161,6 +157,13 @@ class Node:
             probe=lambda peer, now: self._discovery.probe(peer, now, want=True),
             scope=self.scope, seeded=bool(self.config.seeds),
             announce=lambda datagram, now: self._announcing.announce(datagram, now),
+        )  # fmt: skip
+
+    def _make_detector(self, random: Random) -> Detector:
+        return Detector(
+            self.identity, self.config, peers=self.peers, random=random, schedule=self._schedule,
+            effects=self._effects, counters=self.counters, views=self._views,
+            announce=self._announcing.announce, gone=self._admission.lose, ping=self._links.ping,
         )  # fmt: skip
 
     def _make_discovery(self, random: Random) -> Discovery:

@@ -1,4 +1,6 @@
 """Keys, and what is sealed with them: datagrams, and links after their handshake.
 
-Imported by whoever joins with a key: the library behind it takes a while to load.
+``cryptography`` is imported by whoever joins: it takes a while to load.
 """
+
+__all__ = ()

@@ -422,11 +422,11 @@ def join(
         timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
             or a ``Timing`` of your own; by default what fits ``ttl``.
         secret: what all members know and nobody else: a key that ``meshcluster keygen`` made, a
-            passphrase of 12 characters or more, a ``Path`` to a file with one a line, or several
-            of these (the first one seals, all are understood). By default what
-            ``MESHCLUSTER_SECRET_FILE`` or ``MESHCLUSTER_SECRET`` says; ``()`` for none. Without one
-            only members of our user on this host are met sealed; with a ``ttl`` of 1 or more
-            others are met in the open, which is warned of.
+            passphrase of 12 characters or more, a ``Path`` to a file with one a line, or
+            several of these (the first one seals, all are understood). By default what
+            ``MESHCLUSTER_SECRET_FILE`` or ``MESHCLUSTER_SECRET`` says; ``()`` for none. Without
+            one only members of our user on this host are met sealed; with a ``ttl`` of 1 or
+            more others are met in the open, which is warned of.
         group: a group of users of this host whose members meet, instead of our user's.
 
     Raises:

@@ -141,6 +141,15 @@ tell([
 ])
 """
 
+GUEST = """
+with zmq.Context() as context, context.socket(zmq.REQ) as guest:
+    guest.setsockopt(zmq.RCVTIMEO, 20_000)
+    guest.setsockopt(zmq.LINGER, 0)
+    guest.connect("tcp://127.0.0.1:%d" % known["plain"])
+    guest.send(b"hello")
+    tell([each.decode() for each in guest.recv_multipart()])
+"""
+
 DATAGRAMS = """
 telling = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 telling.bind(("127.0.0.1", 0))
@@ -299,6 +308,23 @@ async def test_by_zeromq_nobody_is_answered_and_there_are_no_guests(ours, strang
     at = stranger_at(ZEROMQ)
     assert set(await heard(at)) == {""}
     await nothing_has_changed(ours)
+
+
+async def test_guests_are_let_in_only_where_a_member_asks_for_them(
+    beacon_port, stranger, known, ours
+):
+    """It is an open door: another user's program is a guest like any other."""
+    assert all("plain" not in e.props for each in ours[0].services for e in each.endpoints)
+    welcoming = meshcluster.AsyncCluster()
+    welcoming.hook("guest")(lambda message: b"you said " + message.data)
+    options = {"zeromq": {"plain": True, "plain_port": beacon_port}}
+    async with welcoming.join(port=beacon_port, cluster="open", protocol_options=options):
+        facts = json.dumps({**json.loads(known), "plain": beacon_port})
+        assert await heard(stranger(KNOWING + GUEST, facts)) == ["ok", "you said hello"]
+    with pytest.raises(meshcluster.ConfigError, match="a mesh with a secret has none"):
+        await welcoming.join(
+            port=beacon_port, protocol_options=options, secret="a secret that all know"
+        )
 
 
 async def test_the_group_tells_nothing_and_believes_nothing(ours, stranger_at):

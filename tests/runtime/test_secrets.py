@@ -11,14 +11,14 @@ from hypothesis import strategies as some
 
 from meshcluster import ConfigError
 from meshcluster.runtime.secrets import secrets_of
-from meshcluster.security.text import new_key
+from meshcluster.security.text import text_of
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
 as_root = pytest.mark.skipif(
     not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root to be another user"
 )
 GOOD, OTHER = "correct horse battery", "another long secret"
-KEY = new_key()
+KEY = text_of(bytes(range(32)))
 
 
 @pytest.fixture
