@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Blocking:
         folder = Path(task.folder) / f"{task.role}{task.number}"
         folder.mkdir(mode=0o700)
         os.environ["MESHCLUSTER_RUNTIME_DIR"] = os.fspath(folder)
+        logging.getLogger("meshcluster").setLevel(logging.ERROR)  # it warns, as it should
         return join(cluster, task, ttl=1)
 
     @contextmanager
