@@ -9,13 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECRET_TABLES = {
-    "secret-oneway": ["tcp"],
-    "secret-roundtrip": ["tcp", "udp"],
-    "secret-large": ["tcp"],
-}
-"""And the ways in which the sealed are compared with the open."""
-
 pytestmark = pytest.mark.process
 
 
@@ -38,20 +31,6 @@ def test_a_part_runs_and_is_compared(part, tmp_path):
     assert [row["lost"] for row in table["rows"]] == [0] * len(table["rows"])
     second = benchmarks(part, "--compare", kept)
     assert f"### {part}: stored and now" in second.stdout
-
-
-@pytest.mark.slow
-def test_members_are_measured_sealed_and_open(tmp_path):
-    kept = tmp_path / "kept.json"
-    run = benchmarks("secret", "--json", kept)
-    assert run.returncode == 0, run.stderr
-    tables = json.loads(kept.read_text())["tables"]
-    assert [table["name"] for table in tables] == list(SECRET_TABLES)
-    for table in tables:
-        rows = table["rows"]
-        assert [row["lost"] for row in rows] == [0] * len(rows)
-        compared = [row["way"] for row in rows if row["better_than"]]
-        assert compared == SECRET_TABLES[table["name"]]
 
 
 def test_an_unknown_part_is_named():
