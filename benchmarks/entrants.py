@@ -12,6 +12,8 @@ AWAITED = "meshcluster, async"
 ZENOH = "zenoh"
 BATCHES = "sockets, 64 a write"
 SOCKETS = "sockets"
+SEALED = "meshcluster, sealed"
+OPEN = "meshcluster, open"
 
 MEMBERS = {
     BLOCKING: "blocking",
@@ -19,6 +21,8 @@ MEMBERS = {
     ZENOH: "zenoh",
     BATCHES: "batches",
     SOCKETS: "sockets",
+    SEALED: "blocking",
+    OPEN: "open",
 }
 """The ``Task.member`` of each."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .task import Task
+from .task import BODY_BYTES, Task
 
 HEAR_SECONDS = 30.0
 """A member that says nothing for so long, and what it measures, is ended: the run fails."""
@@ -82,11 +82,14 @@ class Process:
 class Crew:
     """The members of one measurement, with a folder and ports that nobody else uses."""
 
-    def __init__(self, member: str, way: str, *, seconds: float = 1.0, uvloop: bool) -> None:
+    def __init__(
+        self, member: str, way: str, *, seconds: float = 1.0, uvloop: bool,
+        body_bytes: int = BODY_BYTES,
+    ) -> None:  # fmt: skip
         self._folder = tempfile.mkdtemp(prefix="mcb-", dir="/tmp" if os.name == "posix" else None)
         self._common = Task(
             member=member, role="", way=way, folder=self._folder, port=_free_port(),
-            seconds=seconds, uvloop=uvloop,
+            seconds=seconds, uvloop=uvloop, body_bytes=body_bytes,
         )  # fmt: skip
         self._processes: list[Process] = []
 

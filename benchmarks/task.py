@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass
 
 BODY_BYTES = 64
-"""Of every message that is measured; marks have another length."""
+"""Of every message that is measured, unless said otherwise; marks have another length."""
 
-UNIX, TCP, ZEROMQ = "unix", "tcp", "zeromq"
+UNIX, TCP, ZEROMQ, UDP = "unix", "tcp", "zeromq", "udp"
 FIRST, AGAIN = "first join", "later join"
 """Ways: of talking, and of joining. A program pays its imports with its first join."""
 
@@ -32,6 +32,8 @@ class Task:
     """Tells members of one role apart; those who listen do so at ``port + number``."""
     count: int = 1
     """How many others it needs."""
+    body_bytes: int = BODY_BYTES
+    """Of a question. The answer to a longer one is empty."""
     seconds: float = 1.0
     uvloop: bool = True
     """Whether uvloop may be used."""

@@ -26,10 +26,10 @@ def play(task: Task) -> None:
     from . import roles
 
     member: roles.Member
-    if task.member == "blocking":
+    if task.member in ("blocking", "open"):
         from .blocking import Blocking
 
-        member = Blocking()
+        member = Blocking(open=task.member == "open")
     elif task.member == "zenoh":
         from .zenoh_peer import Zenoh
 

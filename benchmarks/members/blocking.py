@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from meshcluster import Cluster
 
-from ..task import TCP, UNIX, ZEROMQ, Task
-from .load import BODY, BURST, Ask, Burst, Mark
+from ..task import TCP, UDP, UNIX, ZEROMQ, Task
+from .load import BODY, BURST, Ask, Burst, Mark, echo
 from .roles import Take
 
 
 class Blocking:
-    """Plays every role with public names only."""
+    """Plays every role with public names only.
+
+    ``open``: as on a network without a secret, where nothing is sealed. Members of one host share
+    a key that lies in their runtime directory, so each has a directory of its own.
+    """
+
+    def __init__(self, *, open: bool = False) -> None:
+        self._open = open
+
+    def _join(self, cluster: Cluster, task: Task) -> Cluster:
+        if not self._open:
+            return join(cluster, task)
+        folder = Path(task.folder) / f"{task.role}{task.number}"
+        folder.mkdir(mode=0o700)
+        os.environ["MESHCLUSTER_RUNTIME_DIR"] = os.fspath(folder)
+        logging.getLogger("meshcluster").setLevel(logging.ERROR)  # it warns, as it should
+        return join(cluster, task, ttl=1)
 
     @contextmanager
     def receive(self, task: Task, take: Take) -> Iterator[None]:
         cluster = Cluster()
         cluster.hook("event")(lambda event: take(event.data))
-        with join(cluster, task):
+        with self._join(cluster, task):
             yield
 
     @contextmanager
     def send(self, task: Task) -> Iterator[tuple[Burst, Mark]]:
-        with join(Cluster(), task) as cluster:
+        with self._join(Cluster(), task) as cluster:
             services = cluster.wait_for_services()
             send = cluster.send
 
@@ -40,13 +59,13 @@ class Blocking:
     @contextmanager
     def respond(self, task: Task) -> Iterator[None]:
         cluster = Cluster()
-        cluster.hook("query")(lambda question: question.data)
-        with join(cluster, task):
+        cluster.hook("query")(lambda question: echo(question.data))
+        with self._join(cluster, task):
             yield
 
     @contextmanager
     def ask(self, task: Task) -> Iterator[Ask]:
-        with join(Cluster(), task) as cluster:
+        with self._join(Cluster(), task) as cluster:
             services = cluster.wait_for_services(task.count)
             yield lambda data: len(cluster.query(data, services=services).wait())
 
@@ -54,11 +73,11 @@ class Blocking:
     def meet(self, task: Task, met: Callable[[], None]) -> Iterator[None]:
         cluster = Cluster()
         cluster.hook("service.discovered")(lambda service: met())
-        with join(cluster, task):
+        with self._join(cluster, task):
             yield
 
 
-def join(cluster: Cluster, task: Task) -> Cluster:
+def join(cluster: Cluster, task: Task, *, ttl: int = 0) -> Cluster:
     """Joins the measurement's own mesh."""
-    protocols = [task.way] if task.way in (UNIX, TCP, ZEROMQ) else None
-    return cluster.join(cluster="benchmarks", port=task.port, protocols=protocols)
+    protocols = [task.way] if task.way in (UNIX, TCP, ZEROMQ, UDP) else None
+    return cluster.join(cluster="benchmarks", port=task.port, protocols=protocols, ttl=ttl)

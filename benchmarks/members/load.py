@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-from ..task import BODY_BYTES
+from ..task import BODY_BYTES, Task
 from .tally import END, START
 
 BODY = bytes(range(BODY_BYTES))
@@ -23,6 +23,11 @@ Mark = Callable[[bytes], None]
 
 Ask = Callable[[bytes], int]
 """Asks, waits for the answers, says how many came."""
+
+
+def echo(data: bytes) -> bytes:
+    """The answer to a question: itself, unless it is its way here that is measured."""
+    return data if len(data) == BODY_BYTES else b""
 
 
 def send(burst: Burst, mark: Mark, seconds: float) -> int:
@@ -85,13 +90,14 @@ class Stopwatch:
         }
 
 
-def ask(ask: Ask, seconds: float, expected: int) -> dict[str, float]:
+def ask(ask: Ask, task: Task) -> dict[str, float]:
     """Asks one question after the other; returns the figures."""
-    for length in (WARM_SECONDS, seconds):
-        stopwatch = Stopwatch(expected)
+    body = BODY if task.body_bytes == BODY_BYTES else bytes(task.body_bytes)
+    for length in (WARM_SECONDS, task.seconds):
+        stopwatch = Stopwatch(task.count)
         deadline = time.perf_counter() + length
         while (began := time.perf_counter()) < deadline:
-            stopwatch.note(began, ask(BODY))
+            stopwatch.note(began, ask(body))
     return stopwatch.figures()
 
 

@@ -83,7 +83,7 @@ def respond(member: Member, task: Task, line: Line) -> None:
 def ask(member: Member, task: Task, line: Line) -> None:
     """Who asks."""
     with member.ask(task) as question:
-        line.tell(**load.ask(question, task.seconds, task.count))
+        line.tell(**load.ask(question, task))
         line.hear()
 
 

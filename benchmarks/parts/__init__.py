@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..settings import Settings
 from ..table import Table
-from . import beacons, discovery, large, losses, oneway, query, roundtrip
+from . import beacons, discovery, large, losses, oneway, query, roundtrip, secret
 
 PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "oneway": oneway.run,
@@ -14,6 +14,7 @@ PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "beacons": beacons.run,
     "losses": losses.run,
     "large": large.run,
+    "secret": secret.run,
 }
 
 __all__ = ("PARTS",)

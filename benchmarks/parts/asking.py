@@ -6,16 +6,21 @@ from .. import table
 from ..entrants import Entrant
 from ..process import Crew
 from ..settings import Settings
+from ..task import BODY_BYTES
 
 MICROSECONDS = 1e6
 
 
-def run(plan: table.Plan, settings: Settings, *, responders: int) -> table.Table:
+def run(
+    plan: table.Plan, settings: Settings, *, responders: int, body_bytes: int = BODY_BYTES
+) -> table.Table:  # fmt: skip
     """Each responder is a process; the asker starts when all are there."""
 
     def measure(entrant: Entrant) -> table.Figure:
-        seconds, uvloop = settings.seconds, settings.uvloop
-        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
+        with Crew(
+            entrant.member, entrant.way, seconds=settings.seconds, uvloop=settings.uvloop,
+            body_bytes=body_bytes,
+        ) as crew:  # fmt: skip
             there = [crew.start("respond", number=number) for number in range(responders)]
             for responder in there:
                 responder.hear()

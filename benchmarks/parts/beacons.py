@@ -20,6 +20,9 @@ from meshcluster.node.effects import Announce, SendDatagram
 from meshcluster.node.node import Node
 from meshcluster.node.rhythm import BEACON_JITTER
 from meshcluster.node.views import BEACONS_A_SECOND
+from meshcluster.security.keyring import Keyring
+from meshcluster.security.keys import KEY_BYTES, Key
+from meshcluster.security.sealing import Seal
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Datagram, Details, Probe, ProbeAck, ProbeReply
 
@@ -37,12 +40,14 @@ MEASURED_SECONDS = 300.0
 """In virtual time: 30 beacons of a member of the largest mesh."""
 
 MICROSECONDS, PERCENT = 1e6, 100
+OPEN, SEALED = "open", "sealed"
 REMARK = (
     "us: CPU time of one member's node for one beacon heard, with its timers, without the kernel "
     "and the event loop. CPU: that for all beacons heard, in percent of one core. The last column "
     "is what each member costs each other one a second. In virtual time: one real node, and the "
     "beacons of the others, drawn by the same rule; nothing is lost, nobody comes or goes. Bytes "
-    "without UDP's and IP's headers."
+    "without UDP's and IP's headers. Sealed: all have the same key, as members of one host or with "
+    "one secret."
 )
 
 
@@ -90,16 +95,18 @@ class Heard(NamedTuple):
 
 
 class Member:
-    """One that knows all others of its mesh."""
+    """One that knows all others of its mesh. ``keyring``: by which all seal, if they do."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, keyring: Keyring | None = None) -> None:
+        self._keyring = keyring
+        self._seals: dict[Identity, Seal] = {}
         self._random = Random(size)
         self._others = [other(number) for number in range(2, size + 1)]
         me = other(1)
         self._node = Node(
             me.identity, ClusterConfig(name="m1", ttl=1, heartbeat_seconds=HEARTBEAT_SECONDS),
             HookRegistry(allow_async=False), self._random, endpoints=me.details.endpoints,
-            port=me.address[1],
+            port=me.address[1], keyring=keyring,
         )  # fmt: skip
         self._now = 0.0
         self._node.start(self._now)
@@ -121,20 +128,34 @@ class Member:
         digest = codec.digest(details)
         self._hear(Probe("default", me.id, me.boot, 1, True, details.version, digest), each)
         sent = [e for e in self._node.take_effects() if isinstance(e, SendDatagram)]
-        reply = codec.decode_datagram(sent[-1].data)
+        reply = self._opened(sent[-1].data)
         assert isinstance(reply, ProbeReply)
         self._hear(ProbeAck("default", me.id, me.boot, reply.challenge, details, ()), each)
         self._node.take_effects()
 
     def _hear(self, datagram: Datagram, source: Other) -> None:
-        self._node.datagram_received(codec.encode_datagram(datagram), source.address, self._now)
+        data = self._sealed(source.identity, codec.encode_datagram(datagram))
+        self._node.datagram_received(data, source.address, self._now)
+
+    def _sealed(self, by: Identity, data: bytes) -> bytes:
+        """As the others send it."""
+        if self._keyring is None or self._keyring.first is None:
+            return data
+        seal = self._seals.get(by) or self._seals.setdefault(by, Seal(by))
+        return seal.seal(self._keyring.first, data)
+
+    def _opened(self, data: bytes) -> Datagram:
+        """As the others understand it."""
+        if self._keyring is not None:
+            data = Seal(self._others[0].identity).open(self._keyring, data).data
+        return codec.decode_datagram(data)
 
     def _say_who_is_there(self) -> tuple[int, int]:
         """Our last beacon after we met them: how many we know, and the print of that view."""
         self._now = MET_SECONDS
         self._node.advance(self._now)
         said = [e.data for e in self._node.take_effects() if isinstance(e, Announce)]
-        beacons = [d for d in map(codec.decode_datagram, said) if isinstance(d, Beacon)]
+        beacons = [d for d in map(self._opened, said) if isinstance(d, Beacon)]
         return beacons[-1].known, beacons[-1].view
 
     def live(self, seconds: float) -> Heard:
@@ -142,11 +163,16 @@ class Member:
         node, said, size_bytes = self._node, 0, 0
         played = list(self._played(self._now + seconds))
         started = time.process_time()
-        for when, data, source in played:
+        for when, beacon, each in played:
             while (due := node.deadline()) is not None and due <= when:
                 node.advance(due)
                 said += self._beacons_said(due)
-            node.datagram_received(data, source, when)
+            data = beacon
+            if self._keyring is not None:  # now: what each sends is numbered in order
+                started -= time.process_time()
+                data = self._sealed(each.identity, beacon)
+                started += time.process_time()
+            node.datagram_received(data, each.address, when)
             size_bytes += len(data)
         took = time.process_time() - started
         self._now += seconds
@@ -166,42 +192,44 @@ class Member:
         return beacons
 
     def _answer(self, asked: SendDatagram, now: float) -> None:
-        probe = codec.decode_datagram(asked.data)
+        probe = self._opened(asked.data)
         assert isinstance(probe, Probe), probe
         me = next(each.identity for each in self._others if each.address == asked.address)
         reply = ProbeReply("default", me.id, me.boot, probe.nonce, 0, None, False)
-        self._node.datagram_received(codec.encode_datagram(reply), asked.address, now)
+        data = self._sealed(me, codec.encode_datagram(reply))
+        self._node.datagram_received(data, asked.address, now)
 
-    def _played(self, end: float) -> Iterator[tuple[float, bytes, Address]]:
-        """What the others send until then: when, what, from where."""
+    def _played(self, end: float) -> Iterator[tuple[float, bytes, Other]]:
+        """What the others send until then: when, what, who."""
         draw = self._random.random
         while self._next[0][0] < end:
             when, number = self._next[0]
             each, self._said[number] = self._others[number], self._said[number] + 1
-            yield when, each.beacon(*self._view, self._said[number]), each.address
+            yield when, each.beacon(*self._view, self._said[number]), each
             wait = self._interval * (1 + BEACON_JITTER * (2 * draw() - 1))
             heapreplace(self._next, (when + wait, number))
 
 
 def run(settings: Settings) -> list[Table]:
     """One table."""
-    members = {size: Member(size) for size in SIZES}
+    ways = {OPEN: None, SEALED: Keyring([Key.of_bytes(bytes(KEY_BYTES), "default")])}
+    members = {(size, way): Member(size, ways[way]) for size in SIZES for way in ways}
     for member in members.values():
         member.live(SETTLED_SECONDS)
-    heard: dict[int, list[Heard]] = {size: [] for size in SIZES}
+    heard: dict[tuple[int, str], list[Heard]] = {which: [] for which in members}
     for _ in range(settings.repeats):
-        for size, member in members.items():
-            heard[size].append(member.live(MEASURED_SECONDS))
+        for which, member in members.items():
+            heard[which].append(member.live(MEASURED_SECONDS))
     return [
         Table(
             name="beacons", title="what the beacons of a quiet mesh cost each member", unit="us",
             rounds=settings.repeats, peers=[], remarks=[REMARK],
-            rows=[_row(size, each) for size, each in heard.items()],
+            rows=[_row(size, way, each) for (size, way), each in heard.items()],
         )
     ]  # fmt: skip
 
 
-def _row(size: int, heard: list[Heard]) -> Row:
+def _row(size: int, way: str, heard: list[Heard]) -> Row:
     costs = [each.cpu_seconds / each.datagrams for each in heard]
     whole = sum(each.seconds for each in heard)
     beacons = sum(each.beacons for each in heard) / whole
@@ -216,7 +244,7 @@ def _row(size: int, heard: list[Heard]) -> Row:
         "us/s a member": cpu * MICROSECONDS / (size - 1),
     }
     return Row(
-        name=f"{size:,} members", way="quiet", median=rounded(median(costs) * MICROSECONDS),
+        name=f"{size:,} members", way=way, median=rounded(median(costs) * MICROSECONDS),
         low=rounded(min(costs) * MICROSECONDS), high=rounded(max(costs) * MICROSECONDS),
         p99=None, lost=0, better_than={}, also={k: rounded(v) for k, v in also.items()},
     )  # fmt: skip

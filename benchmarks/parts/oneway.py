@@ -26,6 +26,11 @@ PLAN = table.Plan(
 
 def run(settings: Settings) -> list[table.Table]:
     """One table."""
+    return [measured(PLAN, settings)]
+
+
+def measured(plan: table.Plan, settings: Settings) -> table.Table:
+    """One sends, one counts."""
 
     def measure(entrant: Entrant) -> table.Figure:
         seconds, uvloop = settings.seconds, settings.uvloop
@@ -36,4 +41,4 @@ def run(settings: Settings) -> list[table.Table]:
             got = receiver.hear()
         return table.Figure(got["rate"], lost=int(sent - got["received"]))
 
-    return [table.run(PLAN, settings.repeats, measure)]
+    return table.run(plan, settings.repeats, measure)

@@ -14,8 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import DecodeError
-from ..model import Identity, member_key
-from ..wire.sealed import HEADER, MAGIC, sealed_by
+from ..model import Identity
+from ..wire.sealed import HEADER, KEY_ID, MAGIC, NUMBER, SENDER, header_of
 from .keyring import Keyring
 from .keys import Key, expand
 
@@ -42,7 +42,7 @@ class Seal:
     def __init__(self, identity: Identity) -> None:
         self._me = identity
         self._number = 0
-        self._ciphers: OrderedDict[tuple[bytes, bytes], AESGCM] = OrderedDict()
+        self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()
 
     def seal(self, key: Key, data: bytes) -> bytes:
         """A datagram of ours, sealed."""
@@ -57,32 +57,31 @@ class Seal:
         Raises:
             DecodeError: the text up to its colon is the reason under which it is counted.
         """
-        sealed = sealed_by(data)
-        if sealed is None:
-            raise DecodeError("foreign datagram")
-        key = keyring.find(sealed.key_id)
+        header = header_of(data)
+        key = keyring.find(header[KEY_ID])
         if key is None:
             raise UnknownKey("sealed with a key that is not ours")
-        sender = member_key(sealed.id, sealed.boot)
-        kept = self._ciphers.get((key.id, sender))
+        sender = header[SENDER]
+        kept = self._ciphers.get(key.id + sender)
         cipher = kept or _cipher_of(key, sender)
+        number = int.from_bytes(header[NUMBER], "big")
         try:
-            opened = cipher.decrypt(_nonce(sealed.number), data[HEADER.size :], data[: HEADER.size])
+            opened = cipher.decrypt(_nonce(number), data[HEADER.size :], header)
         except InvalidTag:
             raise DecodeError("forged") from None
         if kept is None:  # and only now: what is forged must not push others out
             self._keep(key, sender, cipher)
-        return Opened(sender, sealed.number, key, opened)
+        return Opened(sender, number, key, opened)
 
     def _cipher(self, key: Key, sender: bytes) -> AESGCM:
-        cipher = self._ciphers.get((key.id, sender))
+        cipher = self._ciphers.get(key.id + sender)
         if cipher is None:
             cipher = _cipher_of(key, sender)
             self._keep(key, sender, cipher)
         return cipher
 
     def _keep(self, key: Key, sender: bytes, cipher: AESGCM) -> None:
-        self._ciphers[key.id, sender] = cipher
+        self._ciphers[key.id + sender] = cipher
         if len(self._ciphers) > KEPT_CIPHERS:
             self._ciphers.popitem(last=False)
 

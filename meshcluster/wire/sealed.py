@@ -16,6 +16,10 @@ SEAL_BYTES = HEADER.size + TAG_BYTES
 """A datagram is so much longer when it is sealed."""
 
 
+KEY_ID, SENDER, NUMBER = slice(3, 7), slice(7, 31), slice(31, 39)
+"""Where these stand in the header; ``SENDER`` is the member's key: its id and boot."""
+
+
 class Sealed(NamedTuple):
     """Who sealed it (id and boot), by which key, and its number among all that this run sealed."""
 
@@ -36,10 +40,19 @@ def sealed_by(data: bytes) -> Sealed | None:
     Raises:
         DecodeError: it is cut off, or of another version.
     """
-    if not is_sealed(data):
-        return None
-    if data[2:3] != MAGIC[2:]:
+    return Sealed(*HEADER.unpack(header_of(data))[1:]) if is_sealed(data) else None
+
+
+def header_of(data: bytes) -> bytes:
+    """What stands in the open, uncut: who hears thousands looks at no more of it than it needs.
+
+    Raises:
+        DecodeError: it is no sealed datagram, or cut off, or of another version.
+    """
+    if data[:3] != MAGIC:
+        if not is_sealed(data):
+            raise DecodeError("foreign datagram")
         raise DecodeError(f"unknown version of a sealed datagram: {data[2:3].hex()}")
     if len(data) < SEAL_BYTES:
         raise DecodeError("malformed seal")
-    return Sealed(*HEADER.unpack_from(data)[1:])
+    return data[: HEADER.size]

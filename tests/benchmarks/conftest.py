@@ -4,4 +4,5 @@ that run them as programs go to the checkout themselves.
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("benchmarks") else ["test_cold.py", "test_membership.py"]
+RUN_IT = ["test_cold.py", "test_membership.py", "test_secret.py"]
+collect_ignore = [] if find_spec("benchmarks") else RUN_IT

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshcluster.testing import Simulation
+from meshcluster.wire.sealed import SEAL_BYTES
 
 ROOT = Path(__file__).parents[2]
 QUIET_SECONDS = 20.0
@@ -17,12 +18,12 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    """By their names, after a run of that part alone."""
+    """By their names and ways, after a run of that part alone."""
     kept = tmp_path_factory.mktemp("benchmarks") / "kept.json"
     command = [sys.executable, "-m", "benchmarks", "beacons", "--repeats", "1", "--json", str(kept)]
     subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     (table,) = json.loads(kept.read_text())["tables"]
-    return {row["name"]: row["also"] for row in table["rows"]}
+    return {(row["name"], row["way"]): row["also"] for row in table["rows"]}
 
 
 class Counting(Simulation):
@@ -42,7 +43,7 @@ def test_a_whole_mesh_sends_as_much(rows, size):
     sim.run(seconds=5)
     sim.announced = sim.unicast = 0
     sim.run(seconds=QUIET_SECONDS)
-    row = rows[f"{size} members"]
+    row = rows[f"{size} members", "open"]
     assert sim.unicast == 0
     assert row["of all"] == pytest.approx(sim.announced / QUIET_SECONDS, rel=0.05)
     heard = sim.announced * (size - 1) / size / QUIET_SECONDS
@@ -50,6 +51,13 @@ def test_a_whole_mesh_sends_as_much(rows, size):
 
 
 def test_a_thousand_members_send_no_more_than_a_hundred(rows):
-    small, large = rows["100 members"], rows["1,000 members"]
+    small, large = rows["100 members", "open"], rows["1,000 members", "open"]
     assert large["datagrams/s in"] == pytest.approx(small["datagrams/s in"], rel=0.05)
     assert large["beacons/s of one"] == pytest.approx(small["beacons/s of one"] / 10, rel=0.05)
+
+
+def test_sealed_beacons_are_as_many_and_each_is_longer_by_its_seal(rows):
+    open_, sealed = rows["100 members", "open"], rows["100 members", "sealed"]
+    assert sealed["datagrams/s in"] == pytest.approx(open_["datagrams/s in"], rel=0.05)
+    sizes = [row["bytes/s in"] / row["datagrams/s in"] for row in (open_, sealed)]
+    assert sizes[1] - sizes[0] == pytest.approx(SEAL_BYTES, abs=1)
