@@ -20,6 +20,7 @@ FRAME_ROOM_BYTES = 512 * 1024
 """A batch frame may hold one message of the largest size and this much beside it."""
 
 MAX_NAME_CHARACTERS = 64
+MAX_PROPS_DEPTH = 16
 MAX_TIMEOUT_SECONDS = 10 * 365 * 86400.0
 CHANNELS_ALWAYS = (0, 1, 2)
 """Channel numbers every member listens to: 0 everybody, 1 this host, 2 this LAN."""
@@ -279,7 +280,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_plain(value: object, depth: int = 16) -> bool:
+def _is_plain(value: object, depth: int = MAX_PROPS_DEPTH) -> bool:
     """Whether details can carry a value: what any MessagePack reader understands."""
     if isinstance(value, str):
         return _is_text(value)

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import msgspec
 
-from ..config import check_label, check_tags
+from ..config import MAX_PROPS_DEPTH, check_label, check_tags
 from ..errors import ConfigError, DecodeError
 from ..model import Packed
+from .depth import is_deeper
 from .frames import (
     VERSION,
     Datagram,
@@ -35,6 +36,9 @@ DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
 
 SECURITY_NONE = 0
 PREFACE_MAGIC = b"mesh"
+
+ADDRESS_CHARACTERS = 64
+"""An address is no longer, the name of its interface included."""
 
 REMEMBERED = 32768
 """Addresses that are not parsed again: more than a mesh has members."""
@@ -155,6 +159,9 @@ def check_details(details: Details | None) -> None:
         check_tags(details.tags)
     except ConfigError:
         raise DecodeError("malformed name or tag") from None
+    # Each of the offers may be as deep as the props.
+    if is_deeper(details.props, MAX_PROPS_DEPTH) or is_deeper(details.offers, MAX_PROPS_DEPTH + 1):
+        raise DecodeError("nested details")
 
 
 def check_identity(member_id: bytes, boot: int) -> None:
@@ -179,7 +186,7 @@ def check_entries(entries: Iterable[Entry]) -> None:
     for entry in entries:
         check_identity(entry.id, entry.boot)
         check_details(entry.details)
-        if not _is_address(entry.address):
+        if len(entry.address) > ADDRESS_CHARACTERS or not _is_address(entry.address):
             raise DecodeError("malformed address")
 
 

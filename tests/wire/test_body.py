@@ -18,7 +18,7 @@ from msgspec.msgpack import Ext
 
 from meshcluster.errors import DecodeError, EncodeError
 from meshcluster.wire import body
-from meshcluster.wire.body import BYTES, EXTENDED, MAX_DEPTH, PLAIN, TEXT, TYPED
+from meshcluster.wire.body import BYTES, EXTENDED, MAX_DEPTH, PLAIN, TEXT, TYPED, TYPED_DEPTH
 
 packed = msgspec.msgpack.encode
 thorough = settings(deadline=None, max_examples=300)
@@ -271,6 +271,29 @@ def test_containers_nested_too_deep_are_refused(wrap):
         value = wrap(value)
     with pytest.raises(EncodeError):
         body.encode(value)
+
+
+@pytest.mark.parametrize("form", [PLAIN, EXTENDED])
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 300, 900])
+def test_what_nobody_may_send_so_deep_is_refused_by_who_reads_it(form, levels):
+    with pytest.raises(DecodeError, match="nested"):
+        body.decode(form, b"\x91" * levels + b"\xc0")
+    assert body.decode(form, b"\x91" * MAX_DEPTH + b"\xc0")
+
+
+def test_extensions_count_as_the_containers_that_they_become():
+    data = packed([1])
+    for _ in range(MAX_DEPTH):
+        data = packed(Ext(1, packed([Ext(1, data)]))) if len(data) < 3 else packed([Ext(1, data)])
+    with pytest.raises(DecodeError):
+        body.decode(EXTENDED, data)
+
+
+def test_a_dataclass_may_be_deeper_but_not_so_deep_that_recursion_ends():
+    deep = b"\x81\xa1n" * TYPED_DEPTH + b"\xc0"
+    assert body.decode(TYPED, deep)
+    with pytest.raises(DecodeError, match="nested"):
+        body.decode(TYPED, b"\x81\xa1n" + deep)
 
 
 @pytest.mark.parametrize(

@@ -351,6 +351,25 @@ def test_details_no_member_can_have_are_refused(field, value):
     is_refused(decode_frame, encode_frame(Describe(details)))
 
 
+@pytest.mark.parametrize("field", ["props", "offers"])
+def test_details_nested_deeper_than_a_member_may_are_refused(field):
+    deep = 1
+    for _ in range(16):
+        deep = {"a": deep}
+    assert decode_frame(encode_frame(Describe(msgspec.structs.replace(ADA, **{field: deep}))))
+    for _ in range(2):
+        deep = {"a": deep}
+    data = encode_frame(Describe(msgspec.structs.replace(ADA, **{field: deep})))
+    assert "nested" in is_refused(decode_frame, data)
+
+
+def test_an_address_as_long_as_a_liar_wants_is_refused_and_not_kept():
+    entry = Entry(ID, 7, "fe80::1%" + "x" * 100, ADA)
+    assert "address" in is_refused(decode_frame, encode_frame(View([entry], b"")))
+    near = msgspec.structs.replace(entry, address="fe80::1%a-name-of-15-ch")
+    assert decode_frame(encode_frame(View([near], b""))).members == [near]
+
+
 # --- who, and which version ---
 
 
