@@ -3,6 +3,9 @@
 Each member has a path of its own there, named by its random id and guarded by a lock file that is
 held as long as it lives. So a crash leaves nothing that blocks a start, a live socket is never
 robbed, and whoever comes by removes what the dead left (their locks are free).
+
+The directory says for whom: in one of a group (mode 2770) all that is made is the group's, in any
+other it is its user's alone.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +23,8 @@ from .errors import ConfigError
 
 MAX_PATH_BYTES = 103
 """The shortest limit among systems (macOS: 104 with its end)."""
+
+SHARED_MODE = stat.S_ISGID | 0o770
 
 LOCK_TRIES = 50
 LOCK_PAUSE_SECONDS = 0.01
@@ -32,7 +39,8 @@ class Claim:
         self._bound: socket.socket | None = None
 
     async def bind(self, kind: socket.SocketKind) -> socket.socket:
-        """Takes the lock, removes what the dead left, binds a non-blocking socket, mode 0600.
+        """Takes the lock, removes what the dead left, binds a non-blocking socket, mode 0600, or
+        0660 in a group's directory.
 
         Raises:
             ConfigError: the path is too long, or belongs to a live process.
@@ -43,7 +51,7 @@ class Claim:
                 f"MESHCLUSTER_RUNTIME_DIR: {self.path} is longer than the {MAX_PATH_BYTES} bytes "
                 "a UNIX socket's path may have; choose a shorter directory"
             )
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(self.path.parent)
         self._lock = await self._take_lock()
         try:
             remove_dead(self.path.parent)
@@ -58,7 +66,7 @@ class Claim:
         bound = self._bound = socket.socket(socket.AF_UNIX, kind)
         try:
             bound.bind(os.fspath(self.path))
-            os.chmod(self.path, 0o600)
+            os.chmod(self.path, 0o660 if is_shared(self.path.parent) else 0o600)
             bound.setblocking(False)
         except BaseException:
             bound.close()
@@ -88,6 +96,48 @@ class Claim:
             unlock(self.path, handle)
 
 
+def is_shared(directory: Path) -> bool:
+    """Whether a directory is a group's: what is made in it gets its group, whose members may use
+    it.
+    """
+    try:
+        return directory.stat().st_mode & SHARED_MODE == SHARED_MODE
+    except OSError:
+        return False
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a directory that is as private as the one it is in; one that is there is left alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not is_shared(folder.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    elif not folder.is_dir():
+        make_shared(folder)
+
+
+def make_shared(folder: Path, gid: int = -1) -> None:
+    """Makes a directory for a group, by default that of the directory it is in.
+
+    It is complete when it gets its name, whatever the umask is: whoever comes meanwhile would
+    find it closed. One that others made is left alone, and so is one that has something in it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    made = tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent)
+    try:
+        os.chown(made, -1, gid)
+        os.chmod(made, SHARED_MODE)
+        os.rename(made, folder)
+    except OSError:
+        os.rmdir(made)
+        if not folder.is_dir():
+            raise
+
+
 def lock(path: Path) -> int:
     """Takes the lock file beside a socket; returns its descriptor, which holds it.
 
@@ -99,6 +149,9 @@ def lock(path: Path) -> int:
     name = path.with_suffix(".lock")
     while True:
         handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if is_shared(path.parent):
+            with contextlib.suppress(PermissionError):  # it is another member's, who did it
+                os.fchmod(handle, 0o660)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

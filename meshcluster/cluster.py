@@ -40,9 +40,12 @@ from .resolver import Resolver, Words
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
 from .runtime.hearing import Hearing
+from .runtime.keeping import Keeping
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
+from .runtime.realm import Realm, realm_of, with_room_for_seals
 from .runtime.runners import Caller, LoopRunner, Runner
+from .runtime.secrets import Secret, secrets_of
 from .runtime.sending import Part
 from .timing import Timing
 from .view import ClusterView
@@ -86,6 +89,7 @@ class AsyncCluster(ClusterView):
         self._boot = 0
         self.joined: Driver | None = None
         """The running member; the blocking face reads it."""
+        self._keeping: Keeping | None = None
         self._joining = False
         self._inherited = False
         """This is the copy of a member in a forked child of its process."""
@@ -112,6 +116,7 @@ class AsyncCluster(ClusterView):
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
         timing: Timing | None = None,
+        secret: Secret = None, group: str | int | None = None,
     ) -> Joining:  # fmt: skip
         """Becomes a member. ``await`` it, or use it in ``async with``, which leaves at the end.
 
@@ -142,6 +147,13 @@ class AsyncCluster(ClusterView):
             announcer_options: settings by announcer, such as ``{"shelf": {"folder": "/mnt/m"}}``.
             timing: how quickly others are found to be gone, and what that costs: ``HOST``, ``LAN``
                 or a ``Timing`` of your own; by default what fits ``ttl``.
+            secret: what all members know and nobody else: a key that ``meshcluster keygen`` made, a
+                passphrase of 12 characters or more, a ``Path`` to a file with one a line, or
+                several of these (the first one seals, all are understood). By default what
+                ``MESHCLUSTER_SECRET_FILE`` or ``MESHCLUSTER_SECRET`` says; ``()`` for none. Without
+                one only members of our user on this host are met sealed; with a ``ttl`` of 1 or
+                more others are met in the open, which is warned of.
+            group: a group of users of this host whose members meet, instead of our user's.
 
         Raises:
             ConfigError: a setting that cannot work, or is in use by another program.
@@ -162,25 +174,27 @@ class AsyncCluster(ClusterView):
             interfaces=None if interfaces is None else distinct("interfaces", interfaces),
             observer=observer, seeds=distinct("seeds", seeds), mdns=mdns,
             announcers=distinct("announcers", announcers),
-            announcer_options=announcer_options or {}, timing=timing,
+            announcer_options=announcer_options or {}, timing=timing, group=group,
         )  # fmt: skip
-        return Joining(lambda: self._start(config()), self)
+        secrets = secrets_of(secret, os.environ)
+        return Joining(lambda: self._start(config(), secrets), self)
 
-    async def _start(self, config: ClusterConfig) -> AsyncCluster:
+    async def _start(self, config: ClusterConfig, secrets: Sequence[bytes]) -> AsyncCluster:
         if self.joined is not None or self._joining:
             raise ConfigError("joined already: leave() first, or make another cluster")
         self._joining = True
         try:
-            return await self._open(config)
+            realm = realm_of(config, secrets)
+            return await self._open(with_room_for_seals(config), realm)
         finally:
             self._joining = False
 
-    async def _open_announcers(self, config: ClusterConfig) -> list[Announcer]:
+    async def _open_announcers(self, config: ClusterConfig, realm: Realm) -> list[Announcer]:
         return await open_announcers(
-            config, member_id=self._id, runtime_dir=host.runtime_dir(), made=forking.watch
+            config, member_id=self._id, runtime_dir=realm.place(), made=forking.watch
         )
 
-    async def _open(self, config: ClusterConfig) -> AsyncCluster:
+    async def _open(self, config: ClusterConfig, realm: Realm) -> AsyncCluster:
         offered = config.protocols or DEFAULT
         check_offered("protocol_options", config.protocol_options, offered)
         self._boot = max(self._boot + 1, time.time_ns())
@@ -188,15 +202,16 @@ class AsyncCluster(ClusterView):
         announcers: list[Announcer] = []
         handlers: dict[str, ProtocolHandler] = {}
         try:
-            announcers = await self._open_announcers(config)
+            announcers = await self._open_announcers(config, realm)
             port = announcers[0].port
-            endpoints = await self._endpoints(config, handlers, networked=port != 0)
+            endpoints = await self._endpoints(config, realm, handlers, networked=port != 0)
             node = Node(
                 identity, config, self._hooks, self._random, endpoints=endpoints,
                 port=port, lock=threading.Lock(),
                 own_networks=own_networks(announcers),
                 spoken={scheme: handler.local_only for scheme, handler in handlers.items()},
                 snapshots=Snapshots(self.door), offers=self._boxes.offers, wall=time.time,
+                keyring=realm.keyring,
             )  # fmt: skip
             self._check_own()
         except BaseException:
@@ -220,19 +235,23 @@ class AsyncCluster(ClusterView):
         for announcer in announcers:
             announcer.start(hearing)
         driver.start()
+        self._keeping = realm.keep(
+            config, self._id, lambda: driver.touch(lambda each, now: each.node.keys_changed(now))
+        )
         exits.add(self._at_exit)
         return self
 
     async def _endpoints(
-        self, config: ClusterConfig, handlers: dict[str, ProtocolHandler], *, networked: bool
-    ) -> list[Endpoint]:
+        self, config: ClusterConfig, realm: Realm, handlers: dict[str, ProtocolHandler], *,
+        networked: bool,
+    ) -> list[Endpoint]:  # fmt: skip
         """Listens by every protocol. What nobody asked for may fail, if it is one of several or
         there is no network.
         """
         endpoints, plugins = [], installed()
         for scheme in config.protocols or DEFAULT:
             try:
-                props = await self._listen(scheme, config, handlers, plugins)
+                props = await self._listen(scheme, config, realm, handlers, plugins)
                 endpoints.append(Endpoint(scheme, props))
             except ConfigError as error:
                 asked = config.protocols is not None or scheme in config.protocol_options
@@ -247,13 +266,14 @@ class AsyncCluster(ClusterView):
         self,
         scheme: str,
         config: ClusterConfig,
+        realm: Realm,
         handlers: dict[str, ProtocolHandler],
         plugins: Plugins,
     ) -> dict[str, str | int]:
         """Loads a protocol and begins to listen; returns what is advertised of it."""
         context = Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
-            runtime_dir=host.runtime_dir(), options=config.protocol_options.get(scheme, {}),
+            runtime_dir=realm.place(), options=config.protocol_options.get(scheme, {}),
             frame_bytes=config.limits.message_bytes + FRAME_ROOM_BYTES,
             ask=partial(self._guest, scheme),  # none for a mesh that has a secret
         )  # fmt: skip
@@ -333,6 +353,8 @@ class AsyncCluster(ClusterView):
         finally:
             if self.joined is driver:
                 self.joined = None
+                if self._keeping is not None:
+                    self._keeping.close()
                 exits.discard(self._at_exit)
                 self._hooks.added = lambda hook: None
                 self._left.set()

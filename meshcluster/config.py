@@ -105,6 +105,8 @@ class ClusterConfig:
     """Those of other packages that are used beside ours."""
     announcer_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Timing | None = None
+    group: str | int | None = None
+    """A group of this host's users, whose directory its members meet in; None: our user's."""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

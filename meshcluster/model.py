@@ -178,11 +178,12 @@ class Service:
     Attributes: ``id`` (32 hex digits), ``boot`` (a number, new at each start), ``name``, ``host``
     (an opaque id of its machine, new at each boot of that), ``tags`` (tuple of str, in the member's
     order), ``address`` (IP address as text), ``local`` (bool: proven to be on this machine),
-    ``lan`` (bool: its address is in a network of ours), ``endpoints`` (tuple of ``Endpoint``, best
-    first), ``props`` (what else it says of itself), ``offers`` (what it says of each of its
-    mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a member; in what
-    ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired", "conflict" or
-    "refused"). ``sid``, ``hid`` and ``ip`` are other
+    ``lan`` (bool: its address is in a network of ours), ``authenticated`` (bool: it proved that it
+    has a key of ours: the secret, or the host key of our user), ``endpoints`` (tuple of
+    ``Endpoint``, best first), ``props`` (what else it says of itself), ``offers`` (what it says of
+    each of its mailboxes, by name), ``words`` (what ``resolve`` matches), ``reason`` ("" for a
+    member; in what ``service.lost`` hooks get why: "left", "crashed", "unreachable", "expired",
+    "conflict" or "refused"). ``sid``, ``hid`` and ``ip`` are other
     names of id, host and address. ``state``, ``last_seen``, ``protocol`` are not of the snapshot
     but of now.
     """
@@ -194,6 +195,7 @@ class Service:
     address: str
     local: bool
     lan: bool
+    authenticated: bool
     props: Mapping[str, Any]
     offers: Mapping[str, Any]
     reason: str
@@ -206,6 +208,7 @@ class Service:
         "_endpoints",
         "_words",
         "address",
+        "authenticated",
         "host",
         "key",
         "lan",
@@ -225,6 +228,7 @@ class Service:
         address: str = "",
         local: bool = False,
         lan: bool = False,
+        authenticated: bool = False,
         endpoints: Iterable[Endpoint] = (),
         props: Mapping[str, Any] | None = None,
         offers: Mapping[str, Any] | None = None,
@@ -235,6 +239,7 @@ class Service:
         values = {
             "key": identity.key, "name": identity.name, "host": identity.host,
             "tags": tuple(tags), "address": address, "local": local, "lan": lan or local,
+            "authenticated": authenticated,
             "_endpoints": endpoints if packed else tuple(endpoints),
             "props": MappingProxyType(dict(props)) if props else NOTHING,
             "offers": MappingProxyType(dict(offers)) if offers else NOTHING,
@@ -302,7 +307,8 @@ class Service:
         return {
             "id": self.id, "boot": self.boot, "name": self.name, "state": state,
             "protocol": protocol, "address": self.address, "tags": list(self.tags),
-            "local": self.local, "lan": self.lan, "host": self.host, "last_seen": last_seen,
+            "local": self.local, "lan": self.lan, "authenticated": self.authenticated,
+            "host": self.host, "last_seen": last_seen,
             "endpoints": endpoints, "props": dict(self.props), "offers": dict(self.offers),
             "reason": self.reason,
         }  # fmt: skip

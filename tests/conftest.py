@@ -301,6 +301,30 @@ def talk():
         yield talk
 
 
+BECOME = """
+import json, os, sys
+
+def become(uid, gid=54321, groups=()):
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+def tell(value):
+    print(json.dumps(value), flush=True)
+
+"""
+
+
+@pytest.fixture
+def stranger(talk):
+    """As `talk`, for a script that calls `become(uid, gid, groups)` to be another user; before
+    that it imports what it needs, for the interpreter may be root's alone. `tell(value)` tells.
+    """
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        pytest.skip("needs root to be another user")
+    return lambda script, *arguments: talk(BECOME + script, *arguments)
+
+
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """`install("package", "meshcluster.protocols", "echo", "package:Handler", code)`: a package

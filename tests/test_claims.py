@@ -1,6 +1,7 @@
 """Claimed sockets: for this user only, never robbed while alive, swept away when dead."""
 
 import asyncio
+import os
 import socket
 import stat
 import sys
@@ -52,6 +53,49 @@ async def test_only_its_user_can_reach_the_socket(bind, kind):
     path = (await bind(kind=kind)).path
     assert stat.S_ISSOCK(path.stat().st_mode)
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+async def test_in_a_groups_directory_all_is_the_groups(bind, runtime_dir, umask):
+    runtime_dir.chmod(0o2770)
+    before = os.umask(umask)
+    try:
+        path = (await bind()).path
+    finally:
+        os.umask(before)
+    lock = path.with_suffix(".lock")
+    assert [mode(each) for each in (path.parent, path, lock)] == [0o2770, 0o660, 0o660]
+    assert [each.name for each in runtime_dir.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="needs root")
+async def test_what_is_made_in_a_groups_directory_gets_its_group(bind, runtime_dir):
+    os.chown(runtime_dir, -1, 54321)
+    runtime_dir.chmod(0o2770)
+    path = (await bind()).path
+    assert {p.stat().st_gid for p in (path.parent, path, path.with_suffix(".lock"))} == {54321}
+
+
+def test_a_directory_is_a_groups_by_its_mode(runtime_dir):
+    for number, shared in ((0o2770, True), (0o3770, True), (0o770, False), (0o2700, False)):
+        runtime_dir.chmod(number)
+        assert claims.is_shared(runtime_dir) == shared
+    assert not claims.is_shared(runtime_dir / "nowhere")
+
+
+def test_a_shared_directory_that_is_in_use_is_left_alone(runtime_dir):
+    (runtime_dir / "folder").mkdir(mode=0o700)
+    (runtime_dir / "folder" / "file").touch()
+    claims.make_shared(runtime_dir / "folder")
+    assert mode(runtime_dir / "folder") == 0o700
+    assert [each.name for each in runtime_dir.iterdir()] == ["folder"]
+
+
+def test_a_shared_directory_that_cannot_be_made_leaves_nothing(runtime_dir):
+    (runtime_dir / "folder").touch()
+    with pytest.raises(NotADirectoryError):
+        claims.make_shared(runtime_dir / "folder")
+    assert [each.name for each in runtime_dir.iterdir()] == ["folder"]
 
 
 async def test_releasing_removes_socket_and_lock_once(bind):

@@ -28,7 +28,8 @@ from ..interfaces import Interface
 from ..model import LOOPBACK, Address, is_named
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
-from ..wire.txt import Record, cluster_word, decode_txt, encode_txt, record_of
+from ..wire.sealed import sealed_by
+from ..wire.txt import Record, cluster_word, decode_txt, encode_txt, record_of, sealed_record
 from .base import AnnouncerReceiver
 from .records import Records
 
@@ -125,17 +126,23 @@ class MdnsAnnouncer:
         """Takes over what a beacon says; a goodbye takes our record back."""
         if self._receiver is None:
             return
-        datagram = codec.decode_datagram(data)
+        where = {"port": self._probed, "ttl": self._config.ttl}
+        sealed = sealed_by(data)
+        datagram = None if sealed else codec.decode_datagram(data)
         if isinstance(datagram, Leave):
             self._say_goodbye()
             return
-        if isinstance(datagram, Beacon):
-            said = record_of(datagram, self._group, port=self._probed, ttl=self._config.ttl)
-            if said != self._said:
-                self._said = said
-                self._wake.set()
+        if sealed is not None:  # whatever it is: its sender is there, until it closes us
+            self._say(sealed_record(sealed.id, sealed.boot, sealed.key_id, self._group, **where))
+        elif isinstance(datagram, Beacon):
+            self._say(record_of(datagram, self._group, **where))
         if self._running is None and self._loop is not None and not self._loop.is_closed():
             self._running = self._loop.create_task(self._run())
+
+    def _say(self, said: Record) -> None:
+        if said != self._said:
+            self._said = said
+            self._wake.set()
 
     def reaches(self, address: Address) -> bool:
         """No address: hints are asked by other announcers."""
@@ -361,7 +368,8 @@ class MdnsAnnouncer:
         except DecodeError as error:
             self._drop(f"records {str(error).split(':')[0]}")
             return
-        if (record.cluster, record.group) != (self._cluster, self._group):
+        ours = record.key_id or record.cluster == self._cluster  # keys are for the node to know
+        if not ours or record.group != self._group:
             self._drop("records of another cluster")
             return
         addresses = [ip for ip in _addresses(info) if self._in_scope(ip, record.ttl)]

@@ -123,6 +123,11 @@ class MulticastAnnouncer:
             logger.info("no beacon went out by %s (%s); it is tried again", way.name, way.ip)
         self._failing = failing
 
+    def announce_near(self, data: bytes) -> None:
+        """Sends a datagram to the group on this host only."""
+        if LOOPBACK_WAY in self._ways:
+            self._send_by(LOOPBACK_WAY, data)
+
     def reaches(self, address: Address) -> bool:
         """Every IP address."""
         return not is_named(address)

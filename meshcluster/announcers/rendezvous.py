@@ -47,6 +47,9 @@ class RendezvousAnnouncer:
 
     port = 0
 
+    near_only = True
+    """No plain copy of what was sealed for this host is for anybody here."""
+
     def __init__(
         self, runtime_dir: Path, *, cluster: str, address: str, port: int, member_id: bytes
     ) -> None:
@@ -92,6 +95,10 @@ class RendezvousAnnouncer:
             names = {_name(unix_address(member_id)) for member_id, _ in known}
             for name in list(self._strangers(names)):
                 self._send(data, name)
+
+    def announce_near(self, data: bytes) -> None:
+        """All that is sent this way stays near."""
+        self.announce(data)
 
     def reaches(self, address: Address) -> bool:
         """Every socket in the directory."""

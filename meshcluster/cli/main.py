@@ -26,6 +26,7 @@ COMMANDS = {
     "query": "Ask members something and show their answers.",
     "send": "Tell members something.",
     "doctor": "Say what works here, what does not, and what to do.",
+    "keygen": "Make a secret: a new key of 32 random bytes, as text.",
     "demo": "Watch three real processes find each other and talk.",
     "version": "Show the version of meshcluster and of Python.",
 }
@@ -37,6 +38,7 @@ HOMES = {
     "query": "meshcluster.cli.query",
     "send": "meshcluster.cli.send",
     "doctor": "meshcluster.cli.doctor",
+    "keygen": "meshcluster.cli.keygen",
     "demo": "meshcluster.cli.demo",
     "version": "meshcluster.cli.version",
 }
@@ -83,9 +85,9 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 'meshcluster COMMAND --help' has examples.
-Environment: MESHCLUSTER_CLUSTER, _TTL, _PORT, _INTERFACE, _SEED, _NO_MDNS and
-_TIMEOUT, for the options of these names; MESHCLUSTER_RUNTIME_DIR, where members
-of one user meet.
+Environment: MESHCLUSTER_CLUSTER, _TTL, _PORT, _INTERFACE, _SEED, _NO_MDNS, _GROUP
+and _TIMEOUT, for the options of these names; MESHCLUSTER_SECRET_FILE or _SECRET, the
+secret of the mesh; MESHCLUSTER_RUNTIME_DIR, where members of one user meet.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 somebody has not answered,
 4 nobody matched, 130 interrupted.""",
 )  # fmt: skip

@@ -8,18 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 ENVIRONMENT = "MESHCLUSTER_"
-"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE``, ``_SEED``, ``_NO_MDNS`` and
-``_TIMEOUT`` are read.
+"""``MESHCLUSTER_CLUSTER``, ``_TTL``, ``_PORT``, ``_INTERFACE``, ``_SEED``, ``_NO_MDNS``, ``_GROUP``
+and ``_TIMEOUT`` are read. The secret's variables are read by ``join``.
 """
 
 TIMEOUT_SECONDS = 10.0
-OF_ALL = ("cluster", "ttl", "port", "interface", "seed", "no_mdns", "json", "timeout")
+OF_ALL = (
+    "cluster", "ttl", "port", "interface", "seed", "no_mdns", "secret_file", "group", "json",
+    "timeout",
+)  # fmt: skip
+NOT_OF_ENVIRONMENT = ("--json", "--secret-file")
 
 
 def colored() -> bool:
@@ -38,6 +43,8 @@ class Settings(NamedTuple):
     interface: tuple[str, ...] = ()
     seed: tuple[str, ...] = ()
     no_mdns: bool = False
+    secret_file: str | None = None
+    group: str | None = None
 
     @property
     def joining(self) -> dict[str, Any]:
@@ -46,7 +53,12 @@ class Settings(NamedTuple):
         chosen = {"interfaces": self.interface} if self.interface else {}
         seeds = {"seeds": self.seed} if self.seed else {}
         mdns = {"mdns": False} if self.no_mdns else {}
-        return {"cluster": self.cluster, "ttl": self.ttl, **port, **chosen, **seeds, **mdns}
+        secret = {"secret": Path(self.secret_file)} if self.secret_file is not None else {}
+        group = {"group": self.group} if self.group is not None else {}
+        return {
+            "cluster": self.cluster, "ttl": self.ttl, **port, **chosen, **seeds, **mdns, **secret,
+            **group,
+        }  # fmt: skip
 
     @property
     def reach(self) -> str:
@@ -147,7 +159,7 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
     """The options of every command; only those before its name read the environment."""
 
     def option(name: str, **named: Any) -> click.Option:
-        if environment and name != "--json":
+        if environment and name not in NOT_OF_ENVIRONMENT:
             named["envvar"] = ENVIRONMENT + name.strip("-").replace("-", "_").upper()
         return click.Option([name], default=None, **named)
 
@@ -165,6 +177,11 @@ def options_of_all(*, environment: bool = False) -> list[click.Parameter]:
                     "with :PORT if need be. May be given many times."),
         option("--no-mdns", is_flag=True,
                help="Neither be found by mDNS nor look there [beyond this host both]."),
+        option("--secret-file", metavar="PATH",
+               help="The secret of the mesh, in a file that only you can read "
+                    "('meshcluster keygen PATH' makes one)."),
+        option("--group", metavar="NAME",
+               help="The mesh of this group of users on this host, not of your own user."),
         option("--json", is_flag=True, help="JSON: one document, or one object a line."),
         option("--timeout", callback=number(0.001, 1e6), metavar="SECONDS",
                help=f"How long to wait for others [{TIMEOUT_SECONDS:g}]."),

@@ -13,10 +13,12 @@ from ..model import (
     CONFLICT,
     LOOPBACK,
     REFUSED,
+    Address,
     Identity,
     Service,
     ip_of,
     is_named,
+    member_key,
     unix_address,
 )  # fmt: skip
 from ..wire.frames import BUSY, REJECTED, AnyMessage, Details, Hello
@@ -90,6 +92,10 @@ class Admission:
         scope = self._discovery.scope
         if not scope.covers(link.remote, local=link.local):
             return REJECTED
+        known = self._peers.get(member_key(hello.id, hello.boot))
+        if known is not None and known.key_id and not link.entrance.key_id:
+            self._counters.count("links: not sealed, of one who seals")
+            return REJECTED
         port = hello.details.port
         address = (link.remote or LOOPBACK, port)
         if link.local and port == 0:  # it has no UDP at all
@@ -97,6 +103,7 @@ class Admission:
         peer = self._peers.hear(hello.id, hello.boot, address, now)
         if peer is None:
             return BUSY
+        peer.key_id = peer.key_id or link.entrance.key_id
         if peer.service is None and link.dial is None and not is_named(peer.address):
             peer.address = address
         if peer.refused and peer.refused == self._snapshots.digest(peer, hello.details):
@@ -123,7 +130,8 @@ class Admission:
             other = _other_member(known, details)
             if (told or not peer.told) and (details.version < known.version or other):
                 return
-            if digest == peer.digest and service.local == peer.local:
+            same = service.local == peer.local and service.authenticated == bool(peer.key_id)
+            if digest == peer.digest and same:
                 peer.told = peer.told and told
                 if service.address == ip_of(peer.address):
                     return
@@ -159,6 +167,14 @@ class Admission:
         self._views.count(peer)
         if peer.proven and not peer.told:
             self._views.vouch_for(peer, now)
+
+    def unmasked(self, peer: Peer, source: Address, now: float) -> None:
+        """What a peer says is sealed from now on: what was open may have been somebody else's."""
+        for session in peer.sessions.values():
+            link = session.link
+            if link is not None and not link.entrance.key_id:
+                self._links.lost(link, "it is not sealed, and its member seals", now)
+        self._discovery.probe(peer, now, want=True, address=source)
 
     def judge_again(self, now: float) -> None:
         """A ``service.validate`` hook was placed: it judges those who are known already."""

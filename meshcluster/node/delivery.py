@@ -30,6 +30,7 @@ from ..wire.frames import (
 from ..wire.message import ANSWER, EVENT, NOTE, QUESTION, REQUEST, Message
 from .counters import Counters
 from .effects import Effect, EventsArrived, NoteArrived, QuestionArrived, Report, RequestArrived
+from .entrance import Plain
 from .links import Links, NodeLink
 from .queries import Queries
 from .requests import Requests
@@ -92,7 +93,7 @@ class Delivery:
 
     def parcel(self, session: Session, message: ParcelMessage) -> None:
         """Hands out what came by itself, without a link."""
-        link = NodeLink(0, UDP, "", local=session.peer.local, dial=None)
+        link = NodeLink(0, UDP, "", Plain(), local=session.peer.local, dial=None)
         if self.leaving:
             self._turn_away(session, link, [message])
         elif isinstance(message, Event):

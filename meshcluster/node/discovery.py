@@ -235,7 +235,7 @@ class Discovery:
 
     # --- in ----------------------------------------------------------------------------------
 
-    def received(self, data: bytes, source: Address, now: float) -> None:
+    def received(self, data: bytes, source: Address, now: float, *, sealed: bool = False) -> None:
         """Takes one datagram; whatever is wrong with it is counted, and reported once."""
         if not self.scope.covers(source[0]):
             ttl = self._config.ttl
@@ -255,11 +255,14 @@ class Discovery:
         elif datagram.id == self._identity.id:
             self._counters.count("datagrams: own copies")
         else:
-            self._dispatch(datagram, source, now)
+            self._dispatch(datagram, source, now, sealed)
 
-    def _dispatch(self, datagram: Datagram, source: Address, now: float) -> None:
+    def _dispatch(self, datagram: Datagram, source: Address, now: float, sealed: bool) -> None:
         key = member_key(datagram.id, datagram.boot)
         peer = self._peers.get(key)
+        if peer is not None and peer.key_id and not sealed:
+            self._counters.count("datagrams: not sealed, of one who seals")
+            return
         if type(datagram) is Beacon and peer is not None:
             if peer.is_as_before(datagram.digest, datagram.number, source):
                 self._still_there(peer, datagram, now)

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 class Announce(Struct, frozen=True):
-    """Send a datagram to the beacon group."""
+    """Send a datagram to the beacon group. ``near``: on this host only; False: this is for those
+    whom what was near does not reach.
+    """
 
     data: bytes
+    near: bool | None = None
 
 
 class SendDatagram(Struct, frozen=True):

@@ -9,11 +9,13 @@ from __future__ import annotations
 from ..config import ClusterConfig
 from ..errors import DecodeError
 from ..model import Address, Identity, member_key
+from ..security.keyring import Keyring
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
 from ..wire.txt import Record, cluster_word, record_of
 from .counters import Counters
 from .discovery import Discovery
+from .guard import Guard
 from .membership import Membership
 from .views import Views
 
@@ -23,7 +25,7 @@ class Hints:
 
     def __init__(
         self, identity: Identity, config: ClusterConfig, *, peers: Membership, views: Views,
-        discovery: Discovery, counters: Counters,
+        discovery: Discovery, counters: Counters, keyring: Keyring, guard: Guard | None,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._config = config
@@ -32,6 +34,8 @@ class Hints:
         self._views = views
         self._discovery = discovery
         self._counters = counters
+        self._keyring = keyring
+        self._guard = guard
 
     def heard(self, hint: Record | bytes, address: Address, now: float) -> None:
         """A record, or what a member once announced, says who answers at an address."""
@@ -46,6 +50,11 @@ class Hints:
 
     def _announced(self, data: bytes) -> Beacon | Leave | None:
         """What such bytes say of their member; whatever else they are is counted."""
+        if self._guard is not None:
+            opened = self._guard.hint(data)
+            if opened is None:
+                return None
+            data = opened
         try:
             if len(data) > self._config.limits.datagram_bytes:
                 raise DecodeError("oversized")
@@ -59,8 +68,12 @@ class Hints:
         return None
 
     def _hinted(self, hint: Record, address: Address, now: float) -> None:
-        if hint.cluster != self._cluster:
-            self._counters.count("hints: of another cluster")
+        if hint.key_id:
+            ours = self._keyring.find(hint.key_id) is not None
+        else:
+            ours = hint.cluster == self._cluster and not self._keyring.required
+        if not ours:
+            self._counters.count("hints: of another cluster, or another secret")
         elif not self._discovery.scope.covers(address[0]):
             self._counters.count("hints: from outside the scope")
         elif hint.id != self._identity.id:
@@ -78,9 +91,11 @@ class Hints:
                 self._counters.count("hints: candidates beyond the limit")
                 return
         if peer.service is not None:
-            if hint.digest != peer.digest:
+            if hint.digest not in (b"", peer.digest):
                 self._discovery.probe(peer, now, want=True)
-        elif peer.refused != hint.digest and peer.probing is None:
+        elif (peer.refused is None or hint.digest not in (b"", peer.refused)) and (
+            peer.probing is None
+        ):
             peer.endpoints = hint.endpoints
             self._discovery.probe(peer, now, want=True, address=address)
 

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from random import Random
+from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..errors import DecodeError
@@ -34,9 +35,13 @@ from ..wire.frames import (
 from .counters import Counters
 from .dialling import Dial, Dialling, Unreachable
 from .effects import CloseLink, Effect
+from .entrance import Entrance, Entrances
 from .membership import Peer
 from .schedule import Schedule
 from .session import Session
+
+if TYPE_CHECKING:
+    from ..security.records import Records
 
 YIELD_SECONDS = 0.2
 """After yielding to the other's dial: dial again when its link has not come by then."""
@@ -75,22 +80,28 @@ class NodeLink:
     """A link as the node sees it. ``local``: proven to end on this machine."""
 
     __slots__ = (
-        "dial", "local", "opened_at", "out", "remote", "scheme", "serial", "session", "state",
+        "dial", "entrance", "local", "opened_at", "out", "records", "remote", "scheme", "serial",
+        "session", "state",
     )  # fmt: skip
 
     def __init__(
-        self, serial: int, scheme: str, remote: str, *, local: bool, dial: Dial | None
-    ) -> None:
+        self, serial: int, scheme: str, remote: str, entrance: Entrance, *, local: bool,
+        dial: Dial | None,
+    ) -> None:  # fmt: skip
         self.serial = serial
         self.scheme = scheme
         self.remote = remote
         self.local = local
         self.dial = dial
+        self.entrance = entrance
+        self.records: Records | None = None
+        """What seals its frames, when they are."""
         self.state = State.PREFACE
         self.session: Session | None = None
         self.opened_at = inf
         """When it began to carry its session."""
         self.out: list[bytes] = []
+        """What waits to be written, sealed already: in the order of sealing it is written."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -108,7 +119,7 @@ class Links:
         self, identity: Identity, cluster: str, limits: Limits, *, spoken: Mapping[str, bool],
         random: Random, schedule: Schedule, effects: list[Effect], counters: Counters,
         details: Callable[[], Details], admit: Admit, covers: Callable[[str], bool],
-        unreachable: Unreachable,
+        unreachable: Unreachable, entrances: Entrances,
         forgotten: Callable[[Session], None],
         given_up: Callable[[Session, str], None],
     ) -> None:  # fmt: skip
@@ -122,6 +133,7 @@ class Links:
         self._details = details
         self._admit = admit
         self._unreachable = unreachable
+        self._entrances = entrances
         self._forgotten = forgotten
         self._given_up = given_up
         self.dialling = Dialling(
@@ -146,8 +158,9 @@ class Links:
     # --- opening -----------------------------------------------------------------------------
 
     def opened(
-        self, scheme: str, remote: str, now: float, *, local: bool, number: int | None
-    ) -> NodeLink | None:
+        self, scheme: str, remote: str, now: float, *, local: bool, same_user: bool,
+        number: int | None,
+    ) -> NodeLink | None:  # fmt: skip
         """A link is open: dialled as ``number``, or accepted when None; None: it is not wanted."""
         dial = None
         if number is not None:
@@ -158,12 +171,18 @@ class Links:
             self._counters.count("links beyond pending_links")
             return None
         self._serial += 1
-        link = NodeLink(self._serial, scheme, remote, local=local, dial=dial)
+        if dial is None:
+            entrance = self._entrances.accepted(same_user=same_user)
+        else:
+            entrance = self._entrances.dialled(dial.session.peer, same_user=same_user)
+        link = NodeLink(self._serial, scheme, remote, entrance, local=local, dial=dial)
         self._pending[link.serial] = link
         self._schedule.set(link.key, now + self._limits.hello_seconds)
+        self._write(link, *entrance.first())
         if dial is not None:
             dial.link = link
-            self._write(link, codec.preface(), self._hello(dial.session))
+            if not entrance.key_id:  # nothing is to be waited for
+                self._write(link, self._hello(dial.session))
         return link
 
     def begin(self, link: NodeLink, frame: codec.Buffer, now: float) -> None:
@@ -173,8 +192,7 @@ class Links:
             DecodeError: it does not begin as a link of ours.
         """
         if link.state is State.PREFACE:
-            codec.check_preface(frame)
-            link.state = State.HELLO
+            self._enter(link, frame)
             return
         answer = codec.decode_frame(frame)
         if isinstance(answer, Hello):
@@ -186,6 +204,15 @@ class Links:
             self._refused(link, link.dial, answer.reason, now)
         else:
             raise DecodeError("link frame before the hello")
+
+    def _enter(self, link: NodeLink, frame: codec.Buffer) -> None:
+        entrance = link.entrance
+        self._write(link, *entrance.take(frame))
+        if entrance.passed:
+            link.state = State.HELLO
+            link.records = entrance.records
+            if link.dial is not None and entrance.key_id:
+                self._write(link, self._hello(link.dial.session))
 
     def _hello(self, session: Session) -> bytes:
         session.token = session.token or self._random.getrandbits(63) | 1
@@ -203,7 +230,7 @@ class Links:
         session = self._session_for(link, hello, now)
         if isinstance(session, int):
             self._counters.count(f"links refused: {REFUSALS[session]}")
-            self._write(link, codec.preface(), codec.encode_frame(Refuse(session)))
+            self._write(link, codec.encode_frame(Refuse(session)))
             self._end(link, abort=False)
             return
         self.dialling.overtaken(session, now)
@@ -211,7 +238,7 @@ class Links:
         self._resume(session, hello)
         session.peer_links = hello.links
         session.links += 1
-        self._write(link, codec.preface(), self._hello(session))
+        self._write(link, self._hello(session))
         session.endpoint = None
         self._attach(session, link, now)
 
@@ -372,7 +399,7 @@ class Links:
     # --- writing -----------------------------------------------------------------------------
 
     def _write(self, link: NodeLink, *frames: bytes) -> None:
-        link.out.extend(frames)
+        link.out.extend(frames if link.records is None else map(link.records.seal, frames))
         self.ready[link] = None
 
     def post(self, session: Session, frame: LinkFrame, now: float) -> None:
@@ -413,6 +440,12 @@ class Links:
         session = link.session
         if session is None or link.state is not State.OPEN:
             return frames
+        if link.records is None:
+            return frames + self._frames_of(session)
+        return [*frames, *map(link.records.seal, self._frames_of(session))]
+
+    def _frames_of(self, session: Session) -> list[bytes]:
+        frames: list[bytes] = []
         details = self._details()
         if session.described != details.version:  # who hears of a change hears it first
             session.described = details.version

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..model import ID_BYTES, Address, Endpoint, Service, is_named, member_key
+from ..security.window import Window
 from ..wire.frames import Details
 from .addresses import Addresses
 from .negotiation import Experience, hosts
@@ -64,6 +65,7 @@ class Peer:
         "grouped_at",
         "heard_at",
         "key",
+        "key_id",
         "knows",
         "lag",
         "local",
@@ -84,6 +86,7 @@ class Peer:
         "vouched",
         "where",
         "wider",
+        "window",
     )
 
     def __init__(self, member_id: bytes, boot: int, address: Address, now: float) -> None:
@@ -136,6 +139,10 @@ class Peer:
         self.refused: bytes | None = None
         """Digest of the details that a hook refused; not asked again until they change."""
         self.sessions: dict[str, Session] = {}
+        self.key_id = b""
+        """Which key sealed what it said last; none: nothing of it was sealed yet."""
+        self.window = Window()
+        """Which of its sealed datagrams came."""
         self.parcels: Received | None = None
         """Which of its parcels came (``parcels.py``)."""
 

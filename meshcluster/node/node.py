@@ -13,20 +13,13 @@ from random import Random
 from typing import Any
 
 from ..config import ClusterConfig
-from ..errors import DecodeError, NoRoute, NotJoined
+from ..errors import NoRoute, NotJoined
 from ..hooks import HookRegistry
-from ..model import LEFT, UDP, Address, Endpoint, Identity
+from ..model import UDP, Address, Endpoint, Identity
+from ..security.keyring import Keyring
 from ..wire import codec
 from ..wire.frames import (
-    Ack,
-    Batch,
-    Describe,
     Details,
-    Events,
-    Goodbye,
-    Unopened,
-    View,
-    ViewRequest,
 )  # fmt: skip
 from .admission import Admission
 from .announcing import Announcing
@@ -36,6 +29,8 @@ from .delivery import Delivery
 from .detector import Detector
 from .discovery import Discovery
 from .effects import Effect, Report
+from .entrance import Entrances
+from .guard import Guard
 from .hints import Hints
 from .links import REFUSED, Links, NodeLink, State
 from .membership import Membership, Peer
@@ -44,6 +39,7 @@ from .ourselves import Ourselves
 from .parcels import Parcels
 from .proof import Prober
 from .queries import Asked, Gathering, Queries, Resolve
+from .reading import Reading
 from .requests import Requests
 from .schedule import Schedule
 from .scope import Scope
@@ -62,7 +58,7 @@ class Node:
 
     ``spoken`` maps the schemes it can dial to whether they reach this machine only. ``lock`` guards
     the counters where several threads count. ``wall`` gives the seconds since 1970, for observers
-    to compare; nothing else asks it.
+    to compare; nothing else asks it. ``keyring``: what seals and opens; without keys all is plain.
     """
 
     def __init__(
@@ -71,6 +67,7 @@ class Node:
         spoken: Mapping[str, bool] | None = None, own_networks: Iterable[str] = (),
         lock: AbstractContextManager[object] | None = None, snapshots: Snapshots | None = None,
         offers: Mapping[str, object] | None = None, wall: Callable[[], float] = float,
+        keyring: Keyring | None = None,
     ) -> None:  # fmt: skip
         self.identity = identity
         self.config = config
@@ -87,6 +84,7 @@ class Node:
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
+        self.keyring = keyring or Keyring()
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
         self._delivery = Delivery(
@@ -118,12 +116,14 @@ class Node:
             identity.key, config.limits, peers=self.peers, ring=self._detector.ring,
             links=self._links, schedule=self._schedule, random=random,
         )  # fmt: skip
+        self._guard = self._make_guard()
         self._detector.connect(self._discovery)
         self._admission.connect(
             self._views, self._detector, self._monitors, self._discovery, self._seeds
         )
         self.hints = self._make_hints()
         self._ourselves.connect(self._views, self._own)
+        self._reading = self._make_reading()
         self._timers = self._timer_handlers()
 
     def _make_ourselves(
@@ -142,6 +142,7 @@ class Node:
             details=lambda: self.details, admit=lambda *hello: self._admission.greeted(*hello),
             unreachable=self._unreachable, forgotten=self._forgotten, given_up=self._given_up,
             covers=self.scope.covers,
+            entrances=Entrances(self.keyring, self.config.cluster, random),
         )  # fmt: skip
 
     def _make_parcels(self) -> Parcels:
@@ -183,6 +184,24 @@ class Node:
         return Hints(
             self.identity, self.config, peers=self.peers, views=self._views,
             discovery=self._discovery, counters=self.counters,
+            keyring=self.keyring, guard=self._guard,
+        )  # fmt: skip
+
+    def _make_reading(self) -> Reading:
+        return Reading(
+            self.config.limits, links=self._links, delivery=self._delivery,
+            admission=self._admission, detector=self._detector, views=self._views,
+            ourselves=self._ourselves, effects=self._effects, counters=self.counters,
+        )  # fmt: skip
+
+    def _make_guard(self) -> Guard | None:
+        """None for a member without keys, whose datagrams pass as they are."""
+        if not self.keyring.keys:
+            return None
+        return Guard(
+            self.identity, self.keyring, self.config.limits, peers=self.peers,
+            effects=self._effects, counters=self.counters, take=self._discovery.received,
+            unmasked=self._admission.unmasked,
         )  # fmt: skip
 
     def _timer_handlers(self) -> dict[str, Callable[..., None]]:
@@ -245,7 +264,7 @@ class Node:
             return []
         effects = self._effects.copy()
         self._effects.clear()
-        return effects
+        return effects if self._guard is None else self._guard.sealed(effects)
 
     def ready_links(self) -> list[NodeLink]:
         """Links that may have something to write; asked for once."""
@@ -261,7 +280,10 @@ class Node:
 
     def datagram_received(self, data: bytes, source: Address, now: float) -> None:
         """A datagram came, by multicast or to our own port."""
-        self._discovery.received(data, source, now)
+        if self._guard is None:
+            self._discovery.received(data, source, now)
+        else:
+            self._guard.received(data, source, now)
 
     def datagram_refused(self, address: Address, now: float) -> None:
         """The host at ``address`` says that nobody listens on that port."""
@@ -278,12 +300,17 @@ class Node:
         self._seeds.failed(name, trouble)
 
     def link_opened(
-        self, scheme: str, remote: str, now: float, *, local: bool, number: int | None = None
-    ) -> NodeLink | None:
-        """A link is open, dialled as ``number`` or accepted; None when it is not wanted."""
+        self, scheme: str, remote: str, now: float, *, local: bool, same_user: bool = False,
+        number: int | None = None,
+    ) -> NodeLink | None:  # fmt: skip
+        """A link is open, dialled as ``number`` or accepted; None when it is not wanted.
+        ``same_user``: the system says that a process of our own user is at its other end.
+        """
         if number is None and not self.near(remote, "links", local=local):
             return None
-        return self._links.opened(scheme, remote, now, local=local, number=number)
+        return self._links.opened(
+            scheme, remote, now, local=local, same_user=same_user, number=number
+        )
 
     def near(self, remote: str, what: str, *, local: bool = False) -> bool:
         """Whether ``what`` comes from near enough for ``ttl``; counted when not."""
@@ -299,7 +326,7 @@ class Node:
     def link_lost(self, link: NodeLink, reason: str, now: float, *, fault: bool = False) -> None:
         """A link ended (``fault``: by what came over it). Its member is looked after at once."""
         if fault:
-            self._report_fault(link, reason)
+            self._reading.report_fault(link, reason)
         session = link.session if link.state is State.OPEN else None
         self._links.lost(link, reason, now)
         if session is not None and session.peer.service is not None:
@@ -309,44 +336,7 @@ class Node:
 
     def frames_received(self, link: NodeLink, frames: Sequence[codec.Buffer], now: float) -> None:
         """Frames came over a link, in order. They are not kept."""
-        try:
-            for frame in frames:
-                if link.state is State.OPEN:
-                    self._frame(link, frame, now)
-                elif link.state is not State.CLOSED:
-                    self._links.begin(link, frame, now)
-        except DecodeError as error:
-            self._report_fault(link, str(error))
-            self._links.lost(link, str(error), now)
-
-    def _report_fault(self, link: NodeLink, reason: str) -> None:
-        if self.counters.count(f"links: {reason.split(':')[0]}"):
-            text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {reason}"
-            self._effects.append(Report(f"{text} (further ones are only counted)"))
-
-    def _frame(self, link: NodeLink, data: codec.Buffer, now: float) -> None:
-        session = link.session
-        assert session is not None
-        frame = codec.decode_frame(data)
-        session.peer.heard_at = now
-        if session.peer.suspicion is not None:
-            self._detector.alive(session.peer, now)
-        if isinstance(frame, Events | Batch | Ack):
-            self._delivery.received(session, link, frame, len(data), now)
-        elif isinstance(frame, Goodbye):
-            self._admission.lose(session.peer, LEFT, now)
-        elif isinstance(frame, Describe):
-            if len(data) > self.config.limits.hello_bytes:
-                raise DecodeError("oversized details")
-            self._admission.proved(session.peer, frame.details, now)
-        elif isinstance(frame, ViewRequest):
-            self._views.requested(frame, session, now)
-        elif isinstance(frame, View):
-            self._views.answered(frame, session, now)
-        elif isinstance(frame, Unopened):
-            self._ourselves.unopened(frame, now)
-        elif not self._links.pinged(frame, session, now):
-            raise DecodeError("hello on an open link")
+        self._reading.received(link, frames, now)
 
     def took(self, session: Session, size: int) -> None:
         """The hooks have taken ``size`` bytes of a session's batches."""
@@ -448,6 +438,17 @@ class Node:
         self._discovery.networks_changed(networks, now)
         self._admission.networks_changed(now)
         self._ourselves.moved(now)
+
+    def keys_changed(self, now: float) -> None:
+        """The keyring has other keys: links that were opened by one that is in it no more are
+        opened anew, which loses nothing; and everybody hears by which one we seal.
+        """
+        for peer in tuple(self.peers.linkable()):
+            for session in tuple(peer.sessions.values()):
+                key_id = session.link.entrance.key_id if session.link is not None else b""
+                if session.link is not None and key_id and self.keyring.find(key_id) is None:
+                    self._links.lost(session.link, "its key was removed", now)
+        self._discovery.beacon_soon(now)
 
     # --- ourselves ---------------------------------------------------------------------------
 

@@ -52,7 +52,13 @@ class LinkReceiver(Protocol):
 
 
 class Link(Protocol):
-    """One open two-way path. Frames arrive whole and in order, or the link ends."""
+    """One open two-way path. Frames arrive whole and in order, or the link ends.
+
+    A link may have ``same_user``, a bool, besides: True only when the system itself proves that a
+    process of our own user is at the other end (``credentials.is_same_user`` asks it of a UNIX
+    socket). What it carries need not be sealed then. Whoever reads it does so by
+    ``getattr(link, "same_user", False)``.
+    """
 
     @property
     def remote(self) -> str:
@@ -91,7 +97,8 @@ class Context:
     host_only: bool
     """Whether nothing outside this host may connect: listen on loopback only."""
     runtime_dir: Path
-    """A directory of this user's own, mode 0700."""
+    """A directory of this user's own, mode 0700; or of the group that the mesh is for, mode 2770
+    (``claims.is_shared`` tells)."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The handler's part of ``protocol_options``."""
     frame_bytes: int = Limits().message_bytes + FRAME_ROOM_BYTES

@@ -12,6 +12,7 @@ from ..errors import DecodeError
 from ..interfaces import spoken
 from ..wire.splitter import HEADER, Splitter
 from .base import Accept, LinkReceiver
+from .credentials import is_same_user, trouble_with
 
 WRITE_BUFFER_BYTES = 1024 * 1024
 """A link with more unwritten bytes pauses its sender."""
@@ -67,7 +68,8 @@ class StreamLink(asyncio.BufferedProtocol):
 
     For ``loop.create_server(lambda: StreamLink(accept), ...)`` and
     ``loop.create_connection(lambda: StreamLink(accept), ...)``. ``local`` says that the transport
-    cannot leave this machine.
+    cannot leave this machine. A UNIX socket with another user at its end is ended, as a fault,
+    unless it lies in a group's directory.
     """
 
     def __init__(self, accept: Accept, *, local: bool = False) -> None:
@@ -78,6 +80,8 @@ class StreamLink(asyncio.BufferedProtocol):
         self._ended = False
         self.local = local
         self.remote = ""
+        self.same_user = False
+        """Whether it is proven that the other end is a process of our user."""
 
     # --- what a transport calls --------------------------------------------------------------
 
@@ -85,10 +89,7 @@ class StreamLink(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if self.local:
-            # The system sizes TCP's buffers by itself, but not those of UNIX sockets: the default
-            # holds less than a sender makes while it has the interpreter.
-            connected = transport.get_extra_info("socket")
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
+            self._look_who(transport.get_extra_info("socket"))
         peer = transport.get_extra_info("peername")
         if not self.local and isinstance(peer, tuple):
             self.remote = spoken(peer)
@@ -96,6 +97,15 @@ class StreamLink(asyncio.BufferedProtocol):
         self._receiver = self._accept(self)
         if self._receiver is None:
             self._transport.abort()
+
+    def _look_who(self, connected: socket.socket) -> None:
+        # The system sizes TCP's buffers by itself, but not those of UNIX sockets: the default
+        # holds less than a sender makes while it has the interpreter.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_BUFFER_BYTES)
+        self.same_user = is_same_user(connected)
+        self._fault = trouble_with(connected)
+        if self._fault:
+            self._transport.abort()  # before it is introduced: nothing is written to it or read
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._splitter.buffer()

@@ -214,7 +214,12 @@ class Driver:
         if self._left:
             return None
         node_link = self.node.link_opened(
-            scheme, link.remote, self._loop.time(), local=link.local, number=number
+            scheme,
+            link.remote,
+            self._loop.time(),
+            local=link.local,
+            same_user=getattr(link, "same_user", False),
+            number=number,
         )
         if node_link is None:
             return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..config import FRAME_ROOM_BYTES, Limits
 from ..node.links import NodeLink, State
 from ..protocols.base import Buffer, Link
+from ..wire.sealed import TAG_BYTES
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -20,8 +21,8 @@ class LinkEnd:
 
     def __init__(self, driver: Driver, link: Link, node_link: NodeLink, limits: Limits) -> None:
         self._driver = driver
-        self._small = limits.hello_bytes
-        self._large = limits.message_bytes + FRAME_ROOM_BYTES
+        self._small = limits.hello_bytes + TAG_BYTES
+        self._large = limits.message_bytes + FRAME_ROOM_BYTES + TAG_BYTES
         self.link = link
         self.node_link = node_link
         self.writable = True

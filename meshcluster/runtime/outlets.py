@@ -17,9 +17,14 @@ class Outlets:
         self._counters = counters
 
     def announce(self, effect: Announce) -> None:
-        """To everybody, in every way."""
+        """To everybody, in every way; what is near only in those that keep it on this host."""
         for announcer in self._announcers:
-            announcer.announce(effect.data)
+            if effect.near:
+                announce_near = getattr(announcer, "announce_near", None)
+                if announce_near is not None:
+                    announce_near(effect.data)
+            elif effect.near is None or not getattr(announcer, "near_only", False):
+                announcer.announce(effect.data)
 
     def send(self, effect: SendDatagram) -> None:
         """To one address."""

@@ -25,6 +25,7 @@ from ..runtime import exits, forking
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Receive
 from ..runtime.runners import Caller, HookCalls, ThreadRunner
+from ..runtime.secrets import Secret
 from ..runtime.sending import Part
 from ..runtime.workers import Workers
 from ..timing import Timing
@@ -113,6 +114,7 @@ class Cluster(ClusterView):
         announcers: Iterable[str] = (),
         announcer_options: Mapping[str, Mapping[str, Any]] | None = None,
         timing: Timing | None = None,
+        secret: Secret = None, group: str | int | None = None,
     ) -> Self:  # fmt: skip
         """Becomes a member and returns itself. Arguments and errors as ``meshcluster.join``."""
         joining = self._cluster.join(
@@ -120,7 +122,7 @@ class Cluster(ClusterView):
             heartbeat_seconds=heartbeat_seconds, expire_seconds=expire_seconds, channels=channels,
             protocols=protocols, protocol_options=protocol_options, interfaces=interfaces,
             props=props, observer=observer, seeds=seeds, mdns=mdns, announcers=announcers,
-            announcer_options=announcer_options, timing=timing,
+            announcer_options=announcer_options, timing=timing, secret=secret, group=group,
         )  # fmt: skip
 
         async def start() -> None:

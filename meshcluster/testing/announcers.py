@@ -31,6 +31,7 @@ from ..announcers import Announcer, Context, MulticastAnnouncer, close_announcer
 from ..cluster import AsyncCluster
 from ..config import DEFAULT_ADDRESS, ClusterConfig
 from ..model import HERE, LOOPBACK, UNIX, Address, Endpoint
+from ..runtime.realm import Realm
 from ..wire import codec
 from ..wire.frames import Beacon, Leave
 from ..wire.txt import Record
@@ -131,7 +132,7 @@ class _Alone(AsyncCluster):
         self._make_announcer = make
         self._folder = folder
 
-    async def _open_announcers(self, config: ClusterConfig) -> list[Announcer]:
+    async def _open_announcers(self, config: ClusterConfig, realm: Realm) -> list[Announcer]:
         own = _Mute(config.address, config.port, config.ttl)
         await own.open()
         context = Context(

@@ -29,6 +29,7 @@ from ..errors import ConfigError
 from ..model import LOOPBACK, Address
 from ..plugins import Plugins
 from ..protocols.base import Props, ProtocolHandler
+from ..runtime.realm import Realm
 from .cables import CabledHandler, Cables
 from .network import Network
 
@@ -146,14 +147,14 @@ class VirtualCluster(AsyncCluster):
         self._id = self._random.randbytes(16)
         self._boot = FIRST_BOOT + number
 
-    async def _open_announcers(self, config: ClusterConfig) -> list[Announcer]:
+    async def _open_announcers(self, config: ClusterConfig, realm: Realm) -> list[Announcer]:
         return [MemoryAnnouncer(self._mesh, self._number)]
 
     async def _listen(
-        self, scheme: str, config: ClusterConfig, handlers: dict[str, ProtocolHandler],
-        plugins: Plugins,
+        self, scheme: str, config: ClusterConfig, realm: Realm,
+        handlers: dict[str, ProtocolHandler], plugins: Plugins,
     ) -> Props:  # fmt: skip
-        props = await super()._listen(scheme, config, handlers, plugins)
+        props = await super()._listen(scheme, config, realm, handlers, plugins)
         mesh = self._mesh
         mesh.listeners[str(props["name"])] = self._number
         handlers[scheme] = CabledHandler(

@@ -18,6 +18,7 @@ from ..model import Packed
 from .depth import is_deeper
 from .frames import (
     VERSION,
+    Beacon,
     Datagram,
     Describe,
     Details,
@@ -35,6 +36,9 @@ from .frames import (
 DATAGRAM_MAGIC = b"mc" + bytes([VERSION])
 
 SECURITY_NONE = 0
+SECURITY_NOISE = 1
+"""After the preface comes a handshake; see ``security/noise.py``."""
+
 PREFACE_MAGIC = b"mesh"
 
 ADDRESS_CHARACTERS = 64
@@ -141,6 +145,14 @@ def is_message(data: Buffer) -> bool:
         return False
 
 
+def is_beacon(data: Buffer) -> bool:
+    """Whether a datagram is a beacon, which says the same by whatever way it comes."""
+    try:
+        return isinstance(decode_datagram(data), Beacon)
+    except DecodeError:
+        return False
+
+
 def check_details(details: Details | None) -> None:
     """Refuses details whose values would harm: texts for logs and terminals, times, ports.
 
@@ -204,8 +216,8 @@ def preface(security: int = SECURITY_NONE) -> bytes:
     return PREFACE_MAGIC + bytes([VERSION, security, 0, 0])
 
 
-def check_preface(data: Buffer) -> None:
-    """Refuses a link that does not begin as ours do.
+def security_of(data: Buffer) -> int:
+    """The security mode that a link's preface tells.
 
     Raises:
         DecodeError: foreign bytes, another version, or a security mode not known here.
@@ -215,8 +227,9 @@ def check_preface(data: Buffer) -> None:
         raise DecodeError("foreign link")
     if start[4] != VERSION:
         raise DecodeError(f"unknown version of a link: {start[4]}")
-    if start[5] != SECURITY_NONE:
+    if start[5] not in (SECURITY_NONE, SECURITY_NOISE):
         raise DecodeError(f"unknown security mode of a link: {start[5]}")
+    return start[5]
 
 
 def digest(details: Details) -> bytes:

@@ -24,6 +24,8 @@ TXT_BYTES = 1000
 """All entries together, so that the records of a member fit one packet. Endpoints beyond are left
 out: a probe's answer tells them."""
 
+KEY_ID_BYTES = 4
+
 CLUSTER_BYTES = 128
 """A longer name of a mesh is told by its hash."""
 
@@ -37,6 +39,9 @@ class Record(msgspec.Struct, frozen=True):
     """What a record says. ``cluster`` is the ``cluster_word`` of the mesh's name and ``group``
     where its beacons are sent: whom beacons keep apart, records do. ``port`` is the member's own
     UDP port, where it answers probes; ``ttl`` how far it wants to be known.
+
+    A member that seals what it says tells no more here than ``group``, ``id``, ``boot``, ``port``,
+    ``ttl`` and the ``key_id`` of its key: all of it stands on its datagrams anyway.
     """
 
     cluster: str
@@ -48,6 +53,7 @@ class Record(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
     port: int
     ttl: int
+    key_id: bytes = b""
 
 
 def cluster_word(cluster: str) -> str:
@@ -66,8 +72,25 @@ def record_of(beacon: Beacon, group: str, *, port: int, ttl: int) -> Record:
     )  # fmt: skip
 
 
+def sealed_record(
+    member_id: bytes, boot: int, key_id: bytes, group: str, *, port: int, ttl: int
+) -> Record:
+    """The record of a member that seals what it says."""
+    return Record("", group, member_id, boot, 0, b"", (), port, ttl, key_id)
+
+
 def encode_txt(record: Record) -> dict[str, str]:
     """A record to the entries of its TXT, in order."""
+    if record.key_id:
+        return {
+            "v": TXT_VERSION,
+            "key": record.key_id.hex(),
+            "group": record.group,
+            "id": record.id.hex(),
+            "boot": str(record.boot),
+            "udp": str(record.port),
+            "ttl": str(record.ttl),
+        }
     entries = {
         "v": TXT_VERSION,
         "cluster": record.cluster,
@@ -100,23 +123,38 @@ def decode_txt(entries: Mapping[bytes, bytes | None]) -> Record:
     if entries.get(b"v") != TXT_VERSION.encode():
         raise DecodeError("of an unknown version")
     try:
-        record = Record(
-            cluster=(entries[b"cluster"] or b"").decode(),
-            group=(entries[b"group"] or b"").decode(),
-            id=_hex(entries[b"id"], 16),
-            boot=_number(entries[b"boot"], 2**64),
-            details_version=_number(entries[b"version"], 2**63),
-            digest=_hex(entries[b"digest"], 32),
-            endpoints=tuple(_listed_endpoints(entries)),
-            port=_number(entries[b"udp"], 65536),
-            ttl=_number(entries[b"ttl"], 256),
-        )
+        record = _sealed(entries) if b"key" in entries else _plain(entries)
     except (KeyError, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise DecodeError(f"malformed: {error!r}") from None
     if len(record.id) != 16 or not record.port:
         raise DecodeError("malformed: no id or no port")
     codec.check_identity(record.id, record.boot)
     return record
+
+
+def _sealed(entries: Mapping[bytes, bytes | None]) -> Record:
+    return sealed_record(
+        _hex(entries[b"id"], 16),
+        _number(entries[b"boot"], 2**64),
+        _hex(entries[b"key"], KEY_ID_BYTES),
+        (entries[b"group"] or b"").decode(),
+        port=_number(entries[b"udp"], 65536),
+        ttl=_number(entries[b"ttl"], 256),
+    )
+
+
+def _plain(entries: Mapping[bytes, bytes | None]) -> Record:
+    return Record(
+        cluster=(entries[b"cluster"] or b"").decode(),
+        group=(entries[b"group"] or b"").decode(),
+        id=_hex(entries[b"id"], 16),
+        boot=_number(entries[b"boot"], 2**64),
+        details_version=_number(entries[b"version"], 2**63),
+        digest=_hex(entries[b"digest"], 32),
+        endpoints=tuple(_listed_endpoints(entries)),
+        port=_number(entries[b"udp"], 65536),
+        ttl=_number(entries[b"ttl"], 256),
+    )
 
 
 def _listed_endpoints(entries: Mapping[bytes, bytes | None]) -> list[Endpoint]:

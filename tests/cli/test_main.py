@@ -64,7 +64,7 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
     ("arguments", "right"),
     [
         (("dmeo",), "Did you mean 'demo'?"),
-        (("frobnicate",), "There are join, members, query, send, doctor, demo, version."),
+        (("frobnicate",), "There are join, members, query, send, doctor, keygen, demo, version."),
         (("--ttl", "lan", "members"), "a whole number from 0 to 255"),
         (("members", "--ttl", "256"), "a whole number from 0 to 255"),
         (("members", "--port", "0"), "a whole number from 1 to 65535"),
@@ -78,6 +78,7 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
         (("query", "a", "b"), "unexpected extra argument"),
         (("query", "\udcff"), "not UTF-8"),
         (("send",), "Missing argument 'TEXT'"),
+        (("keygen", "a", "b"), "unexpected extra argument"),
         (("join", "--tag", ""), "a text of 1 to 64 characters"),
         (("join", "--name", "x" * 65), "a text of 1 to 64 characters"),
         (("join", "--exec", ""), "a program and its arguments"),
@@ -116,7 +117,7 @@ def test_the_docs_know_every_command_option_variable_and_exit_code() -> None:
         assert found is not None
         options = [each for each in found.params if isinstance(each, click.Option)]
         assert all(f"`{option.opts[0]}" in page for option in options)
-    for word in ("CLUSTER", "TTL", "PORT", "TIMEOUT", "RUNTIME_DIR"):
+    for word in ("CLUSTER", "TTL", "PORT", "TIMEOUT", "GROUP", "RUNTIME_DIR", "SECRET_FILE"):
         assert f"MESHCLUSTER_{word}" in page
     for code in (cli.OK, cli.FAILED, cli.USAGE, cli.INCOMPLETE, cli.NOBODY, cli.INTERRUPTED):
         assert f"| {code} |" in page

@@ -1,5 +1,7 @@
 """The options of every command, before its name and after it."""
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -63,6 +65,22 @@ def test_zero_is_a_value_like_others() -> None:
 def test_they_say_how_to_join() -> None:
     assert Settings().joining == {"cluster": "default", "ttl": 0}
     assert Settings("c", 1, 4000).joining == {"cluster": "c", "ttl": 1, "port": 4000}
+
+
+def test_a_secret_is_given_as_a_file_only(monkeypatch) -> None:
+    assert parsed("show", "x", "--secret-file", "a.key").joining["secret"] == Path("a.key")
+    assert parsed("--secret-file", "a.key", "show", "x").joining["secret"] == Path("a.key")
+    for option in options_of_all():
+        assert not {"--secret", "--key", "--passphrase"} & set(option.opts)
+    monkeypatch.setenv("MESHCLUSTER_SECRET_FILE", "b.key")  # is for join to read
+    assert "secret" not in parsed("show", "x").joining
+
+
+def test_a_group_may_come_from_the_environment(monkeypatch) -> None:
+    assert parsed("show", "x", "--group", "staff").joining["group"] == "staff"
+    monkeypatch.setenv("MESHCLUSTER_GROUP", "games")
+    assert parsed("show", "x").joining["group"] == "games"
+    assert "group" not in Settings().joining
 
 
 def test_the_help_tells_the_true_default_port() -> None:

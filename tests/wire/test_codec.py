@@ -12,7 +12,6 @@ from meshcluster.model import Endpoint
 from meshcluster.wire.codec import (
     DATAGRAM_MAGIC,
     check_identity,
-    check_preface,
     copied,
     decode_datagram,
     decode_frame,
@@ -23,6 +22,7 @@ from meshcluster.wire.codec import (
     is_message,
     packed,
     preface,
+    security_of,
 )
 from meshcluster.wire.frames import (
     Ack,
@@ -308,8 +308,8 @@ def test_any_bytes_are_read_or_refused(data):
     is_read_or_refused(decode_frame, data)
     is_read_or_refused(decode_datagram, data)
     is_read_or_refused(decode_datagram, DATAGRAM_MAGIC + data)
-    is_read_or_refused(check_preface, data)
-    is_read_or_refused(check_preface, preface()[: 8 - len(data)] + data)
+    is_read_or_refused(security_of, data)
+    is_read_or_refused(security_of, preface()[: 8 - len(data)] + data)
 
 
 @thorough
@@ -407,7 +407,7 @@ def test_a_negative_boot_is_refused_on_its_way_in():
 
 def test_the_preface_is_eight_fixed_bytes():
     assert preface() == b"mesh\1\0\0\0"
-    check_preface(memoryview(b"mesh\1\0\0\0"))
+    security_of(memoryview(b"mesh\1\0\0\0"))
 
 
 @pytest.mark.parametrize(
@@ -423,12 +423,12 @@ def test_the_preface_is_eight_fixed_bytes():
     ],
 )
 def test_a_link_that_does_not_begin_as_ours_is_refused(data, reason):
-    assert reason in is_refused(check_preface, data)
+    assert reason in is_refused(security_of, data)
 
 
 @pytest.mark.parametrize("kept_for_later", [b"\1\0", b"\0\1", b"\xff\xff"])
 def test_the_last_two_bytes_of_the_preface_are_kept_for_later(kept_for_later):
-    check_preface(b"mesh\1\0" + kept_for_later)
+    security_of(b"mesh\1\0" + kept_for_later)
 
 
 def test_packed_details_are_the_same_details_and_travel_as_they_are():

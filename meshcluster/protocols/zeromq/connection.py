@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...interfaces import spoken
+from ..credentials import is_same_user, trouble_with
 
 
 @contextmanager
@@ -43,6 +44,10 @@ class Connection:
         self._inode = inode
         self.remote = remote
         self.local = local
+        self.same_user = False
+        """Whether it is proven that the other end is a process of our user."""
+        self.trouble = ""
+        """Why the other end has no business here, if that is so."""
 
     @classmethod
     def of(cls, number: int, is_ours: Callable[[socket.socket], bool]) -> Connection | None:
@@ -53,7 +58,10 @@ class Connection:
                     return None
                 local = view.family == getattr(socket, "AF_UNIX", None)
                 remote = "" if local else spoken(view.getpeername())
-                return cls(number, inode, remote, local=local)
+                found = cls(number, inode, remote, local=local)
+                if local:
+                    found.same_user, found.trouble = is_same_user(view), trouble_with(view)
+                return found
         except OSError:
             return None
 

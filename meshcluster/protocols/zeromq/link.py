@@ -84,6 +84,11 @@ class ZeromqLink:
         """What a forked child must let go of."""
         return [self.connection.descriptor] if self.connection is not None else []
 
+    @property
+    def same_user(self) -> bool:
+        """Whether it is proven that the other end is a process of our user."""
+        return self.connection is not None and self.connection.same_user
+
     # --- what its socket's owner calls -------------------------------------------------------
 
     def open(self, accept: Accept) -> None:
@@ -91,6 +96,8 @@ class ZeromqLink:
         self._receiver = accept(self)
         if self._receiver is None:
             self.abort()
+        elif self.connection is not None and self.connection.trouble:
+            self.end(self.connection.trouble, fault=True)  # before anything is written or read
 
     def arrived(self, parts: Sequence[bytes]) -> None:
         """A message came over it."""
