@@ -13,6 +13,9 @@ from typing import Any
 _compact = json.JSONEncoder(ensure_ascii=False).encode
 """One for all: ``json.dumps`` makes one at each call, which is most of what a short value takes."""
 
+DECIMAL_BITS = 4096
+"""Larger numbers are not written as decimals, which takes ever longer and is refused in the end."""
+
 JOINER = "\u200d"
 """Between the parts of one emoji."""
 
@@ -21,10 +24,10 @@ def plain(value: Any) -> Any:
     """A value that JSON can hold.
 
     Bytes become base64, a datetime its ISO form, tuples and sets lists, a float that is no number
-    null, keys that are no texts their JSON.
+    null, a number of over a thousand digits hexadecimal text, keys that are no texts their JSON.
     """
-    if isinstance(value, str | int):
-        return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= DECIMAL_BITS else hex(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
@@ -43,7 +46,7 @@ def plain(value: Any) -> Any:
 
 
 def _key(key: Any) -> str:
-    return str(key) if type(key) is int else dumped(key)
+    return str(plain(key)) if type(key) is int else dumped(key)
 
 
 def dumped(value: Any, *, indent: int | None = None) -> str:
