@@ -32,6 +32,9 @@ them. (The fields of a dataclass are not walked at the send.)"""
 TYPED_DEPTH = 256
 """The same for a dataclass that is read as a dict; read as what it is, the interpreter's holds."""
 
+ZONES = 1024
+"""Time zones that are kept, which is all there are (about 600): their files are read once."""
+
 _TUPLE, _SET, _INTEGER, _DATETIME, _PAIRS = 1, 2, 3, 4, 5
 _WIRE_ERRORS = (
     msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError, TypeError, OverflowError
@@ -261,12 +264,17 @@ def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
     zone: timezone | ZoneInfo | None = None
     if key:
         try:
-            zone = ZoneInfo(key)
+            zone = _zone(key)
         except (ZoneInfoNotFoundError, OSError):
             raise DecodeError(f"time zone {key!r} is not known on this machine") from None
     elif offset:
         zone = timezone(timedelta(microseconds=int(offset)))
     return datetime.fromisoformat(clock).replace(tzinfo=zone, fold=fold)
+
+
+@lru_cache(maxsize=ZONES)
+def _zone(key: str) -> ZoneInfo:
+    return ZoneInfo(key)
 
 
 def _is_named(zone: timezone) -> bool:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 import pytest
@@ -368,6 +368,16 @@ def test_what_does_not_fit_the_type_is_refused(value):
 def test_the_field_that_does_not_fit_is_named():
     with pytest.raises(DecodeError, match=r"stops\[1\]\.x"):
         body.read(*body.encode({"start": {"x": 1}, "stops": [{"x": 1}, {"x": None}]}), Route)
+
+
+def test_a_time_zone_is_read_from_its_file_once():
+    """A small body names dozens, and reading their files takes as long as thousands of values."""
+    zones = [ZoneInfo(key) for key in sorted(available_timezones(), key=len)[:45]]
+    form, data = body.encode([datetime(2024, 1, 1, tzinfo=zone) for zone in zones])
+    first = body.decode(form, data)
+    ZoneInfo.clear_cache()
+    again = body.decode(form, data)
+    assert [a.tzinfo for a in again] == [a.tzinfo for a in first]
 
 
 # --- malformed bodies ---
