@@ -16,7 +16,10 @@ from typing import Any
 import meshcluster
 
 FOLDER = str(Path(meshcluster.__file__).parent)
-_VALUES = re.compile(r"(?<= at `)key.*|'.*'|\".*\"|(?<=[\].])[\[.][^`]*|0x\w+|\d+(?![\d]*\])", re.DOTALL)
+_VALUES = re.compile(
+    r"(?<= at `)key.*|` in `.*|'.*'|\".*\"|(?<=[\].])[\[.][^`]*|0x\w+|(?<=got: ).*|\d+(?![\d]*\])",
+    re.DOTALL,
+)
 """Of a place such as ``$[3][1].name`` the first step is kept, of one inside a key nothing."""
 SAID_CHARACTERS = 80
 

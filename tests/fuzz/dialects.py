@@ -81,8 +81,8 @@ def _item(data: bytes, place: int, found: list[Span], depth: int) -> int | None:
 
 
 def wrapped(part: bytes, way: int) -> bytes:
-    """A part in a list, as a key, as a value, inside an extension or inside bytes."""
-    match way % 5:
+    """A part in a list, many times in a list, as a key, as a value, in an extension, in bytes."""
+    match way % 6:
         case 0:
             return b"\x91" + part
         case 1:
@@ -91,6 +91,9 @@ def wrapped(part: bytes, way: int) -> bytes:
             return b"\x81\1" + part
         case 3:
             return b"\xc9" + len(part).to_bytes(4, "big") + bytes([1 + way % 7]) + part
+        case 4:
+            times = 2 + way
+            return b"\xdc" + times.to_bytes(2, "big") + part * times
         case _:
             return b"\xc6" + len(part).to_bytes(4, "big") + part
 
@@ -118,6 +121,7 @@ LIES = (
     b"\x82\xa1a\1\xa1a\2", b"\x82\1\1\1\1", b"\x81\x91\1\2", b"\x81\x80\1", b"\x81\xd4\1\2\3",
     b"\xd4\1\x90", b"\xd4\5\0", b"\xd6\xff\0\0\0\0", b"\xd7\xff" + b"\xff" * 8,  # a timestamp
     b"\xc7\x0c\xff" + b"\xff" * 12,
+    _pack(Ext(3, b"\x7f" * 1900)),  # more digits than Python converts
     *(_pack(Ext(code, inside)) for code in (0, 1, 2, 3, 4, 5, 6, 127, -1) for inside in (b"", b"\1")),
     _pack(Ext(2, _pack([1, 1.0, True]))), _pack(Ext(2, _pack([[1], {}]))),
     _pack(Ext(5, _pack([[1, 2], [1, 3]]))), _pack(Ext(5, _pack([[1]]))), _pack(Ext(3, b"\x80" * 40)),
@@ -203,7 +207,10 @@ TXT = Dialect(
     entries,
     (
         *map(entry, (
-            b"", b"v", b"v=", b"v=1", b"v=2", b"cluster", b"cluster=", b"cluster=\xff", b"group",
+            b"", b"v", b"v=", b"v=1", b"key",
+b"key=00ff00ff",
+b"key=0",
+b"v=2", b"cluster", b"cluster=", b"cluster=\xff", b"group",
             b"id=", b"id=" + b"0" * 32, b"id=" + b"g" * 32, b"id=0 " * 6, b"boot=0", b"boot=-1",
             b"boot=" + b"9" * 20, b"boot=" + b"9" * 240, b"boot=\xd9\xa3", b"version=1_0", b"version",
             b"digest=", b"digest=" + b"ab" * 33, b"udp=0", b"udp=65536", b"udp=1", b"ttl=256",

@@ -29,7 +29,7 @@ def guide(target: Target, seed: int, seconds: float, folder: Path = corpus.FOLDE
 
     def look(data: bytes) -> bool:
         nonlocal take, count
-        take = target.open() if target.costs > 1 and count % 50 == 0 else take
+        take = target.open() if target.stateful and count % 50 == 0 else take
         count += 1
         features = _checked(coverage, target, take, data, seed, count)
         new = not features <= seen

@@ -44,7 +44,17 @@ here, as what is read grows with what was sent.
 
 def page(outcomes: Sequence[Outcome], targets: Mapping[str, Target], sampled: int) -> str:
     """The whole page."""
-    head = ("target", "inputs", "taken", "slowest, us", "one input", "grown", "peak", "bases", "seconds")
+    head = (
+        "target",
+        "inputs",
+        "taken",
+        "slowest, us",
+        "one input",
+        "grown",
+        "peak",
+        "bases",
+        "seconds",
+    )
     rows = [head, tuple("-" * len(each) for each in head), *map(_row, outcomes)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     fed = "\n".join(f"- `{each.target}`: {targets[each.target].about}" for each in outcomes)

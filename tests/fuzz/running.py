@@ -87,9 +87,7 @@ class Run:
             Broken: an exception that is none of its own.
         """
         bases = self._pool + self._seeds * (len(self._pool) // len(self._seeds))
-        mutator = Mutator(
-            Random(self._seed), bases, self._target.dialect, self._target.limit_bytes
-        )
+        mutator = Mutator(Random(self._seed), bases, self._target.dialect, self._target.limit_bytes)
         began = perf_counter()
         self._feed(list(self._pool))
         warm = max(inputs // 20, 1)
@@ -147,7 +145,7 @@ class Run:
     def _time(self, data: bytes, tries: int) -> int:
         best = 10**12
         for _ in range(tries):
-            take = self._target.open() if self._target.costs > 1 else self._take
+            take = self._target.open() if self._target.stateful else self._take
             begin = perf_counter_ns()
             try:
                 take(data)

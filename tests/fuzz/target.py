@@ -45,3 +45,8 @@ class Target:
     reason: Callable[[str], str] = told
     limit_bytes: int = 1200
     costs: int = 1
+
+    @property
+    def stateful(self) -> bool:
+        """It remembers what it was fed, and refuses nothing: it is a whole member."""
+        return not self.refuses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -29,6 +29,7 @@ class Route(msgspec.Struct):
 
 
 TYPES = (None, int, str, Point, Route, list[Route], dict[int, tuple[str, ...]], set[int] | None)
+ZONES = sorted(available_timezones(), key=lambda key: (len(key), key))[:30]
 VALUES = (
     b"bytes", "text é🦊", 1, -(2**70), 2**64 - 1, 1.5, None, True, [], {}, [1, [2, [3, [4]]]],
     {"a": 1, "b": [1.5, None, b"x"]}, (1, "two", (3,)), {1, 2, "three", (4, 5)}, {(1, 2): {"k": {3}}},
@@ -36,6 +37,7 @@ VALUES = (
     Route(Point(1), [Point(2), Point(3)], datetime(2024, 1, 1, tzinfo=UTC), {"k": b"v"}),
     datetime(2024, 1, 2, 3, 4, 5, 6), datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
     datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5, microseconds=7))),
+    [datetime(2024, 1, 1, tzinfo=ZoneInfo(key)) for key in ZONES],
     [datetime(2024, 1, 1, tzinfo=UTC), (datetime(1, 1, 1), {datetime(9999, 12, 31)})],
 )  # fmt: skip
 

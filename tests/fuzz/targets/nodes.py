@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from meshcluster.config import Limits
-from meshcluster.model import Address, Endpoint
+from meshcluster.model import Address, Endpoint, Identity
 from meshcluster.node import effects as fx
 from meshcluster.node.links import NodeLink, State
 from meshcluster.protocols.ports import port_of
 from meshcluster.protocols.unix import socket_path
-from meshcluster.testing.bench import Bench, connect, introduce
+from meshcluster.security.keyring import Keyring
+from meshcluster.security.sealing import Seal
+from meshcluster.testing.bench import Bench
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Hello
 
 from ..dialects import LIES, Dialect, items, wrapped
 from ..target import Target
+from .secrets import SECRET
 from .wire import datagrams, frames
 
 LIMITS = Limits(candidates=64, members=64, observers=8, pending_links=16, waiting_messages=256)
@@ -43,10 +48,15 @@ STEPS = (0.0, 0.0, 0.0, 0.001, 0.05, 0.3, 1.0, 7.0)
 class Member:
     """One that knows another, and what may not grow."""
 
-    def __init__(self) -> None:
-        self.bench = Bench(1, limits=LIMITS)
-        self.friend = Bench(2)
-        introduce(self.bench, self.friend)
+    def __init__(self, *, sealed: bool = False) -> None:
+        keys = [SECRET] if sealed else []
+        self.bench = Bench(1, limits=LIMITS, keyring=Keyring(keys))
+        self.friend = Bench(2, keyring=Keyring(keys))
+        self.seals = [Seal(Identity(bytes([n]) * 16, 1, "", "")) for n in (2, 2, 3, 4, 5, 6, 7, 8)]
+        self.seals[0] = self.seals[1] = getattr(self.friend.node._guard, "_seal", self.seals[0])
+        self.sealed = sealed
+        _introduce(self.bench, self.friend)
+        (self.as_known,) = self.friend.node.peers
         self.now = 1.0
         self._count = self._alone = 0
 
@@ -97,21 +107,38 @@ class Member:
         assert len(node._schedule._due) <= 4 * most + 64
 
 
-def hear() -> object:
-    """A member that takes datagrams and hints, each from one of several places."""
-    member = Member()
+def _introduce(one: Bench, other: Bench) -> None:
+    other.node.start(0.0)
+    for _ in range(4):
+        for sender, receiver in ((other, one), (one, other)):
+            for effect in sender.take(fx.Announce, fx.SendDatagram):
+                receiver.node.datagram_received(effect.data, sender.address, 0.0)
+    assert len(list(one.node.peers)) == len(list(other.node.peers)) == 1
 
-    def take(data: bytes) -> object:
-        nonlocal member
+
+class Hear:
+    """A member that takes datagrams and hints, each from one of several places; those that are
+    sealed by who is there, or one in eight as it is.
+    """
+
+    def __init__(self, *, sealed: bool = False) -> None:
+        self._sealed = sealed
+        self.member = Member(sealed=sealed)
+
+    def __call__(self, data: bytes) -> object:
         if len(data) < 2:
             return None
-        if member.forsaken:
-            member = Member()
-        where, step, said = data[0], data[1], data[2:]
-        member.pass_time(step)
-        source, node = SOURCES[where % len(SOURCES)], member.bench.node
+        if self.member.forsaken:
+            self.member = Member(sealed=self._sealed)
+        member, node = self.member, self.member.bench.node
+        where, said = data[0], data[2:]
+        member.pass_time(data[1])
+        source = SOURCES[where % len(SOURCES)]
+        said = _answered(member, source, said)
+        if self._sealed and data[1] < 224:
+            said = member.seals[where % len(SOURCES)].seal(SECRET, said)
         if where < 128:
-            node.datagram_received(_answered(member, source, said), source, member.now)
+            node.datagram_received(said, source, member.now)
         elif where < 160:
             node.hints.heard(said, source, member.now)
         elif where < 192:
@@ -121,8 +148,6 @@ def hear() -> object:
         done = member.settle()
         member.answer(done)
         return len(done)
-
-    return take
 
 
 PLACEHOLDER = 2**62 + 99
@@ -155,15 +180,15 @@ class Talk:
     has said less so far. What ended is opened anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sealed: bool = False) -> None:
+        self._sealed = sealed
         self._meet()
 
     def _meet(self) -> None:
-        self.member = Member()
-        self.member.friend.node.take_effects()
-        _, self.link = connect(self.member.friend, self.member.bench)
+        self.member = Member(sealed=self._sealed)
         self._greeting = greeting(self.member)
         self._refused = 0
+        self._open(2)
 
     def __call__(self, data: bytes) -> object:
         if len(data) < 2:
@@ -173,27 +198,44 @@ class Talk:
             self._meet()
         member, frame = self.member, data[2:]
         member.pass_time(data[1])
-        link = self._open(data[0] % 8)
+        link = self._link if data[0] % 8 > 1 and self._link.state is State.OPEN else None
+        if link is None:
+            link = self._open(data[0] % 8)
         if link is not None:
+            if link.records is not None and data[1] < 240:
+                frame = self._records.seal(frame)
             member.bench.node.frames_received(link, [memoryview(frame)], member.now)
         member.answer(member.settle())
         return link and link.state.name
 
     def _open(self, stage: int) -> NodeLink | None:
-        """One that nothing (0), its preface (1) or its hello was said on."""
+        """One on which nothing (0), all before the hello (1) or the hello was said."""
         node, now = self.member.bench.node, self.member.now
-        if stage > 1 and self.link.state is State.OPEN:
-            return self.link
         link = node.link_opened("tcp", "10.0.0.2", now, local=False)
         if link is None:
             return None
-        if stage > 0:
-            node.frames_received(link, [codec.preface()], now)
+        self._link = link
+        if stage == 0:
+            return link
+        self._enter(link)
         if stage > 1:
-            node.frames_received(link, [self._greeting], now)
-            self.link = link
+            hello = self._greeting
+            if link.records is not None:
+                hello = self._records.seal(hello)
+            node.frames_received(link, [hello], now)
             self._refused = 0 if link.state is State.OPEN else self._refused + 1
         return link
+
+    def _enter(self, link: NodeLink) -> None:
+        """What a driver and the friend say before their hellos."""
+        node, friend = self.member.bench.node, self.member.friend.node
+        peer = friend.peers.get(node.identity.key) or self.member.as_known
+        entrance = friend._links._entrances.dialled(peer, same_user=False)
+        node.frames_received(link, entrance.first(), self.member.now)
+        for frame in node.take_frames(link):
+            if not entrance.passed:
+                entrance.take(frame)
+        self._records = entrance.records
 
 
 def greeting(member: Member) -> bytes:
@@ -210,7 +252,7 @@ def talked() -> list[bytes]:
 
 def look(data: bytes) -> object:
     """What a dialler makes of an endpoint that a member tells: a name below our own folder, a port."""
-    endpoint = codec.msgspec.msgpack.decode(data, type=Endpoint)
+    endpoint = msgspec.msgpack.decode(data, type=Endpoint)
     found = []
     for prop in ("port", "plain"):
         try:
@@ -227,25 +269,34 @@ def look(data: bytes) -> object:
 def endpoints() -> list[bytes]:
     told = [{"name": "00ff00ff/0123456789abcdef.sock", "port": 2}, {"port": 65535, "plain": 1}, {}]
     return [
-        codec.msgspec.msgpack.encode(Endpoint(scheme, props))
-        for props in told
-        for scheme in ("unix", "")
+        msgspec.msgpack.encode(Endpoint(scheme, props)) for props in told for scheme in ("unix", "")
     ]
 
 
 AFTER_TWO = Dialect(lambda data: items(data, 2), LIES, wrapped)
+A_DATAGRAM = Dialect(lambda data: items(data, 5), LIES, wrapped)
+"""The first two bytes say from where it comes and when."""
+
 TARGETS = (
     Target(
         "endpoint", "an endpoint's props, as diallers read them",
-        lambda: look, endpoints, Dialect(items, LIES, wrapped),
-        refuses=(codec.msgspec.DecodeError, ConnectionError, UnicodeDecodeError, RecursionError), limit_bytes=600,
+        lambda: look, endpoints, Dialect(items, LIES, wrapped), limit_bytes=600,
+        refuses=(msgspec.DecodeError, ConnectionError, UnicodeDecodeError, RecursionError),
     ),
     Target(
         "member", "a whole member: datagrams, hints and refusals from friends and strangers",
-        hear, said, Dialect(lambda data: items(data, 5), LIES, wrapped), refuses=(), costs=4,
+        Hear, said, A_DATAGRAM, refuses=(), costs=4,
     ),
     Target(
         "links", "a whole member: frames over its links, before and after the hello",
         Talk, talked, AFTER_TWO, refuses=(), limit_bytes=4096, costs=10,
+    ),
+    Target(
+        "secured", "a whole member with a secret: the same datagrams, sealed by who sends them, and forged",
+        lambda: Hear(sealed=True), said, A_DATAGRAM, refuses=(), costs=5,
+    ),
+    Target(
+        "secured-links", "a whole member with a secret: frames over its links, sealed and forged",
+        lambda: Talk(sealed=True), talked, AFTER_TWO, refuses=(), limit_bytes=4096, costs=200,
     ),
 )  # fmt: skip

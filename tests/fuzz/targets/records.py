@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshcluster.wire.txt import decode_txt, encode_txt, record_of
+from meshcluster.wire.txt import Record, decode_txt, encode_txt, record_of, sealed_record
 
 from ..dialects import TXT, entry
 from ..target import Target, counted
@@ -28,31 +28,27 @@ def read(data: bytes) -> object:
     return record
 
 
+GROUP = "239.255.77.67:27677"
+
+
 def of(beacon: f.Beacon) -> bytes:
-    told = encode_txt(record_of(beacon, "239.255.77.67:27677", port=4000, ttl=1))
-    return b"".join(entry(f"{key}={value}".encode()) for key, value in told.items())
+    return packed(record_of(beacon, GROUP, port=4000, ttl=1))
+
+
+def packed(record: Record) -> bytes:
+    return b"".join(entry(f"{key}={value}".encode()) for key, value in encode_txt(record).items())
 
 
 def seeds() -> list[bytes]:
     long = f.Beacon("x" * 500, ID, 2**64 - 1, 0, b"", ENDPOINTS * 4)
-    return [
-        of(TRUE),
-        of(long),
-        of(f.Beacon("", ID, 0, 0, b"", ())),
-        entry(b"v=1"),
-        entry(b"v=2"),
-        b"",
-    ]
+    sealed = packed(sealed_record(ID, 1, b"keys", GROUP, port=4000, ttl=1))
+    plain = [of(TRUE), of(long), of(f.Beacon("", ID, 0, 0, b"", ()))]
+    return [sealed, *plain, entry(b"v=1"), entry(b"v=2"), b""]
 
 
 TARGETS = (
     Target(
-        "txt",
-        "`decode_txt`: an mDNS record's TXT",
-        lambda: read,
-        seeds,
-        TXT,
-        reason=counted,
+        "txt", "`decode_txt`: an mDNS record's TXT", lambda: read, seeds, TXT, reason=counted,
         limit_bytes=1300,
     ),
-)
+)  # fmt: skip

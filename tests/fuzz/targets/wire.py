@@ -25,7 +25,9 @@ EVENT, QUESTION = f.Event(0, 2, b"told"), f.Question(7, 0, 3, b"\x93\1\2\3")
 ANSWER = f.Answer(7, 0, 0, 3, b"\xc0")
 
 
-def datagrams(cluster: str, sender: bytes, boot: int, to: bytes, nonce: int = 99) -> list[f.Datagram]:
+def datagrams(
+    cluster: str, sender: bytes, boot: int, to: bytes, nonce: int = 99
+) -> list[f.Datagram]:
     """One of each kind, of this sender, for the member with this key; an answer has
     the ``nonce``.
     """
@@ -85,8 +87,7 @@ def read_datagram(data: bytes) -> object:
 def read_frame(data: bytes) -> object:
     """The same for a link's frame; one of eight bytes may be a preface."""
     if len(data) == 8:
-        codec.check_preface(data)
-        return data
+        return codec.security_of(data)
     found = codec.decode_frame(data)
     codec.decode_frame(codec.encode_frame(found))
     return found
@@ -100,7 +101,7 @@ TARGETS = (
         DATAGRAM, reason=counted,
     ),
     Target(
-        "frame", "`codec.decode_frame` and `check_preface`: hellos, batches, views",
+        "frame", "`codec.decode_frame` and prefaces: hellos, batches, views",
         lambda: read_frame,
         lambda: [*map(codec.encode_frame, frames()), codec.preface(), codec.preface(1), b"meshmesh"],
         MESSAGEPACK, reason=counted, limit_bytes=4096,

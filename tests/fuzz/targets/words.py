@@ -101,6 +101,6 @@ TARGETS = (
     Target(
         "answer", "members' answers as the command shows them",
         lambda: shown, answers, Dialect(lambda data: items(data, 1), LIES, wrapped),
-        refuses=(DecodeError,), limit_bytes=1200,
+        refuses=(DecodeError,), limit_bytes=2400,
     ),
 )  # fmt: skip
