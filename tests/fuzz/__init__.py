@@ -1,1 +1,1 @@
-"""Hostile input for every parser: ``python -m tests.fuzz --help``; docs/fuzzing.md has the tally."""
+"""Hostile input for every parser: ``python -m tests.fuzz --help``; the tally: docs/fuzzing.md."""

@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{target.name}: {guide(target, options.seed, options.guided)}", flush=True)
             continue
         run = Run(target, options.seed, pool_of(target))
-        outcome = run.go(options.inputs // target.costs)
+        outcome = run.go(options.inputs // (target.costs if target.stateful else 1))
         print(
             f"{outcome.target}: {outcome.inputs:,} inputs, {outcome.accepted:,} taken, "
-            f"{outcome.seconds} s, slowest {outcome.slowest[0]} us, grown {outcome.grown} KiB, "
+            f"{outcome.seconds} CPU s, slowest {outcome.slowest[0]} us, grown {outcome.grown} KiB, "
             f"peak {outcome.peak} KiB, one input {outcome.most} KiB", flush=True,
         )  # fmt: skip
         if options.verbose:
@@ -65,7 +65,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("targets", nargs="*", metavar="TARGET", choices=[[], *TARGETS],
                         help=f"of {', '.join(TARGETS)} [all]")  # fmt: skip
     parser.add_argument(
-        "--inputs", type=int, default=10_000_000, help="for each; costly ones get a part"
+        "--inputs", type=int, default=10_000_000, help="for each parser; whole members get a part"
     )
     parser.add_argument("--seed", type=int, default=1, help="the same one makes the same inputs")
     parser.add_argument("--guided", type=float, metavar="SECONDS",

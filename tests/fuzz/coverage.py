@@ -27,20 +27,23 @@ Feature = tuple[object, ...]
 
 
 class Coverage:
-    """Traces calls into the package, in this thread."""
+    """Traces calls into the package, in this thread; ``refuses`` are exceptions that say something
+    of an input, others come out.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, refuses: tuple[type[Exception], ...]) -> None:
+        self._refuses = refuses
         self._seen: set[Feature] = set()
         self._last: tuple[object, int] = (None, 0)
 
     def of(self, take: Callable[[bytes], object], data: bytes) -> set[Feature]:
-        """Everything that one input does; an exception is one of these things."""
+        """Everything that one input does; what is said of it is one of these things."""
         self._seen, self._last = set(), (None, 0)
         before = sys.gettrace()
         sys.settrace(self._called)
         try:
             said: Feature = ("gave", type(take(data)).__name__)
-        except Exception as error:
+        except self._refuses as error:
             text = _VALUES.sub("#", str(error))[:SAID_CHARACTERS]
             said = ("said", type(error).__name__, text)
         finally:

@@ -31,7 +31,8 @@ class Dialect(NamedTuple):
 # --- MessagePack ---
 
 _FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8,
-          0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}  # fmt: skip
+          0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9,
+          0xD8: 17}  # fmt: skip
 _SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),
           0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}  # fmt: skip
 """By the first byte: how many bytes of length follow, and how many of type."""
@@ -122,13 +123,17 @@ LIES = (
     b"\xd4\1\x90", b"\xd4\5\0", b"\xd6\xff\0\0\0\0", b"\xd7\xff" + b"\xff" * 8,  # a timestamp
     b"\xc7\x0c\xff" + b"\xff" * 12,
     _pack(Ext(3, b"\x7f" * 1900)),  # more digits than Python converts
-    *(_pack(Ext(code, inside)) for code in (0, 1, 2, 3, 4, 5, 6, 127, -1) for inside in (b"", b"\1")),
+    *(_pack(Ext(code,
+    inside)) for code in (0, 1, 2, 3, 4, 5, 6, 127, -1) for inside in (b"", b"\1")),
     _pack(Ext(2, _pack([1, 1.0, True]))), _pack(Ext(2, _pack([[1], {}]))),
-    _pack(Ext(5, _pack([[1, 2], [1, 3]]))), _pack(Ext(5, _pack([[1]]))), _pack(Ext(3, b"\x80" * 40)),
+    _pack(Ext(5, _pack([[1, 2], [1, 3]]))), _pack(Ext(5, _pack([[1]]))),
+    _pack(Ext(3, b"\x80" * 40)),
     _dated("2024-01-01T12:00:00", 0, "", ""), _dated("2024-03-31T02:30:00", 1, "", "Europe/Berlin"),
-    _dated("9999-12-31T23:59:59.999999", 9, "-86399999999", ""), _dated("0001-01-01", 0, "9" * 25, ""),
+    _dated("9999-12-31T23:59:59.999999", 9, "-86399999999", ""), _dated("0001-01-01", 0, "9" * 25,
+    ""),
     _dated("2024-01-01", 0, "", "../etc/passwd"), _dated("2024-01-01", 0, "", "Mars/Olympus"),
-    _dated("2024-01-01", 0, "", "Europe"), _dated("2024-W01-1", 0, "", "\0"), _dated("", -1, "x", ""),
+    _dated("2024-01-01", 0, "", "Europe"), _dated("2024-W01-1", 0, "", "\0"), _dated("", -1, "x",
+    ""),
     _dated("2024-01-01T00:00:00+24:00", 0, "", ""), _dated("2024-01-01", 0, "0", "UTC"),
 )  # fmt: skip
 
@@ -157,8 +162,10 @@ def _sort(byte: int) -> int:
 WORDS = Dialect(
     words,
     (
-        b"", b" ", b":", b"::", b"[", b"]", b"%", b"/", b"!", b",", b"-", b"0", b"-1", b"+1", b"1_0",
-        b"65535", b"65536", b"99999999999999999999999999", b"1e5", b"1e999", b"nan", b"inf", b"-inf",
+        b"", b" ", b":", b"::", b"[", b"]", b"%", b"/", b"!", b",", b"-", b"0", b"-1", b"+1",
+        b"1_0",
+        b"65535", b"65536", b"99999999999999999999999999", b"1e5", b"1e999", b"nan", b"inf",
+        b"-inf",
         b"127.0.0.1", b"::1", b"fe80::1%eth0", b"1.2.3.4/33", b"/0", b"10.0.0.0/8", b"\0", b"\n",
         b"\x1b[2J", "\u0663".encode(), "\u202e\u200d".encode(), "é🦊".encode(), b"\xed\xa0\x80",
         b"\xff", b'"', b"\\", b'{"a":', b"}", b"[[[[", b"null", b"NaN", b"x" * 300, b"x.", b"\t",
@@ -212,10 +219,12 @@ b"key=00ff00ff",
 b"key=0",
 b"v=2", b"cluster", b"cluster=", b"cluster=\xff", b"group",
             b"id=", b"id=" + b"0" * 32, b"id=" + b"g" * 32, b"id=0 " * 6, b"boot=0", b"boot=-1",
-            b"boot=" + b"9" * 20, b"boot=" + b"9" * 240, b"boot=\xd9\xa3", b"version=1_0", b"version",
+            b"boot=" + b"9" * 20, b"boot=" + b"9" * 240, b"boot=\xd9\xa3", b"version=1_0",
+            b"version",
             b"digest=", b"digest=" + b"ab" * 33, b"udp=0", b"udp=65536", b"udp=1", b"ttl=256",
             b"ttl=1", b'e1=["tcp",{"port":1}]', b'e1=["tcp",{"port":1e400}]', b"e1=" + b"[" * 250,
-            b'e1=["tcp",{"a":1,"a":2}]', b'e1=["\\ud800",{}]', b"e1", b"e1=null", b"e2=[]", b"=", b"==",
+            b'e1=["tcp",{"a":1,"a":2}]', b'e1=["\\ud800",{}]', b"e1", b"e1=null", b"e2=[]", b"=",
+            b"==",
         )),
         b"\xff", b"=", b"0", b"9" * 20, b"\xff\xfe", b"[", b"{}", b'"\\u0000"',
     ),

@@ -9,8 +9,8 @@ from time import monotonic
 from . import corpus
 from .coverage import Coverage, Feature
 from .mutating import Mutator
-from .running import pool_of
-from .target import Take, Target
+from .running import Broken, pool_of
+from .target import Target
 
 KEPT_BYTES = 400
 """Longer ones are not kept: shorter ones do the same sooner or later."""
@@ -19,10 +19,14 @@ KEPT = 80
 
 
 def guide(target: Target, seed: int, seconds: float, folder: Path = corpus.FOLDER) -> str:
-    """Adds to the kept inputs of a target what brings new coverage; says what came of it."""
+    """Adds to the kept inputs of a target what brings new coverage; says what came of it.
+
+    Raises:
+        Broken: an exception that is none of its own.
+    """
     pool = pool_of(target, folder)
     mutator = Mutator(Random(seed), pool, target.dialect, target.limit_bytes)
-    coverage, take = Coverage(), target.open()
+    coverage, take = Coverage(target.refuses), target.open()
     found: dict[bytes, set[Feature]] = {}
     seen: set[Feature] = set()
     count = 0
@@ -31,7 +35,10 @@ def guide(target: Target, seed: int, seconds: float, folder: Path = corpus.FOLDE
         nonlocal take, count
         take = target.open() if target.stateful and count % 50 == 0 else take
         count += 1
-        features = _checked(coverage, target, take, data, seed, count)
+        try:
+            features = coverage.of(take, data)
+        except Exception as error:
+            raise Broken(target, data, count, seed, f"{type(error).__name__}: {error}") from error
         new = not features <= seen
         seen.update(features)
         if new:
@@ -50,13 +57,6 @@ def guide(target: Target, seed: int, seconds: float, folder: Path = corpus.FOLDE
     return f"{count:,} inputs, {first:,} -> {len(seen):,} features, {len(kept)} kept"
 
 
-def _checked(
-    coverage: Coverage, target: Target, take: Take, data: bytes, seed: int, count: int
-) -> set[Feature]:
-    features = coverage.of(take, data)
-    return features
-
-
 def _fewest(found: dict[bytes, set[Feature]], known: set[bytes]) -> list[bytes]:
     """Those that bring something the shorter ones do not; the well-formed ones are there anyway."""
     seen: set[Feature] = set().union(*(found[data] for data in found if data in known))
@@ -66,12 +66,3 @@ def _fewest(found: dict[bytes, set[Feature]], known: set[bytes]) -> list[bytes]:
             seen |= found[data]
             kept.append(data)
     return kept[:KEPT]
-
-
-def features_of(target: Target, pool: list[bytes]) -> int:
-    """How much of it some inputs reach."""
-    coverage, seen = Coverage(), set()
-    take = target.open()
-    for data in pool:
-        seen |= coverage.of(take, data)
-    return len(seen)

@@ -1,4 +1,4 @@
-"""Makes hostile inputs of good ones, fast: a million in a few seconds, the same for the same seed."""
+"""Makes hostile inputs of good ones: a million in a few seconds, the same for the same seed."""
 
 from __future__ import annotations
 

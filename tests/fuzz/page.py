@@ -14,23 +14,27 @@ What strangers can send is fed, mutated, to what reads it. Made by
 
     python -m tests.fuzz --keep
 
-which feeds ten million inputs to each target (to a whole member fewer), writes this page and
-`tests/fuzz/tally.jsonl`. The same seed and corpus give the same inputs. CI feeds a tenth of it.
-Nothing but the refusals below came of any of them.
+which feeds ten million inputs to each parser (to a whole member fewer), writes this page and
+`tests/fuzz/tally.jsonl`. The same seed and corpus give the same inputs. CI feeds a tenth of it, of
+what takes long less. Nothing but the refusals below came of any of them.
 
 {table}
 
 - *taken*: read as something well formed. All others were refused, with a typed error.
 - *slowest*: the ten slowest inputs, each rerun alone; the slowest and the fastest of the ten, in
   microseconds, the best of five.
-- *one input*: the most memory that one of {sampled:,} inputs took at its peak, the slowest among them.
+- *one input*: the most memory that one of {sampled:,} inputs, among them the slowest, took at its
+  peak.
 - *grown*, *peak*: memory that the process had more at the end, and at any time, than after the
   first twentieth of the inputs.
-- *bases*: what is mutated: well-formed inputs of each kind, and those of `tests/fuzz/corpus`, which a
-  run guided by coverage (`--guided SECONDS`) has found: each does something that no shorter one does.
+- *bases*: what is mutated: well-formed inputs of each kind, and those of `tests/fuzz/corpus`, which
+  a run guided by coverage (`--guided SECONDS`) has found: each does something that no shorter one
+  does.
 
 Inputs are bounded as their way in is: a datagram's 1,200 bytes; frames and bodies are up to 4 KiB
-here, as what is read grows with what was sent.
+here, as the time to read grows with what was sent. The whole members run in virtual time with small
+tables, and are looked at all the time: no table grows beyond its limit, and one input makes none do
+more than a few hundred things.
 
 ## What is fed
 
@@ -53,7 +57,7 @@ def page(outcomes: Sequence[Outcome], targets: Mapping[str, Target], sampled: in
         "grown",
         "peak",
         "bases",
-        "seconds",
+        "CPU, s",
     )
     rows = [head, tuple("-" * len(each) for each in head), *map(_row, outcomes)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -33,7 +33,8 @@ def told(text: str) -> str:
 class Target:
     """One parser. ``open`` makes one that has seen nothing yet.
 
-    ``costs``: it is fed one input where cheap ones are fed so many.
+    ``costs``: CI feeds it one input where it feeds cheap ones so many; whole members are fed so
+    much less at any time.
     """
 
     name: str

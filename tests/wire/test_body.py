@@ -399,15 +399,6 @@ def test_any_bytes_are_a_sendable_value_or_refused(form, data):
     assert_arrives_exactly(value)
 
 
-@thorough
-@given(forms, some.binary(max_size=60), some.sampled_from([int, str, Point, Route, list[Rich]]))
-def test_any_bytes_are_read_as_a_type_or_refused(form, data, wanted):
-    try:
-        body.read(form, data, wanted)
-    except DecodeError:
-        pass
-
-
 def wrapped(inner):
     """An extension that holds something: rarely what an encoder would put there."""
     codes = some.integers(-1, 6)
@@ -441,16 +432,6 @@ def test_extensions_around_anything_are_a_sendable_value_or_refused(data):
     except DecodeError:
         return
     assert_arrives_exactly(value)
-
-
-@thorough
-@given(values, some.integers(0, 400), some.binary(max_size=3))
-def test_a_damaged_body_is_read_or_refused(value, place, damage):
-    form, data = body.encode(value)
-    try:
-        body.decode(form, data[:place] + damage + data[place + 1 :])
-    except DecodeError:
-        pass
 
 
 @pytest.mark.parametrize("form", [-1, 0, 6, 255])

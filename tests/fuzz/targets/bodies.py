@@ -32,10 +32,12 @@ TYPES = (None, int, str, Point, Route, list[Route], dict[int, tuple[str, ...]], 
 ZONES = sorted(available_timezones(), key=lambda key: (len(key), key))[:30]
 VALUES = (
     b"bytes", "text é🦊", 1, -(2**70), 2**64 - 1, 1.5, None, True, [], {}, [1, [2, [3, [4]]]],
-    {"a": 1, "b": [1.5, None, b"x"]}, (1, "two", (3,)), {1, 2, "three", (4, 5)}, {(1, 2): {"k": {3}}},
+    {"a": 1, "b": [1.5, None, b"x"]}, (1, "two", (3,)), {1, 2, "three", (4, 5)},
+    {(1, 2): {"k": {3}}},
     {1: ("a", "b"), 2**70: "large"}, [(1, {2: {(3,): [4]}})], Point(1, 2.5, {"a"}),
     Route(Point(1), [Point(2), Point(3)], datetime(2024, 1, 1, tzinfo=UTC), {"k": b"v"}),
-    datetime(2024, 1, 2, 3, 4, 5, 6), datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
+    datetime(2024, 1, 2, 3, 4, 5, 6), datetime(2024, 10, 27, 2, 30,
+    tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
     datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5, microseconds=7))),
     [datetime(2024, 1, 1, tzinfo=ZoneInfo(key)) for key in ZONES],
     [datetime(2024, 1, 1, tzinfo=UTC), (datetime(1, 1, 1), {datetime(9999, 12, 31)})],
@@ -67,5 +69,6 @@ TARGETS = (
     Target(
         "body", "`body.decode` of every form, sent on as it came, and `body.read` with types",
         lambda: read, seeds, Dialect(lambda data: items(data, 1), LIES, wrapped), limit_bytes=2048,
+        costs=2,
     ),
 )  # fmt: skip

@@ -35,7 +35,7 @@ EFFECTS = 300
 """What one input may have a member do: at most this, whatever it says."""
 
 PATIENCE = 100
-"""Inputs without a friend, or links in a row that are refused, after which there is a new member."""
+"""Inputs without a friend, or links refused in a row; then there is a new member."""
 
 SOURCES: tuple[Address, ...] = (
     ("10.0.0.2", 1002), ("10.0.0.2", 1002), ("10.0.0.3", 1003), ("10.0.0.4", 1), ("127.0.0.1", 9),
@@ -77,7 +77,7 @@ class Member:
         return done
 
     def answer(self, done: list[fx.Effect]) -> None:
-        """What a driver and the friend's process do: hooks take all, dials fail, probes are heard."""
+        """What a driver and the friend do: hooks take all, dials fail, probes are heard."""
         node = self.bench.node
         for effect in done:
             match effect:
@@ -251,7 +251,7 @@ def talked() -> list[bytes]:
 
 
 def look(data: bytes) -> object:
-    """What a dialler makes of an endpoint that a member tells: a name below our own folder, a port."""
+    """What a dialler makes of an endpoint that a member tells: a port, a name in our folder."""
     endpoint = msgspec.msgpack.decode(data, type=Endpoint)
     found = []
     for prop in ("port", "plain"):
@@ -282,21 +282,27 @@ TARGETS = (
         "endpoint", "an endpoint's props, as diallers read them",
         lambda: look, endpoints, Dialect(items, LIES, wrapped), limit_bytes=600,
         refuses=(msgspec.DecodeError, ConnectionError, UnicodeDecodeError, RecursionError),
+        costs=8,
     ),
     Target(
         "member", "a whole member: datagrams, hints and refusals from friends and strangers",
-        Hear, said, A_DATAGRAM, refuses=(), costs=4,
+        Hear, said, A_DATAGRAM, refuses=(),
+        costs=10,
     ),
     Target(
         "links", "a whole member: frames over its links, before and after the hello",
-        Talk, talked, AFTER_TWO, refuses=(), limit_bytes=4096, costs=10,
+        Talk, talked, AFTER_TWO, refuses=(), limit_bytes=4096,
+        costs=40,
     ),
     Target(
-        "secured", "a whole member with a secret: the same datagrams, sealed by who sends them, and forged",
-        lambda: Hear(sealed=True), said, A_DATAGRAM, refuses=(), costs=5,
+        "secured",
+        "a whole member with a secret: the same datagrams, sealed by who sends them, and forged",
+        lambda: Hear(sealed=True), said, A_DATAGRAM, refuses=(),
+        costs=20,
     ),
     Target(
         "secured-links", "a whole member with a secret: frames over its links, sealed and forged",
-        lambda: Talk(sealed=True), talked, AFTER_TWO, refuses=(), limit_bytes=4096, costs=200,
+        lambda: Talk(sealed=True), talked, AFTER_TWO, refuses=(), limit_bytes=4096,
+        costs=500,
     ),
 )  # fmt: skip

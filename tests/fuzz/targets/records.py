@@ -12,7 +12,7 @@ TRUE = f.Beacon("default", ID, 1, 3, DIGEST, ENDPOINTS)
 
 
 def read(data: bytes) -> object:
-    """Cut into entries as RFC 6763 says (the first of a name counts); what it says is told again."""
+    """Cut into entries as RFC 6763 says (the first of a name counts); what it says is told."""
     found: dict[bytes, bytes | None] = {}
     place = 0
     while place < len(data):

@@ -100,11 +100,8 @@ FRIEND = Identity(b"\2" * 16, 1, "friend", "host")
 
 def unseal() -> Take:
     """First byte: a datagram as it came, or what a member has sealed."""
-    mine, friend, ring = (
-        Seal(Identity(b"\1" * 16, 1, "me", "host")),
-        Seal(FRIEND),
-        Keyring([SECRET]),
-    )
+    mine, friend = Seal(Identity(b"\1" * 16, 1, "me", "host")), Seal(FRIEND)
+    ring = Keyring([SECRET])
 
     def take(data: bytes) -> object:
         came = data[1:] if data[:1] < b"\x40" else friend.seal(SECRET, data[1:])
@@ -136,7 +133,8 @@ def _inside(begin: int) -> Dialect:
     def parts(data: bytes) -> list[Span]:
         if data[:1] >= b"\x40":
             return items(data, begin)
-        return [(a, min(a + size, len(data))) for a, size in ((1, 3), (4, 4), (8, 16), (24, 16), (40, 99))
+        return [(a, min(a + size, len(data))) for a,
+        size in ((1, 3), (4, 4), (8, 16), (24, 16), (40, 99))
                 if a < len(data)]  # fmt: skip
 
     return Dialect(parts, LIES, wrapped)
@@ -167,11 +165,12 @@ TARGETS = (
     ),
     Target(
         "sealed", "`Seal.open`: sealed datagrams, forged; and datagrams sealed by a member",
-        unseal, sealed_datagrams, _inside(4), reason=counted, limit_bytes=1256,
+        unseal, sealed_datagrams, _inside(4), reason=counted, limit_bytes=1256, costs=4,
     ),
     Target(
         "secret", "`parse_key`: a generated key, typed",
         lambda: secret, secrets, Dialect(words, WORDS.tokens, WORDS.wrap), refuses=(ConfigError,),
         limit_bytes=200,
+        costs=20,
     ),
 )  # fmt: skip

@@ -73,8 +73,10 @@ def _stream(*frames: bytes) -> bytes:
 
 
 STREAMS = (
-    _stream(b"", b"one", b"", b"x" * 300), _stream(b"a" * 256, b"b" * 255), _stream(b"whole") + b"\0\0",
-    _stream(b"over", b"y" * (LIMIT + 1)), _stream(b"short") + HEADER.pack(500) + b"z" * 100, b"\0\0\0",
+    _stream(b"", b"one", b"", b"x" * 300), _stream(b"a" * 256, b"b" * 255),
+    _stream(b"whole") + b"\0\0",
+    _stream(b"over", b"y" * (LIMIT + 1)), _stream(b"short") + HEADER.pack(500) + b"z" * 100,
+    b"\0\0\0",
 )  # fmt: skip
 
 
@@ -86,12 +88,16 @@ DIALECT = Dialect(_behind_first, LENGTHS, FRAMED.wrap)
 TARGETS = (
     Target(
         "stream", "`Splitter`: a stream's bytes, in pieces of any size",
-        lambda: split, lambda: [bytes([n]) + each for each in STREAMS for n in (0, 1, 70, 255)], DIALECT,
+        lambda: split, lambda: [bytes([n]) + each for each in STREAMS for n in (0, 1, 70, 255)],
+        DIALECT,
         reason=counted,
+        costs=8,
     ),
     Target(
         "zeromq", "a ZeroMQ message's frames",
-        lambda: unpack, lambda: [*(FRAMES + each for each in STREAMS), FRAMES, END, b"\2", b""], DIALECT,
+        lambda: unpack, lambda: [*(FRAMES + each for each in STREAMS), FRAMES, END, b"\2", b""],
+        DIALECT,
         reason=told,
+        costs=8,
     ),
 )  # fmt: skip

@@ -68,8 +68,10 @@ def typed(data: bytes) -> object:
 
 
 TYPED = (
-    "1", "255", "65535", "0.001", "1e6", "10.0.0.5", "10.0.0.5:27677", "[fe80::1%eth0]:27677", "::1",
-    "mesh.local", "mesh.local:80", "239.255.77.67", "eth0 !docker* 10.0.0.0/8", "!fe80::/10", "web\nblue",
+    "1", "255", "65535", "0.001", "1e6", "10.0.0.5", "10.0.0.5:27677", "[fe80::1%eth0]:27677",
+    "::1",
+    "mesh.local", "mesh.local:80", "239.255.77.67", "eth0 !docker* 10.0.0.0/8", "!fe80::/10",
+    "web\nblue",
     "a b c", "fe80::1%eth0",
 )  # fmt: skip
 
@@ -93,14 +95,19 @@ def answers() -> list[bytes]:
 
 TARGETS = (
     Target(
-        "command", "what is typed: numbers, seeds, interfaces, names, tags, texts, and the settings of them",
-        lambda: typed, lambda: [bytes([n]) + each.encode() for n in range(len(READERS)) for each in TYPED],
-        Dialect(lambda data: [(a + 1, b + 1) for a, b in words(data[1:])], WORDS.tokens, WORDS.wrap),
+        "command",
+        "what is typed: numbers, seeds, interfaces, names, tags, texts, and the settings of them",
+        lambda: typed,
+        lambda: [bytes([n]) + each.encode() for n in range(len(READERS)) for each in TYPED],
+        Dialect(lambda data: [(a + 1, b + 1) for a, b in words(data[1:])], WORDS.tokens,
+        WORDS.wrap),
         refuses=(ConfigError, click.BadParameter), limit_bytes=600,
+        costs=2,
     ),
     Target(
         "answer", "members' answers as the command shows them",
         lambda: shown, answers, Dialect(lambda data: items(data, 1), LIES, wrapped),
         refuses=(DecodeError,), limit_bytes=2400,
+        costs=20,
     ),
 )  # fmt: skip
