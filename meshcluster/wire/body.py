@@ -21,6 +21,7 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from ..errors import DecodeError, EncodeError
+from .collisions import FEW, check_keys, collide
 from .depth import LEAVES, is_deeper
 
 BYTES, TEXT, PLAIN, EXTENDED, TYPED = FORMS = (1, 2, 3, 4, 5)
@@ -85,6 +86,7 @@ def decode(form: int, body: bytes) -> Any:
     try:
         if form == TEXT:
             return body.decode()
+        check_keys(body)
         if form == PLAIN or form == TYPED:
             return _shallow(_plain_decoder.decode(body), form, len(body))
         if form == EXTENDED:
@@ -110,6 +112,7 @@ def read(form: int, body: bytes, wanted: type[T]) -> T:
     """
     try:
         if form == PLAIN or form == TYPED:
+            check_keys(body)
             return cast(T, _decoder_for(cast(Hashable, wanted)).decode(body))
         return msgspec.convert(decode(form, body), wanted)
     except _WIRE_ERRORS as error:
@@ -249,15 +252,22 @@ def _restore(code: int, data: memoryview) -> Any:
         return int.from_bytes(data, "big", signed=True)
     if code == _DATETIME:
         return _to_datetime(*msgspec.msgpack.decode(data, type=tuple[str, int, str, str]))
+    check_keys(data)
     items = _extended_decoder.decode(data)
     if type(items) is list:
         if code == _TUPLE:
             return tuple(items)
         if code == _SET:
-            return set(items)
+            return set(_apart(items, items))
         if code == _PAIRS and all(type(pair) is list for pair in items):
-            return dict(items)
+            return dict(_apart(items, (pair[0] for pair in items if pair)))
     raise DecodeError(f"extension {code} of a body is not one of ours")
+
+
+def _apart(items: list[Any], keys: Iterable[Any]) -> list[Any]:
+    if len(items) > FEW and collide(keys):
+        raise DecodeError("keys that collide")
+    return items
 
 
 def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:

@@ -15,6 +15,7 @@ import msgspec
 from ..config import MAX_PROPS_DEPTH, check_label, check_tags
 from ..errors import ConfigError, DecodeError
 from ..model import Packed
+from .collisions import check_keys
 from .depth import is_deeper
 from .frames import (
     VERSION,
@@ -62,6 +63,9 @@ _datagrams = msgspec.msgpack.Decoder(Datagram)
 _link_frames = msgspec.msgpack.Decoder(LinkFrame)
 _details = msgspec.msgpack.Decoder(Details)
 
+_BATCHES = (b"\3", b"\4")
+"""The second bytes of ``Events`` and ``Batch``: they hold users' values as bytes, and no keys."""
+
 _NONE: dict[str, object] = {}
 """Never changed: details are frozen, and users see them through a proxy."""
 
@@ -76,6 +80,8 @@ def decode_frame(data: Buffer) -> LinkFrame:
         DecodeError: not a link frame of version 1.
     """
     try:
+        if data[1:2] not in _BATCHES:
+            check_keys(data)
         frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None
