@@ -63,6 +63,9 @@ _datagrams = msgspec.msgpack.Decoder(Datagram)
 _link_frames = msgspec.msgpack.Decoder(LinkFrame)
 _details = msgspec.msgpack.Decoder(Details)
 
+CHECKED_BYTES = 8192
+"""Longer frames other than batches are looked into for keys that collide."""
+
 _BATCHES = (b"\3", b"\4")
 """The second bytes of ``Events`` and ``Batch``: they hold users' values as bytes, and no keys."""
 
@@ -81,7 +84,7 @@ def decode_frame(data: Buffer) -> LinkFrame:
     """
     try:
         if data[1:2] not in _BATCHES:
-            check_keys(data)
+            check_keys(data, above_bytes=CHECKED_BYTES)
         frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None

@@ -15,7 +15,7 @@ from meshcluster.wire import body, codec
 from meshcluster.wire.body import EXTENDED, PLAIN, TYPED
 from meshcluster.wire.frames import Describe, Details
 
-MANY = 4000
+MANY = 6000
 PIECES = [
     b"\x91",
     b"\x92",
@@ -48,11 +48,12 @@ def large(count=MANY):
         (PLAIN, colliding_map()),
         (TYPED, colliding_map()),
         (PLAIN, b"\x92\x01\x81\xa1a" + colliding_map()),
+        (EXTENDED, msgpack.encode(Ext(2, msgpack.encode([*range(2 * MANY), *large()])))),
         (EXTENDED, msgpack.encode([Ext(1, b"\x91" + colliding_map())])),
         (EXTENDED, msgpack.encode(Ext(2, msgpack.encode(large())))),
         (EXTENDED, msgpack.encode(Ext(5, msgpack.encode([[key, 1] for key in large()])))),
     ],
-    ids=["map", "of a dataclass", "nested", "in a tuple", "set", "pairs"],
+    ids=["map", "of a dataclass", "nested", "among others", "in a tuple", "set", "pairs"],
 )
 def test_keys_that_were_chosen_to_collide_are_refused(form, data):
     with pytest.raises(DecodeError, match="collide"):
@@ -75,13 +76,13 @@ def test_they_are_refused_where_a_type_asks_for_them():
 @pytest.mark.parametrize(
     "data",
     [
-        b"\xdf\xff\xff\xff\xff" + b"\x91\1" * 9000,
-        b"\xdd\xff\xff\xff\xff" + b"\x91\1" * 9000,
-        b"\xdf\0\0\x10\0" + b"\x91\x91\x80\1" * 9000,
-        b"\x91" * 9000,
-        b"\x92" * 9000,
-        b"\x91\xdd" * 9000,
-        b"\xde\xff\xff" * 9000,
+        b"\xdf\xff\xff\xff\xff" + b"\x91\1" * 90_000,
+        b"\xdd\xff\xff\xff\xff" + b"\x91\1" * 90_000,
+        b"\xdf\0\0\x10\0" + b"\x91\x91\x80\1" * 90_000,
+        b"\x91" * 90_000,
+        b"\x92" * 90_000,
+        b"\x91\xdd" * 90_000,
+        b"\xde\xff\xff" * 90_000,
     ],
 )
 def test_what_is_malformed_and_large_is_refused(form, data):
@@ -99,7 +100,7 @@ def test_what_is_malformed_and_large_is_refused(form, data):
 @given(some.lists(some.binary(max_size=3) | some.sampled_from(PIECES), min_size=1, max_size=6))
 def test_large_bodies_of_any_pieces_are_read_or_refused(pieces):
     data = b"".join(pieces) or b"\0"
-    times = 9000 // len(data) + 1
+    times = 70_000 // len(data) + 1
     for head in (b"\xdd", b"\xdf"):
         for form in (PLAIN, EXTENDED):
             try:
@@ -109,7 +110,7 @@ def test_large_bodies_of_any_pieces_are_read_or_refused(pieces):
 
 
 def test_keys_inside_keys_are_no_trouble():
-    keys = [((x, (y,)), ((),)) for x in range(60) for y in range(60)]
+    keys = [((x, (y,)), ((),)) for x in range(80) for y in range(80)]
     packed = b"".join(msgpack.encode(key) + b"\1" for key in keys)
     assert body.decode(PLAIN, b"\xde" + len(keys).to_bytes(2, "big") + packed) == dict.fromkeys(
         keys, 1
