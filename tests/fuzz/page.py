@@ -23,8 +23,8 @@ what takes long less. Nothing but the refusals below came of any of them.
 - *taken*: read as something well formed. All others were refused, with a typed error.
 - *slowest*: the ten slowest inputs, each rerun alone; the slowest and the fastest of the ten, in
   microseconds, the best of five.
-- *one input*: the most memory that one of {sampled:,} inputs, among them the slowest, took at its
-  peak.
+- *one input*: the most memory that one of {sampled:,} inputs or less, among them the slowest, took
+  at its peak.
 - *grown*, *peak*: memory that the process had more at the end, and at any time, than after the
   first twentieth of the inputs.
 - *bases*: what is mutated: well-formed inputs of each kind, and those of `tests/fuzz/corpus`, which

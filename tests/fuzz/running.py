@@ -22,7 +22,7 @@ from .target import Target
 SLOWEST = 10
 TRIES = 5
 SAMPLED = 4000
-"""Inputs whose memory is measured one by one."""
+"""Inputs whose memory is measured one by one; of those that cost more, fewer."""
 
 REASONS = 80
 """A target that refuses for more of them tells strangers' bytes in them."""
@@ -165,7 +165,7 @@ class Run:
         them.
         """
         sample = [data for _, _, data in self._slowest] + list(self._pool)
-        while len(sample) < SAMPLED:
+        while len(sample) < SAMPLED // self._target.costs:
             sample += mutator.batch()
         take, most = self._take, 0
         tracemalloc.start()
