@@ -71,6 +71,8 @@ class Member:
         for link in node.ready_links():
             node.take_frames(link)
         assert len(done) <= EFFECTS, f"{len(done)} effects of one input"
+        for effect in done:  # what is logged is read on terminals
+            assert type(effect) is not fx.Report or effect.text.isprintable(), effect
         self._count += 1
         if self._count % 256 == 0:
             self.check()
