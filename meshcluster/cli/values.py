@@ -10,6 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+_compact = json.JSONEncoder(ensure_ascii=False).encode
+"""One for all: ``json.dumps`` makes one at each call, which is most of what a short value takes."""
+
+DECIMAL_BITS = 4096
+"""Larger numbers are not written as decimals, which takes ever longer and is refused in the end."""
+
 JOINER = "\u200d"
 """Between the parts of one emoji."""
 
@@ -18,8 +24,10 @@ def plain(value: Any) -> Any:
     """A value that JSON can hold.
 
     Bytes become base64, a datetime its ISO form, tuples and sets lists, a float that is no number
-    null, keys that are no texts their JSON.
+    null, a number of over a thousand digits hexadecimal text, keys that are no texts their JSON.
     """
+    if isinstance(value, int):
+        return value if value.bit_length() <= DECIMAL_BITS else hex(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, datetime):
@@ -28,7 +36,7 @@ def plain(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else dumped(key): plain(each) for key, each in value.items()
+            key if isinstance(key, str) else _key(key): plain(each) for key, each in value.items()
         }
     if isinstance(value, set | frozenset):
         return sorted((plain(each) for each in value), key=dumped)
@@ -37,9 +45,15 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _key(key: Any) -> str:
+    return str(plain(key)) if type(key) is int else dumped(key)
+
+
 def dumped(value: Any, *, indent: int | None = None) -> str:
     """A value as JSON in which nothing can disturb a terminal."""
-    return escaped(json.dumps(plain(value), ensure_ascii=False, indent=indent), json_escape)
+    held = plain(value)
+    made = json.dumps(held, ensure_ascii=False, indent=indent) if indent else _compact(held)
+    return escaped(made, json_escape)
 
 
 def text_of(value: Any) -> str:

@@ -19,8 +19,8 @@ class Bench:
     """One node on the bench, at an address, with what it has put out so far."""
 
     def __init__(self, number: int, **config: Any) -> None:
-        """``config`` is the node's; ``endpoints``, ``spoken`` and ``own_networks`` are handed to it
-        as they are.
+        """``config`` is the node's; ``endpoints``, ``spoken``, ``own_networks`` and ``keyring`` are
+        handed to it as they are.
 
         ``clock`` measures its interceptors.
         """
@@ -29,12 +29,12 @@ class Bench:
         self.address: Address = (f"10.0.0.{number}", 1000 + number)
         endpoints = config.pop("endpoints", [Endpoint("tcp", {"port": number})])
         spoken = config.pop("spoken", {"tcp": False, "unix": True})
-        networks = config.pop("own_networks", ())
+        networks, keyring = config.pop("own_networks", ()), config.pop("keyring", None)
         self.node = Node(
             Identity(bytes([number]) * 16, 1, name, "host"),
             ClusterConfig(name=name, ttl=config.pop("ttl", 1), **config),
             self.hooks, Random(number), endpoints=endpoints, port=self.address[1], spoken=spoken,
-            own_networks=networks,
+            own_networks=networks, keyring=keyring,
         )  # fmt: skip
 
     def take(self, *kinds: type) -> list[Any]:

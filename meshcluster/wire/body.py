@@ -14,7 +14,6 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from types import NoneType
 from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,15 +21,22 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from ..errors import DecodeError, EncodeError
+from .collisions import FEW, check_keys, collide
+from .depth import LEAVES, is_deeper
 
 BYTES, TEXT, PLAIN, EXTENDED, TYPED = FORMS = (1, 2, 3, 4, 5)
 
 MAX_DEPTH = 64
-"""Containers inside containers; deeper ones, and cycles, are refused at the send. (Inside a
-dataclass the limit is the interpreter's: its fields are not walked.)"""
+"""Containers inside containers; deeper ones, and cycles, are refused at the send, and by who reads
+them. (The fields of a dataclass are not walked at the send.)"""
+
+TYPED_DEPTH = 256
+"""The same for a dataclass that is read as a dict; read as what it is, the interpreter's holds."""
+
+ZONES = 1024
+"""Time zones that are kept, which is all there are (about 600): their files are read once."""
 
 _TUPLE, _SET, _INTEGER, _DATETIME, _PAIRS = 1, 2, 3, 4, 5
-_LEAVES = frozenset({NoneType, bool, int, float, str, bytes})
 _WIRE_ERRORS = (
     msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError, TypeError, OverflowError
 )  # fmt: skip
@@ -53,7 +59,7 @@ def encode(value: object) -> tuple[int, bytes]:
     try:
         if kind is str:
             return TEXT, value.encode()  # type: ignore[attr-defined]
-        if kind in _LEAVES or ((kind is dict or kind is list) and _is_plain(value, MAX_DEPTH)):
+        if kind in LEAVES or ((kind is dict or kind is list) and _is_plain(value, MAX_DEPTH)):
             try:
                 return PLAIN, _encode(value)
             except OverflowError:  # an integer beyond 64 bits
@@ -80,13 +86,22 @@ def decode(form: int, body: bytes) -> Any:
     try:
         if form == TEXT:
             return body.decode()
+        check_keys(body)
         if form == PLAIN or form == TYPED:
-            return _plain_decoder.decode(body)
+            return _shallow(_plain_decoder.decode(body), form, len(body))
         if form == EXTENDED:
-            return _extended_decoder.decode(body)
+            return _shallow(_extended_decoder.decode(body), form, len(body))
     except _WIRE_ERRORS as error:
         raise DecodeError(f"body of form {form}: {error}") from None
     raise DecodeError(f"form {form} of a body is not known here")
+
+
+def _shallow(value: Any, form: int, size: int) -> Any:
+    """The value; each level takes a byte, so that short bodies need not be looked into."""
+    most = TYPED_DEPTH if form == TYPED else MAX_DEPTH
+    if size > most and is_deeper(value, most):
+        raise DecodeError(f"body of form {form}: nested deeper than {most}")
+    return value
 
 
 def read(form: int, body: bytes, wanted: type[T]) -> T:
@@ -97,6 +112,7 @@ def read(form: int, body: bytes, wanted: type[T]) -> T:
     """
     try:
         if form == PLAIN or form == TYPED:
+            check_keys(body)
             return cast(T, _decoder_for(cast(Hashable, wanted)).decode(body))
         return msgspec.convert(decode(form, body), wanted)
     except _WIRE_ERRORS as error:
@@ -108,16 +124,16 @@ def _is_plain(value: Any, depth: int) -> bool:
     if depth == 0:
         return False
     if type(value) is dict:
-        if not _LEAVES.issuperset(map(type, value)):
+        if not LEAVES.issuperset(map(type, value)):
             return False
         items: Iterable[Any] = value.values()
     else:
         items = value
-    if _LEAVES.issuperset(map(type, items)):
+    if LEAVES.issuperset(map(type, items)):
         return True
     for item in items:
         kind = type(item)
-        if kind in _LEAVES:
+        if kind in LEAVES:
             continue
         if not (kind is dict or kind is list) or not _is_plain(item, depth - 1):
             return False
@@ -161,7 +177,7 @@ def _extended(value: Any, place: str, depth: int) -> Any:
     kind = type(value)
     if kind is int:
         return value if -(2**63) <= value < 2**64 else Ext(_INTEGER, _integer_bytes(value))
-    if kind in _LEAVES:
+    if kind in LEAVES:
         return value
     if depth == 0:
         raise EncodeError(f"{place} is nested deeper than {MAX_DEPTH}, or holds itself")
@@ -189,7 +205,7 @@ def _from_set(value: set[Any], place: str, depth: int) -> Ext:
 
 
 def _from_dict(value: dict[Any, Any], place: str, depth: int) -> Any:
-    if _LEAVES.issuperset(map(type, value)) and not _has_large_integer(value):
+    if LEAVES.issuperset(map(type, value)) and not _has_large_integer(value):
         return {k: _extended(v, f"{place}[{k!r}]", depth) for k, v in value.items()}
     pairs = [
         [_extended(k, f"key {k!r} of {place}", depth), _extended(v, f"{place}[{k!r}]", depth)]
@@ -236,27 +252,39 @@ def _restore(code: int, data: memoryview) -> Any:
         return int.from_bytes(data, "big", signed=True)
     if code == _DATETIME:
         return _to_datetime(*msgspec.msgpack.decode(data, type=tuple[str, int, str, str]))
+    check_keys(data)
     items = _extended_decoder.decode(data)
     if type(items) is list:
         if code == _TUPLE:
             return tuple(items)
         if code == _SET:
-            return set(items)
+            return set(_apart(items, items))
         if code == _PAIRS and all(type(pair) is list for pair in items):
-            return dict(items)
+            return dict(_apart(items, (pair[0] for pair in items if pair)))
     raise DecodeError(f"extension {code} of a body is not one of ours")
+
+
+def _apart(items: list[Any], keys: Iterable[Any]) -> list[Any]:
+    if len(items) > FEW and collide(keys):
+        raise DecodeError("keys that collide")
+    return items
 
 
 def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
     zone: timezone | ZoneInfo | None = None
     if key:
         try:
-            zone = ZoneInfo(key)
+            zone = _zone(key)
         except (ZoneInfoNotFoundError, OSError):
             raise DecodeError(f"time zone {key!r} is not known on this machine") from None
     elif offset:
         zone = timezone(timedelta(microseconds=int(offset)))
     return datetime.fromisoformat(clock).replace(tzinfo=zone, fold=fold)
+
+
+@lru_cache(maxsize=ZONES)
+def _zone(key: str) -> ZoneInfo:
+    return ZoneInfo(key)
 
 
 def _is_named(zone: timezone) -> bool:

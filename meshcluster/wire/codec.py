@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import msgspec
 
-from ..config import check_label, check_tags, is_plain
+from ..config import PLAIN_DEPTH, check_label, check_tags, is_plain
 from ..errors import ConfigError, DecodeError
 from ..model import Packed
+from .collisions import check_keys
 from .frames import (
     VERSION,
     Beacon,
@@ -40,6 +41,9 @@ SECURITY_NOISE = 1
 
 PREFACE_MAGIC = b"mesh"
 
+ADDRESS_CHARACTERS = 64
+"""An address is no longer, the name of its interface included."""
+
 REMEMBERED = 32768
 """Addresses that are not parsed again: more than a mesh has members."""
 
@@ -58,6 +62,12 @@ _datagrams = msgspec.msgpack.Decoder(Datagram)
 _link_frames = msgspec.msgpack.Decoder(LinkFrame)
 _details = msgspec.msgpack.Decoder(Details)
 
+CHECKED_BYTES = 8192
+"""Longer frames other than batches are looked into for keys that collide."""
+
+_BATCHES = (b"\3", b"\4")
+"""The second bytes of ``Events`` and ``Batch``: they hold users' values as bytes, and no keys."""
+
 _NONE: dict[str, object] = {}
 """Never changed: details are frozen, and users see them through a proxy."""
 
@@ -72,6 +82,8 @@ def decode_frame(data: Buffer) -> LinkFrame:
         DecodeError: not a link frame of version 1.
     """
     try:
+        if data[1:2] not in _BATCHES:
+            check_keys(data, above_bytes=CHECKED_BYTES)
         frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None
@@ -161,8 +173,9 @@ def check_details(details: Details | None) -> None:
         raise DecodeError("malformed port")
     if not 0 < details.heartbeat_seconds < 1e6:  # also refuses what is no number
         raise DecodeError("malformed heartbeat")
-    for said in (details.props, details.offers):
-        if said and not is_plain(said):  # our own are refused as well: nested deeply, or not plain
+    # Our own are refused as well: nested deeply, or not plain. Each offer may be as deep as the props.
+    for said, depth in ((details.props, PLAIN_DEPTH), (details.offers, PLAIN_DEPTH + 1)):
+        if said and not is_plain(said, depth):
             raise DecodeError("malformed props or offers")
     try:
         for text in (details.name, details.host, *details.offers):
@@ -194,7 +207,7 @@ def check_entries(entries: Iterable[Entry]) -> None:
     for entry in entries:
         check_identity(entry.id, entry.boot)
         check_details(entry.details)
-        if not _is_address(entry.address):
+        if len(entry.address) > ADDRESS_CHARACTERS or not _is_address(entry.address):
             raise DecodeError("malformed address")
 
 

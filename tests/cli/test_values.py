@@ -54,6 +54,11 @@ def test_what_could_disturb_a_terminal_is_written_out(text, shown) -> None:
     assert escaped(text) == shown
 
 
+def test_a_number_of_more_digits_than_python_writes_is_shown_as_hexadecimal() -> None:
+    assert dumped([2**20_000, -(2**20_000)]) == f'["{hex(2**20_000)}", "{hex(-(2**20_000))}"]'
+    assert dumped({2**20_000: 2**4000}) == f'{{"{hex(2**20_000)}": {2**4000}}}'
+
+
 TEXTS = some.text(some.characters(codec=None))
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | TEXTS,
