@@ -19,8 +19,8 @@ class Bench:
     """One node on the bench, at an address, with what it has put out so far."""
 
     def __init__(self, number: int, **config: Any) -> None:
-        """``config`` is the node's; ``endpoints``, ``spoken`` and ``own_networks`` are handed to it
-        as they are.
+        """``config`` is the node's; ``endpoints``, ``spoken``, ``own_networks`` and ``keyring`` are
+        handed to it as they are.
 
         ``clock`` measures its interceptors.
         """
@@ -29,12 +29,12 @@ class Bench:
         self.address: Address = (f"10.0.0.{number}", 1000 + number)
         endpoints = config.pop("endpoints", [Endpoint("tcp", {"port": number})])
         spoken = config.pop("spoken", {"tcp": False, "unix": True})
-        networks = config.pop("own_networks", ())
+        networks, keyring = config.pop("own_networks", ()), config.pop("keyring", None)
         self.node = Node(
             Identity(bytes([number]) * 16, 1, name, "host"),
             ClusterConfig(name=name, ttl=config.pop("ttl", 1), **config),
             self.hooks, Random(number), endpoints=endpoints, port=self.address[1], spoken=spoken,
-            own_networks=networks,
+            own_networks=networks, keyring=keyring,
         )  # fmt: skip
 
     def take(self, *kinds: type) -> list[Any]:
@@ -49,6 +49,13 @@ class Bench:
     def hear(self, other: Bench, datagram: Any, now: float) -> None:
         """A datagram comes from another."""
         self.node.datagram_received(codec.encode_datagram(datagram), other.address, now)
+
+    def overhear(self, other: Bench, now: float) -> list[bytes]:
+        """All that another sends or announces comes from its address, as it is."""
+        sent = other.take(fx.Announce, fx.SendDatagram)
+        for effect in sent:
+            self.node.datagram_received(effect.data, other.address, now)
+        return [effect.data for effect in sent]
 
     def refuse(self, address: Address, now: float) -> None:
         """The host at an address refuses what it is sent, and nothing more comes from there."""
@@ -79,6 +86,20 @@ def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
     one.hear(other, reply, now)
     ack = next(e for e in one.node._effects if isinstance(e, fx.SendDatagram))
     other.node.datagram_received(ack.data, one.address, now)
+
+
+def mingle(*benches: Bench, now: float = 0.0) -> None:
+    """Whatever any of them sends comes to all the others, until nobody says more."""
+    busy = True
+    while busy:
+        busy = False
+        for one in benches:
+            for effect in one.take(fx.Announce, fx.SendDatagram):
+                busy = True
+                for other in benches:
+                    to = getattr(effect, "address", other.address)
+                    if other is not one and to == other.address:
+                        other.node.datagram_received(effect.data, one.address, now)
 
 
 def pass_time(one: Bench, until: float, since: float = 0.0, step: float = 0.1) -> None:
