@@ -14,6 +14,8 @@ from ..node.links import NodeLink
 from ..node.node import Node
 from ..wire import codec
 
+_SENT = (fx.Announce, fx.SendDatagram)
+
 
 class Bench:
     """One node on the bench, at an address, with what it has put out so far."""
@@ -50,13 +52,6 @@ class Bench:
         """A datagram comes from another."""
         self.node.datagram_received(codec.encode_datagram(datagram), other.address, now)
 
-    def overhear(self, other: Bench, now: float) -> list[bytes]:
-        """All that another sends or announces comes from its address, as it is."""
-        sent = other.take(fx.Announce, fx.SendDatagram)
-        for effect in sent:
-            self.node.datagram_received(effect.data, other.address, now)
-        return [effect.data for effect in sent]
-
     def refuse(self, address: Address, now: float) -> None:
         """The host at an address refuses what it is sent, and nothing more comes from there."""
         self.node.datagram_refused(address, now)
@@ -88,18 +83,16 @@ def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
     other.node.datagram_received(ack.data, one.address, now)
 
 
-def mingle(*benches: Bench, now: float = 0.0) -> None:
-    """Whatever any of them sends comes to all the others, until nobody says more."""
-    busy = True
-    while busy:
-        busy = False
-        for one in benches:
-            for effect in one.take(fx.Announce, fx.SendDatagram):
-                busy = True
-                for other in benches:
-                    to = getattr(effect, "address", other.address)
-                    if other is not one and to == other.address:
-                        other.node.datagram_received(effect.data, one.address, now)
+def mingle(*benches: Bench, now: float = 0.0) -> list[bytes]:
+    """Whatever any of them sends comes to whom it is for, until nobody says more; all of that."""
+    sent: list[bytes] = []
+    while waiting := [(one, each) for one in benches for each in one.take(*_SENT)]:
+        for one, effect in waiting:
+            sent.append(effect.data)
+            for other in benches:
+                if other is not one and getattr(effect, "address", other.address) == other.address:
+                    other.node.datagram_received(effect.data, one.address, now)
+    return sent
 
 
 def pass_time(one: Bench, until: float, since: float = 0.0, step: float = 0.1) -> None:
