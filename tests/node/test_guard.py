@@ -8,7 +8,7 @@ from meshcluster.node.guard import TELL_SECONDS
 from meshcluster.node.membership import Peer
 from meshcluster.security.keyring import Keyring
 from meshcluster.security.keys import Key
-from meshcluster.testing import Bench, mingle
+from meshcluster.testing import Bench, mingle, pass_time
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Leave
 from meshcluster.wire.sealed import SEAL_BYTES, is_sealed, sealed_by
@@ -241,7 +241,8 @@ def test_who_was_first_heard_in_the_open_is_asked_again_once_it_seals() -> None:
     one.node.datagram_received(near.data, own.address, 0.0)
     (peer,) = heard_of(one)
     assert peer.key_id == KEY.id
-    mingle(one, own)
+    pass_time(one, 1.0)  # what it was asked before is asked again
+    mingle(one, own, now=1.0)
     assert [peer.service.authenticated for peer in one.node.peers] == [True]
 
 
