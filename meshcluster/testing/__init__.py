@@ -1,6 +1,6 @@
 """The test kit: simulate meshes of your own, with faults, from one seed."""
 
-from .bench import Bench, carry, connect, introduce, mingle, pass_time
+from .bench import Bench, carry, connect, introduce, pass_time
 from .network import Network
 from .simulation import Simulation, SimulationFailed
 from .virtual import VirtualMember
@@ -14,6 +14,5 @@ __all__ = (
     "carry",
     "connect",
     "introduce",
-    "mingle",
     "pass_time",
 )

@@ -2,11 +2,19 @@
 by every protocol, and ``meshcluster doctor`` names what is dropped.
 """
 
+import pytest
+
 from .command import Command
 from .doctor import broken, examine
 
 BEACONS, MDNS = "meta pkttype multicast udp dport 27677", "meta pkttype multicast udp dport 5353"
 PROTOCOLS = ("tcp", "zeromq", "udp")
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch):
+    """Commands answer nobody who proved nothing."""
+    monkeypatch.setenv("MESHCLUSTER_SECRET", "a secret of these hosts")
 
 
 def all_see_all_and_answer(hosts, *options, seeds=()):

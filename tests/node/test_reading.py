@@ -6,7 +6,8 @@ from meshcluster.node import effects as fx
 from meshcluster.node.links import State
 from meshcluster.security.keyring import Keyring
 from meshcluster.security.keys import Key
-from meshcluster.testing import Bench, carry, mingle
+from meshcluster.testing import Bench, carry
+from meshcluster.testing.bench import mingle
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Event, Goodbye
 from meshcluster.wire.sealed import TAG_BYTES
