@@ -11,7 +11,10 @@ import hashlib
 import ipaddress
 import os
 import socket
+import time
 from contextlib import suppress
+from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +23,23 @@ import msgspec
 from ..errors import DecodeError
 from ..model import Address
 from ..wire import codec
+from ..wire.sealed import is_sealed
 
 PASSED = b"passed on\0"
 """What is passed on begins so: no datagram of a member does."""
 
 MOST_NEIGHBOURS = 8
 """So many members of the other mesh get it: one may have another scope, or no room."""
+
+
+FEW_NEIGHBOURS = 2
+"""The same where each of several meshes gets a copy."""
+
+MOST_MESHES = 8
+"""Other meshes on this host that get one."""
+
+MOST_A_SECOND = 50
+"""Sealed datagrams passed on: those of seeds are few, and who floods one port floods no others."""
 
 
 class _Passed(msgspec.Struct, array_like=True, frozen=True):
@@ -47,27 +61,56 @@ class Neighbours:
         self._runtime_dir = runtime_dir
         self._cluster = cluster
         self._group = address, port
+        self._since = -inf
+        self._passed = 0
 
     def pass_on(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram was for another mesh, and somebody of that has it now."""
+        """Whether a datagram was for another mesh, and somebody of that has it now. Who is meant by
+        a sealed one only its mesh can tell: each gets a copy, and we take it as well.
+        """
+        if not hasattr(socket, "AF_UNIX"):
+            return False
+        if is_sealed(data):
+            self._pass_to_all(data, source)
+            return False
         try:
             cluster = codec.decode_datagram(data).cluster
         except DecodeError:
             return False
-        if cluster == self._cluster or not hasattr(socket, "AF_UNIX"):
+        if cluster == self._cluster:
             return False
         folder = meeting_folder(self._runtime_dir, cluster, *self._group)
-        wrapped = PASSED + msgspec.msgpack.encode(_Passed(*source, data))
-        taken = 0
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
-            passing.setblocking(False)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".sock") and taken < MOST_NEIGHBOURS:
-                        with suppress(OSError):  # it is dead, or has no room
-                            passing.sendto(wrapped, entry.path)
-                            taken += 1
-        return taken > 0
+        return _handed(folder, _wrapped(data, source), MOST_NEIGHBOURS) > 0
+
+    def _pass_to_all(self, data: bytes, source: Address) -> None:
+        now = time.monotonic()
+        if now >= self._since + 1.0:
+            self._since, self._passed = now, 0
+        self._passed += 1
+        if self._passed > MOST_A_SECOND:
+            return
+        own = meeting_folder(self._runtime_dir, self._cluster, *self._group)
+        others = (each for each in self._runtime_dir.glob("meet-*") if each != own)
+        for folder in islice(others, MOST_MESHES):
+            _handed(folder, _wrapped(data, source), FEW_NEIGHBOURS)
+
+
+def _wrapped(data: bytes, source: Address) -> bytes:
+    return PASSED + msgspec.msgpack.encode(_Passed(*source, data))
+
+
+def _handed(folder: Path, wrapped: bytes, most: int) -> int:
+    """How many members of a mesh have it now."""
+    taken = 0
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
+        passing.setblocking(False)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".sock") and taken < most:
+                    with suppress(OSError):  # it is dead, or has no room
+                        passing.sendto(wrapped, entry.path)
+                        taken += 1
+    return taken
 
 
 def passed(data: bytes) -> tuple[bytes, Address] | None:
