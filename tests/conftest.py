@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import queue
+import random
 import re
 import shutil
 import signal
@@ -299,6 +300,43 @@ def talk():
             return talker
 
         yield talk
+
+
+class Insider:
+    """A process of our user that is no member: it knows the host key of one mesh."""
+
+    def __init__(self, cluster):
+        from meshcluster.model import Identity
+        from meshcluster.runtime.host import runtime_dir
+        from meshcluster.runtime.keys import host_key
+        from meshcluster.security.keyring import Keyring
+        from meshcluster.security.keys import Key
+        from meshcluster.security.sealing import Seal
+
+        self.cluster = cluster
+        self.keyring = Keyring([Key.of_bytes(host_key(runtime_dir()), cluster)])
+        self._seal = Seal(Identity(os.urandom(16), 1, "insider", "host"))
+
+    def seal(self, data):
+        """A datagram as members take it."""
+        return self._seal.seal(self.keyring.first, data)
+
+    def open(self, data):
+        """What is in a datagram of theirs."""
+        return self._seal.open(self.keyring, data).data
+
+    def entrance(self):
+        """The beginning of a link that it dials; see meshcluster/node/entrance.py."""
+        from meshcluster.node.entrance import Entrances
+
+        entrances = Entrances(self.keyring, self.cluster, random.Random())
+        return entrances.dialled(None, same_user=False)
+
+
+@pytest.fixture
+def insider(runtime_dir) -> Insider:
+    """Speaks as members with `ttl=0` do, who hear nothing else."""
+    return Insider("default")
 
 
 BECOME = """

@@ -159,7 +159,8 @@ def test_info_is_all_of_it_in_plain_values():
     assert info == {
         "id": bytes(range(16)).hex(), "boot": 7, "name": "ada", "state": "alive",
         "protocol": "tcp", "address": "10.0.0.1", "tags": ["web"], "local": False, "lan": True,
-        "host": "host-1", "last_seen": 0.5, "endpoints": [{"scheme": "tcp", "port": 4000}],
+        "authenticated": False, "host": "host-1", "last_seen": 0.5,
+        "endpoints": [{"scheme": "tcp", "port": 4000}],
         "props": {"rack": 3}, "offers": {"box": 1}, "reason": "",
     }  # fmt: skip
     assert json.loads(json.dumps(info)) == info

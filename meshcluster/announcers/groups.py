@@ -132,13 +132,13 @@ def _own(family: socket.AddressFamily, ttl: int, port: int) -> socket.socket:
         # What goes to forged addresses waits seconds for nothing; the rest must find room.
         own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         if family == socket.AF_INET6:
-            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
+            set_reach(own, ttl)
             own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
             if LINUX:
                 own.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             own.bind(("::", port))
             return own
-        own.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+        set_reach(own, ttl)
         own.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
         if ttl == 0:
             aim(own, LOOPBACK_WAY)
@@ -149,6 +149,14 @@ def _own(family: socket.AddressFamily, ttl: int, port: int) -> socket.socket:
         own.close()
         raise
     return own
+
+
+def set_reach(own: socket.socket, ttl: int) -> None:
+    """What is sent to the group next crosses fewer routers than this; 0: it stays on this host."""
+    if own.family == socket.AF_INET6:
+        own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
+    else:
+        own.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
 
 
 def aim(own: socket.socket, way: Way) -> None:

@@ -34,7 +34,17 @@ from ..interfaces import (
 )
 from ..model import Address, is_named
 from .base import READS_A_TURN, RECEIVE_BYTES, AnnouncerReceiver
-from .groups import LINUX, LOOPBACK_WAY, Way, aim, group_v6, open_group, open_own, ways
+from .groups import (
+    LINUX,
+    LOOPBACK_WAY,
+    Way,
+    aim,
+    group_v6,
+    open_group,
+    open_own,
+    set_reach,
+    ways,
+)
 from .resting import Resting
 from .watching import InterfaceWatch
 
@@ -126,9 +136,18 @@ class MulticastAnnouncer:
         self._failing = failing
 
     def announce_near(self, data: bytes) -> None:
-        """Sends a datagram to the group on this host only."""
-        if LOOPBACK_WAY in self._ways:
-            self._send_by(LOOPBACK_WAY, data)
+        """Sends a datagram to the group on every interface in use, and beyond none: members of this
+        host hear it from where others hear us.
+        """
+        if self._ttl == 0:
+            self.announce(data)
+            return
+        for each in self._own.values():
+            set_reach(each, 0)
+        for way in self._ways:
+            self._send_by(way, data)
+        for each in self._own.values():
+            set_reach(each, self._ttl)
 
     def reaches(self, address: Address) -> bool:
         """Every IP address."""

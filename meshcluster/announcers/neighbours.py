@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import itertools
 import os
 import socket
-from collections.abc import Iterable
+import time
 from contextlib import suppress
+from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,16 @@ MOST_SEALED = 2
 """What is sealed goes to so many members of so many meshes: it does not say whose it is."""
 
 
+FEW_NEIGHBOURS = 2
+"""The same where each of several meshes gets a copy."""
+
+MOST_MESHES = 8
+"""Other meshes on this host that get one."""
+
+MOST_A_SECOND = 50
+"""Sealed datagrams passed on: those of seeds are few, and who floods one port floods no others."""
+
+
 class _Passed(msgspec.Struct, array_like=True, frozen=True):
     ip: str
     port: Annotated[int, msgspec.Meta(gt=0, lt=65536)]
@@ -54,46 +65,56 @@ class Neighbours:
         self._runtime_dir = runtime_dir
         self._cluster = cluster
         self._group = address, port
+        self._since = -inf
+        self._passed = 0
 
     def pass_on(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram was for another mesh, and somebody of that has it now.
-
-        One that is sealed may be anybody's: the others get it, and it may be ours as well.
+        """Whether a datagram was for another mesh, and somebody of that has it now. Who is meant by
+        a sealed one only its mesh can tell: each gets a copy, and we take it as well.
         """
         if not hasattr(socket, "AF_UNIX"):
             return False
-        own = meeting_folder(self._runtime_dir, self._cluster, *self._group)
         if is_sealed(data):
-            others = (each for each in self._runtime_dir.glob("meet-*") if each != own)
-            self._hand(data, source, itertools.islice(others, MOST_MESHES), MOST_SEALED)
+            self._pass_to_all(data, source)
             return False
         try:
             cluster = codec.decode_datagram(data).cluster
         except DecodeError:
             return False
+        if cluster == self._cluster:
+            return False
         folder = meeting_folder(self._runtime_dir, cluster, *self._group)
-        return folder != own and self._hand(data, source, [folder], MOST_NEIGHBOURS)
+        return _handed(folder, _wrapped(data, source), MOST_NEIGHBOURS) > 0
 
-    def _hand(self, data: bytes, source: Address, folders: Iterable[Path], most: int) -> bool:
-        """Whether somebody there has it now."""
-        wrapped = PASSED + msgspec.msgpack.encode(_Passed(*source, data))
-        taken = False
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
-            passing.setblocking(False)
-            for folder in folders:
-                taken = _hand_to(passing, wrapped, folder, most) or taken
-        return taken
+    def _pass_to_all(self, data: bytes, source: Address) -> None:
+        now = time.monotonic()
+        if now >= self._since + 1.0:
+            self._since, self._passed = now, 0
+        self._passed += 1
+        if self._passed > MOST_A_SECOND:
+            return
+        own = meeting_folder(self._runtime_dir, self._cluster, *self._group)
+        others = (each for each in self._runtime_dir.glob("meet-*") if each != own)
+        for folder in islice(others, MOST_MESHES):
+            _handed(folder, _wrapped(data, source), FEW_NEIGHBOURS)
 
 
-def _hand_to(passing: socket.socket, wrapped: bytes, folder: Path, most: int) -> bool:
-    count = 0
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(".sock") and count < most:
-                with suppress(OSError):  # it is dead, or has no room
-                    passing.sendto(wrapped, entry.path)
-                    count += 1
-    return count > 0
+def _wrapped(data: bytes, source: Address) -> bytes:
+    return PASSED + msgspec.msgpack.encode(_Passed(*source, data))
+
+
+def _handed(folder: Path, wrapped: bytes, most: int) -> int:
+    """How many members of a mesh have it now."""
+    taken = 0
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as passing:
+        passing.setblocking(False)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".sock") and taken < most:
+                    with suppress(OSError):  # it is dead, or has no room
+                        passing.sendto(wrapped, entry.path)
+                        taken += 1
+    return taken
 
 
 def passed(data: bytes) -> tuple[bytes, Address] | None:

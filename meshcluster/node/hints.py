@@ -46,7 +46,15 @@ class Hints:
             if not isinstance(beacon, Beacon):
                 return
             hint = record_of(beacon, "", port=address[1], ttl=self._config.ttl)
-        self._hinted(hint, address, now)
+            ours = hint.cluster == self._cluster
+        elif hint.key_id:
+            ours = self._keyring.find(hint.key_id) is not None
+        else:
+            ours = hint.cluster == self._cluster and not self._keyring.required
+        if ours:
+            self._hinted(hint, address, now)
+        else:
+            self._counters.count("hints: of another cluster, or another secret")
 
     def _announced(self, data: bytes) -> Beacon | Leave | None:
         """What such bytes say of their member; whatever else they are is counted."""
@@ -68,13 +76,7 @@ class Hints:
         return None
 
     def _hinted(self, hint: Record, address: Address, now: float) -> None:
-        if hint.key_id:
-            ours = self._keyring.find(hint.key_id) is not None
-        else:
-            ours = hint.cluster == self._cluster and not self._keyring.required
-        if not ours:
-            self._counters.count("hints: of another cluster, or another secret")
-        elif not self._discovery.scope.covers(address[0]):
+        if not self._discovery.scope.covers(address[0]):
             self._counters.count("hints: from outside the scope")
         elif hint.id != self._identity.id:
             self._look(hint, address, now)

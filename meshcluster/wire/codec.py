@@ -173,7 +173,7 @@ def check_details(details: Details | None) -> None:
         raise DecodeError("malformed port")
     if not 0 < details.heartbeat_seconds < 1e6:  # also refuses what is no number
         raise DecodeError("malformed heartbeat")
-    # Our own are refused as well: nested deeply, or not plain. Each offer may be as deep as the props.
+    # Our own are refused as well: too deep, or not plain. Each offer may be as deep as the props.
     for said, depth in ((details.props, PLAIN_DEPTH), (details.offers, PLAIN_DEPTH + 1)):
         if said and not is_plain(said, depth):
             raise DecodeError("malformed props or offers")

@@ -133,10 +133,13 @@ def decode_txt(entries: Mapping[bytes, bytes | None]) -> Record:
 
 
 def _sealed(entries: Mapping[bytes, bytes | None]) -> Record:
+    key_id = _hex(entries[b"key"], KEY_ID_BYTES)
+    if len(key_id) != KEY_ID_BYTES:
+        raise ValueError("no id of a key")
     return sealed_record(
         _hex(entries[b"id"], 16),
         _number(entries[b"boot"], 2**64),
-        _hex(entries[b"key"], KEY_ID_BYTES),
+        key_id,
         (entries[b"group"] or b"").decode(),
         port=_number(entries[b"udp"], 65536),
         ttl=_number(entries[b"ttl"], 256),

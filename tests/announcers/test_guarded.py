@@ -229,19 +229,23 @@ def test_a_member_lives_on_whenever_one_breaks(offer, beacon_port, caplog, when)
         assert broke is (when in ("when it starts", "when it announces"))
 
 
-async def test_what_it_brings_from_outside_the_scope_is_refused_and_counted(offer, beacon_port):
+async def test_what_it_brings_from_outside_the_scope_is_refused_and_counted(
+    offer, beacon_port, insider
+):
     offer("scope_lamp", LAMP)
     async with AsyncCluster().join(port=beacon_port, announcers=["lamp"]) as member:
         (lamp,) = sys.modules["scope_lamp"].made
-        other = lamp.said.replace(member._id, b"x" * 16)
+        other = insider.seal(insider.open(lamp.said).replace(member._id, b"x" * 16))
         lamp.receiver.hinted(other, ("203.0.113.9", 9))
         lamp.receiver.datagram_received(other, ("203.0.113.9", 9))
-        lamp.receiver.hinted(b"no beacon", ("127.0.0.1", 9))
+        lamp.receiver.hinted(insider.seal(b"no beacon"), ("127.0.0.1", 9))
+        lamp.receiver.hinted(b"not sealed", ("127.0.0.1", 9))
         assert member.services == ()
         assert member.dropped == {
             "hints: from outside the scope": 1,
             "datagrams: from outside this host": 1,
             "hints: foreign datagram": 1,
+            "hints: not sealed": 1,
         }
 
 

@@ -15,14 +15,17 @@ from meshcluster.announcers.mdns import SERVICE_TYPE, UNRESOLVED
 from meshcluster.config import ClusterConfig
 from meshcluster.errors import ConfigError
 from meshcluster.interfaces import Interface, InterfaceAddress
-from meshcluster.model import Endpoint
+from meshcluster.model import Endpoint, Identity
+from meshcluster.security.keys import Key
+from meshcluster.security.sealing import Seal
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Leave, Solicit
-from meshcluster.wire.txt import encode_txt, record_of
+from meshcluster.wire.txt import encode_txt, record_of, sealed_record
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="loopback as on POSIX")
 
 TCP = Endpoint("tcp", {"port": 4000})
+KEY = Key.of_bytes(bytes(32), "default")
 LAN = Interface("fake0", 9, (InterfaceAddress("10.99.0.1", 24),))
 
 
@@ -62,6 +65,11 @@ class Member:
 
     def announce(self, datagram):
         self.announcer.announce(codec.encode_datagram(datagram))
+
+    def announce_sealed(self, *datagrams):
+        seal = Seal(Identity(self.id, self.boot, "", ""))
+        for each in datagrams:
+            self.announcer.announce(seal.seal(KEY, codec.encode_datagram(each)))
 
 
 def soon(awaitable):
@@ -128,6 +136,30 @@ async def test_each_sees_the_record_of_the_other(pair):
     one, other = pair
     assert one.receiver.drops.empty()
     assert other.receiver.drops.empty()
+
+
+async def test_who_seals_is_found_as_well_and_says_no_more_than_its_datagrams(member):
+    """Whose key it is the node knows: meshes are told apart by keys, not by names."""
+    one, other = await member(1), await member(2, cluster="other")
+    one.announce(one.beacon())
+    other.announce_sealed(other.beacon())
+    config = one.config
+    said = sealed_record(
+        other.id, other.boot, KEY.id, f"{config.address}:{config.port}", port=5002, ttl=0
+    )
+    assert await soon(one.receiver.hints.get()) == (said, ("127.0.0.1", 5002))
+
+
+async def test_who_seals_takes_its_record_back_when_it_closes(member):
+    """Nobody can tell a sealed goodbye from anything else."""
+    one, other = await member(1), await member(2)
+    one.announce(one.beacon())
+    other.announce_sealed(other.beacon(), Leave("default", other.id, other.boot))
+    await soon(one.receiver.hints.get())
+    assert one.receiver.gone.empty()
+    other.announcer.close()
+    await other.announcer.wait_closed()
+    assert await soon(one.receiver.gone.get()) == (other.id, other.boot)
 
 
 async def test_what_changes_is_seen(pair):

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from meshcluster.announcers.neighbours import PASSED, Neighbours, passed
+from meshcluster.announcers.neighbours import MOST_A_SECOND, PASSED, Neighbours, passed
 from meshcluster.announcers.rendezvous import RendezvousAnnouncer
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon
@@ -61,12 +62,26 @@ async def test_what_is_ours_malformed_or_nobodys_is_not_passed_on(neighbours, th
     assert theirs.heard.empty()
 
 
-async def test_what_is_sealed_may_be_anybodys(neighbours, theirs):
-    """It does not tell: they get it, and it may be ours as well."""
-    sealed = MAGIC + bytes(100)
+async def test_whose_a_sealed_one_is_nobody_can_tell_so_each_mesh_gets_it(neighbours, theirs):
+    """And we take it too, for it may be ours."""
+    sealed = MAGIC + bytes(60)
     assert not neighbours.pass_on(sealed, SOURCE)
     async with asyncio.timeout(5):
         assert await theirs.heard.get() == (sealed, SOURCE)
+
+
+async def test_a_flood_of_sealed_ones_is_not_passed_on(neighbours, theirs, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 7.0)
+    monkeypatch.setattr("meshcluster.announcers.neighbours.time", clock)
+    for number in range(1000):
+        neighbours.pass_on(MAGIC + number.to_bytes(60, "big"), SOURCE)
+        await asyncio.sleep(0)  # they are read meanwhile
+    assert neighbours.pass_on(beacon("theirs"), SOURCE)  # the last that comes
+    heard = 0
+    async with asyncio.timeout(5):
+        while (await theirs.heard.get())[0] != beacon("theirs"):
+            heard += 1
+    assert 0 < heard <= MOST_A_SECOND
 
 
 @pytest.mark.parametrize(

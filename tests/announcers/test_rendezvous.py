@@ -304,3 +304,12 @@ async def test_where_multicast_works_nothing_is_sent_once_all_know_each_other(be
         )
         assert [announcer.sent for announcer in announcers] == before
         assert not any(is_unix(peer.address) for peer in peers)
+
+
+async def test_what_is_near_is_all_there_is(meet):
+    one, _ = await meet(1)
+    _, other = await meet(2)
+    one.announce_near(b"first")  # as with any announcement
+    one.announce_near(b"sealed")
+    assert (await asyncio.wait_for(other.datagrams.get(), 10))[0] == b"sealed"
+    assert one.near_only

@@ -9,7 +9,7 @@ import pytest
 import meshcluster
 
 PRELUDE = """
-import asyncio, gc, json, os, signal, sys, threading, time
+import asyncio, gc, json, os, queue, signal, sys, threading, time
 import meshcluster
 from meshcluster import AsyncCluster, Cluster, ForkedClusterError, NotJoined
 

@@ -101,20 +101,21 @@ def test_meshes_are_kept_apart_by_their_names_in_a_process_and_across(start):
     script = """
 def member(mesh):
     cluster = join(name=f"{me}-{mesh}", cluster=mesh)
-    cluster.hook("event")(lambda message: heard[mesh].append(message.data))
+    cluster.hook("event")(lambda message: heard[mesh].put(message.data))
     return cluster
 
 me, meshes = told(), ("red", "blue", "default")
-heard = {mesh: [] for mesh in meshes}
+heard = {mesh: queue.SimpleQueue() for mesh in meshes}
 members = {mesh: member(mesh) for mesh in meshes}
 for mesh, cluster in members.items():
     others = [service.name for service in cluster.wait_for_services()]
     cluster.broadcast(f"from {me} in {mesh}")
     tell(mesh, others)
+first = {mesh: heard[mesh].get(timeout=20) for mesh in meshes}
 told()
 for mesh, cluster in members.items():
     cluster.leave()  # its hooks have taken what came
-    tell(mesh, heard[mesh])
+    tell(mesh, [first[mesh], *(heard[mesh].get() for _ in range(heard[mesh].qsize()))])
 """
     processes = {name: start(script) for name in ("one", "two")}
     for name, process in processes.items():

@@ -158,6 +158,25 @@ def test_where_beacons_are_blocked_mdns_alone_suffices(neighbours, start):
     assert one.ask("alone") == "alone"
 
 
+def test_members_with_a_secret_meet_by_mdns_alone_and_no_others(neighbours, start, monkeypatch):
+    here, there = neighbours
+    for each in neighbours:
+        drop(each, PORT)
+    monkeypatch.setenv("MESHCLUSTER_SECRET", "another secret than theirs")
+    stranger = start(there, MEMBER, "stranger", "1", "yes")
+    monkeypatch.setenv("MESHCLUSTER_SECRET", "a secret of these two")
+    one, other = start(here, MEMBER, "one", "1", "yes"), start(there, MEMBER, "other", "1", "yes")
+    assert found(one.ask("wait")) == [["other", "10.77.0.2", False, "answer of other"]]
+    assert found(other.ask("wait")) == [["one", "10.77.0.1", False, "answer of one"]]
+    assert all(dropped(each) for each in neighbours)
+    names, drops = one.ask("known")
+    assert names == ["other"]
+    assert drops["hints: of another cluster, or another secret"] > 0
+    assert stranger.ask("known")[0] == []
+    other.ask("leave")
+    assert one.ask("alone") == "alone"
+
+
 def test_by_ipv6_alone_as_well(neighbours, start):
     here, there = neighbours
     for each in neighbours:

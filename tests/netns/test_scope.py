@@ -80,6 +80,18 @@ def test_at_ttl_1_neighbours_meet_and_the_capture_sees_it(network):
     assert capture.frames(there)
 
 
+def test_what_an_open_mesh_seals_for_its_own_host_stays_there(network):
+    here, _ = lan = network.lan(2)
+    capture = lan.capture()
+    one, other = (here.join(name, ttl=1, **BRISK) for name in ("one", "other"))
+    assert one.ask("met()") == [["other", "10.77.0.1", True]]
+    assert other.ask("met()") == [["one", "10.77.0.1", True]]
+    one.ask(FIVE_BEACONS)
+    heads = [bytes.fromhex(frame.head) for frame in capture.frames(here)]
+    assert any(b"mc\x01" in head for head in heads)
+    assert not any(b"ms\x01" in head for head in heads)
+
+
 def test_at_ttl_0_a_neighbour_at_ttl_1_is_not_heard(network):
     here, there = network.lan(2)
     inside, outside = here.join("inside", **BRISK), there.join("outside", ttl=1, **BRISK)
@@ -102,5 +114,6 @@ def test_what_a_neighbour_injects_is_heard_only_beyond_ttl_0(network, ttl):
 
 def test_a_host_without_a_network_joins_and_is_told_so(network):
     done = network.host().python("-c", "import meshcluster; meshcluster.join(ttl=1).leave()")
-    (warning,) = done.stderr.splitlines()
+    is_open, warning = done.stderr.splitlines()
+    assert "ttl=1 without secret=" in is_open
     assert "no interface but loopback can be used" in warning

@@ -2,11 +2,19 @@
 by every protocol, and ``meshcluster doctor`` names what is dropped.
 """
 
+import pytest
+
 from .command import Command
 from .doctor import broken, examine
 
 BEACONS, MDNS = "meta pkttype multicast udp dport 27677", "meta pkttype multicast udp dport 5353"
 PROTOCOLS = ("tcp", "zeromq", "udp")
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch):
+    """Commands answer nobody who proved nothing."""
+    monkeypatch.setenv("MESHCLUSTER_SECRET", "a secret of these hosts")
 
 
 def all_see_all_and_answer(hosts, *options, seeds=()):
@@ -102,8 +110,8 @@ def test_where_loopback_carries_no_multicast(network):
     assert checks["peer", "10.77.0.2 by multicast"]["state"] == "good"
 
 
-def test_two_meshes_on_one_host_are_seeds_each_of_its_own(network):
-    """Both share a port, and a datagram to it goes to one of them."""
+def test_meshes_on_one_host_are_seeds_each_of_its_own(network):
+    """They share a port and a secret, and a datagram to it goes to one of them."""
     here, there = lan = network.lan(2)
     lan.drop_multicast()
     meshes = ("first", "second", "third")

@@ -70,13 +70,13 @@ async def test_without_being_named_it_is_never_used_where_links_open(join):
 
 
 @pytest.fixture
-async def group(beacon_port):
+async def group(beacon_port, insider):
     """Puts what everybody is told by the group here; they have begun when it is listened to."""
     loop, told = asyncio.get_running_loop(), asyncio.Queue()
     listener = open_group(LOOPBACK_WAY, DEFAULT_ADDRESS, beacon_port)
 
     def read():
-        data = listener.recv(2048)
+        data = insider.open(listener.recv(2048))
         if is_message(data):
             told.put_nowait(decode_datagram(data).message.body)
 

@@ -7,22 +7,38 @@ import pytest
 
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Details, Hello
+from meshcluster.wire.sealed import TAG_BYTES
 from meshcluster.wire.splitter import HEADER
+
+KNOCK = codec.preface(codec.SECURITY_NOISE)
+"""How a link begins here; nothing is said to it."""
 
 
 @pytest.fixture
-async def knock(join):
-    """Opens bare TCP connections to a member, as a stranger can."""
+async def knock(join, insider):
+    """Opens bare TCP connections to a member; what is ``sealed`` goes after the handshake, as from
+    another process of our user.
+    """
     writers = []
 
-    async def knock(member, *frames):
+    async def read(reader):
+        (size,) = HEADER.unpack(await reader.readexactly(HEADER.size))
+        return await reader.readexactly(size)
+
+    async def knock(member, *frames, sealed=()):
         finder = await join("finder")
         (service,) = await finder.wait_for_services(resolve=member.tags)
         (port,) = [e.props["port"] for e in service.endpoints if e.scheme == "tcp"]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writers.append(writer)
-        for frame in frames:
+        entrance = insider.entrance()
+        for frame in frames if not sealed else entrance.first():
             writer.write(HEADER.pack(len(frame)) + frame)
+        for frame in sealed:
+            while not entrance.passed:
+                entrance.take(await soon(read(reader)))
+            record = entrance.records.seal(frame)
+            writer.write(HEADER.pack(len(record)) + record)
         return reader, writer
 
     yield knock
@@ -62,14 +78,14 @@ def abort_links(cluster):
 
 async def test_who_says_no_hello_is_put_out(join, knock):
     member = await join("member", limits={"hello_seconds": 0.05})
-    reader, _ = await knock(member, codec.preface())
+    reader, _ = await knock(member, KNOCK)
     await gone(reader)
     assert member.dropped["links without a hello"] == 1
 
 
 async def test_links_without_a_hello_are_bounded(join, knock):
     member = await join("member", limits={"pending_links": 2})
-    readers = [(await knock(member, codec.preface()))[0] for _ in range(3)]
+    readers = [(await knock(member, KNOCK))[0] for _ in range(3)]
     await gone(readers[0])
     assert member.dropped["links beyond pending_links"] == 1
     assert not any(reader.at_eof() for reader in readers[1:])
@@ -77,8 +93,8 @@ async def test_links_without_a_hello_are_bounded(join, knock):
 
 async def test_before_the_hello_nothing_large_is_taken(join, knock):
     member = await join("member")
-    reader, writer = await knock(member, codec.preface())
-    writer.write(HEADER.pack(64 * 1024 + 1))
+    reader, writer = await knock(member, KNOCK)
+    writer.write(HEADER.pack(64 * 1024 + TAG_BYTES + 1))
     await gone(reader)
     assert [reason for reason in member.dropped if reason.startswith("links: oversized")]
 
@@ -103,7 +119,7 @@ async def test_who_lies_in_its_hello_harms_nobody(join, knock, lie):
     details = Details(1, "liar", "host", (), (), {}, 5000, 1.0)
     details = msgspec.structs.replace(details, **lie)
     hello = Hello("default", bytes(16), 7, service.key, "", 5, 0, 0, 0, details)
-    await knock(member, codec.preface(), codec.encode_frame(hello))
+    await knock(member, sealed=[codec.encode_frame(hello)])
     sent = member.dropped.get("datagrams: own copies", 0)
     await until(lambda: member.dropped["datagrams: own copies"] > sent + 10)  # timers go on
     # Who lies well enough to be taken in is asked, and lost.

@@ -378,7 +378,7 @@ def test_the_preface_is_eight_fixed_bytes():
         (b"mesh\1\0\0", "foreign"),
         (b"mesh\1\0\0\0\0", "foreign"),
         (b"mesh\2\0\0\0", "version"),
-        (b"mesh\1\1\0\0", "security"),
+        (b"mesh\1\2\0\0", "security"),
         (preface(7), "security"),
     ],
 )

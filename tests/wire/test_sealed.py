@@ -4,11 +4,13 @@ import pytest
 
 from meshcluster.errors import DecodeError
 from meshcluster.model import member_key
+from meshcluster.wire.codec import DATAGRAM_MAGIC
 from meshcluster.wire.sealed import (  # fmt: skip
     HEADER,
     KEY_ID,
     MAGIC,
     NUMBER,
+    SEAL_BYTES,
     SENDER,
     TAG_BYTES,
     header_of,
@@ -50,3 +52,16 @@ def test_what_is_none_is_refused(data, reason):
 
 def test_a_plain_datagram_was_sealed_by_nobody():
     assert sealed_by(b"mc\1plain") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"m", DATAGRAM_MAGIC + bytes(80), b"GET / HTTP/1.1"])
+def test_what_is_not_sealed_is_told_from_it(data):
+    assert not is_sealed(data)
+    assert sealed_by(data) is None
+
+
+def test_what_is_cut_off_or_of_another_version_is_refused_by_reason():
+    with pytest.raises(DecodeError, match="malformed seal"):
+        sealed_by(MAGIC + bytes(SEAL_BYTES - len(MAGIC) - 1))
+    with pytest.raises(DecodeError, match="unknown version of a sealed datagram: 02"):
+        sealed_by(MAGIC[:2] + b"\x02" + bytes(80))

@@ -12,6 +12,7 @@ from meshcluster.wire.txt import (
     decode_txt,
     encode_txt,
     record_of,
+    sealed_record,
 )  # fmt: skip
 
 GROUP = "239.255.77.67:27677"
@@ -30,6 +31,20 @@ def travelled(record):
 
 def test_what_a_record_says_arrives():
     assert decode_txt(travelled(record())) == record()
+
+
+def test_who_seals_tells_no_more_than_its_datagrams_do():
+    sealed = sealed_record(bytes(range(16)), 2**64 - 1, b"keyi", GROUP, port=5000, ttl=1)
+    assert decode_txt(travelled(sealed)) == sealed
+    said = {"key": "6b657969", "group": GROUP, "id": bytes(range(16)).hex(), "udp": "5000"}
+    assert encode_txt(sealed) == {"v": "1", "boot": str(2**64 - 1), "ttl": "1", **said}
+
+
+@pytest.mark.parametrize("key", [b"", None, b"xyz", b"00" * 5, b"0"])
+def test_a_key_that_is_none_is_refused(key):
+    entries = travelled(sealed_record(bytes(16), 1, b"keyi", GROUP, port=5000, ttl=1))
+    with pytest.raises(DecodeError, match="malformed"):
+        decode_txt({**entries, b"key": key})
 
 
 def test_it_can_be_read_by_people():
