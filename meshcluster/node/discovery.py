@@ -333,7 +333,7 @@ class Discovery:
             # To the group they come by every network that both are in.
             other = isinstance(parcel, GroupParcel) and source[0] in peer.others
             self._counters.count(f"parcels: {'by another way' if other else 'of strangers'}")
-        elif peer.proven or isinstance(parcel, Receipt):
+        elif peer.shown or isinstance(parcel, Receipt):
             peer.heard_at = now
             self._parcel(parcel, peer, now)
         else:
@@ -351,10 +351,15 @@ class Discovery:
         if peer.service is None:
             if peer.probing is None:  # of several ways to it the first one is the best
                 peer.address = source
+            elif peer.probing.in_vain(beacon.number) and source != peer.probing.address:
+                self._prober.stop(peer)  # what came first was an old one, from anybody
+                peer.address = source
             peer.endpoints = beacon.endpoints
             peer.local = peer.local or self.scope.is_own(source[0])
             if peer.refused != beacon.digest and not self._prober.expects_proof(peer, now):
                 self.probe(peer, now, want=True)
+            if peer.probing is not None and not peer.probing.beacon:
+                peer.probing.beacon = beacon.number
         elif source != peer.address:
             self._heard_elsewhere(peer, beacon, source, now)
         elif 0 < beacon.number <= peer.number:
@@ -422,6 +427,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = peer.reached_at = now
+        peer.window.is_new = True
         before = peer.address
         peer.answered_from(source, local=self.scope.is_own(source[0]), asked=probing is not None)
         if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
@@ -441,6 +447,7 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = peer.reached_at = now
+        peer.window.is_new = True
         peer.answered_from(source, local=self.scope.is_own(source[0]))
         if ack.details is not None:
             self._proved(peer, ack.details, now)

@@ -40,6 +40,12 @@ class Probing:
     tries: int = 0
     refused: bool = False
     """Its endpoints refuse links: if it does not answer it is gone."""
+    beacon: int = 0
+    """Of a candidate: the number of the beacon that was the reason."""
+
+    def in_vain(self, beacon: int) -> bool:
+        """Whether a later beacon is a better reason, for nobody answers this."""
+        return self.tries > 1 and beacon > self.beacon
 
 
 class Peer:
@@ -238,6 +244,13 @@ class Peer:
         self.elsewhere, self.elsewhere_at = source, now
         if source[0] not in self.others:
             self.others = (source[0], *self.others)[:MAX_OTHERS]
+
+    @property
+    def shown(self) -> bool:
+        """It answered us itself, and by datagram if it seals those: nobody can have kept for long
+        what comes with a later number.
+        """
+        return self.proven and (self.window.begun or not self.key_id)
 
     def left_meanwhile(self, since: float) -> str:
         """Where else it was heard, but not ``since``: links there were opened while it was there

@@ -19,8 +19,8 @@ class Bench:
     """One node on the bench, at an address, with what it has put out so far."""
 
     def __init__(self, number: int, **config: Any) -> None:
-        """``config`` is the node's; ``endpoints``, ``spoken`` and ``own_networks`` are handed to it
-        as they are.
+        """``config`` is the node's; ``endpoints``, ``spoken``, ``own_networks`` and ``keyring`` are
+        handed to it as they are, and ``boot`` is that of its run (1).
 
         ``clock`` measures its interceptors.
         """
@@ -30,11 +30,12 @@ class Bench:
         endpoints = config.pop("endpoints", [Endpoint("tcp", {"port": number})])
         spoken = config.pop("spoken", {"tcp": False, "unix": True})
         networks = config.pop("own_networks", ())
+        keyring, boot = config.pop("keyring", None), config.pop("boot", 1)
         self.node = Node(
-            Identity(bytes([number]) * 16, 1, name, "host"),
+            Identity(bytes([number]) * 16, boot, name, "host"),
             ClusterConfig(name=name, ttl=config.pop("ttl", 1), **config),
             self.hooks, Random(number), endpoints=endpoints, port=self.address[1], spoken=spoken,
-            own_networks=networks,
+            own_networks=networks, keyring=keyring,
         )  # fmt: skip
 
     def take(self, *kinds: type) -> list[Any]:
@@ -79,6 +80,26 @@ def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
     one.hear(other, reply, now)
     ack = next(e for e in one.node._effects if isinstance(e, fx.SendDatagram))
     other.node.datagram_received(ack.data, one.address, now)
+
+
+def mingle(*benches: Bench, now: float = 0.0) -> list[tuple[bytes, Address]]:
+    """Carries what they send and announce, as it is, until nobody has anything. Gives it all, with
+    its source, as somebody who listens would have it.
+    """
+    heard: list[tuple[bytes, Address]] = []
+    while True:
+        moved = False
+        for bench in benches:
+            for effect in bench.take(fx.Announce, fx.SendDatagram):
+                moved = True
+                heard.append((effect.data, bench.address))
+                for other in benches:
+                    if other is not bench and getattr(effect, "address", None) in (
+                        None, other.address,
+                    ):  # fmt: skip
+                        other.node.datagram_received(effect.data, bench.address, now)
+        if not moved:
+            return heard
 
 
 def pass_time(one: Bench, until: float, since: float = 0.0, step: float = 0.1) -> None:
