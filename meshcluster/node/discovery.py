@@ -312,6 +312,8 @@ class Discovery:
         """A member speaks of another one."""
         if isinstance(word, Vouch):
             self._views.heard_vouch(word, by, now)
+        elif self._peers.outranks(word.subject, by):
+            self._counters.count("datagrams: words without proof of one who gave it")
         elif isinstance(word, Suspect):
             self._detector.heard_suspect(word, by, now)
         elif isinstance(word, Dead):

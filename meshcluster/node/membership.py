@@ -55,6 +55,7 @@ class Peer:
         "_address",
         "_experience",
         "_probing",
+        "authenticated",
         "beaconed_at",
         "challenge",
         "challenged_at",
@@ -147,10 +148,21 @@ class Peer:
         self.sessions: dict[str, Session] = {}
         self.key_id = b""
         """Which key sealed what it said last; none: nothing of it was sealed yet."""
+        self.authenticated = False
+        """What is known of it was sealed, by itself or by those who spoke of it."""
         self.window = Window()
         """Which of its sealed datagrams came."""
         self.parcels: Received | None = None
         """Which of its parcels came (``parcels.py``)."""
+
+    def doubt(self) -> None:
+        """It seals what it says from now on: what was said in its name before may be anybody's, and
+        is held against nothing that it says itself.
+        """
+        self.told, self.proven, self.local = True, False, False
+        self.number, self.sighted, self.challenge, self.lag = 0, 0, 0, 0.0
+        self.refused, self.parcels = None, None
+        self._stands_at(self.address, self.grouped_at)
 
     def _stands_at(self, address: Address, now: float) -> None:
         """When it was heard there, and where else."""
@@ -331,10 +343,14 @@ class Peer:
 
 
 class Membership:
-    """The table of peers, bounded. Iteration is over the members, in the order of arrival."""
+    """The table of peers, bounded. Iteration is over the members, in the order of arrival.
 
-    def __init__(self, limits: Limits) -> None:
+    ``closed``: nobody is heard who has none of our keys.
+    """
+
+    def __init__(self, limits: Limits, *, closed: bool = False) -> None:
         self._limits = limits
+        self._closed = closed
         self._all: dict[bytes, Peer] = {}
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
@@ -361,6 +377,7 @@ class Membership:
         if self.strangers >= self._limits.candidates:
             return None
         peer = Peer(member_id, boot, source, now)
+        peer.authenticated = self._closed
         self._take_in(peer)
         return peer
 
@@ -412,6 +429,11 @@ class Membership:
     def at(self, address: Address) -> tuple[Peer, ...]:
         """The peers that answer, or should answer, at an address."""
         return self._places.at(address)
+
+    def outranks(self, key: bytes, by: Peer) -> bool:
+        """Whether one who seals is spoken of by one who does not."""
+        peer = self._all.get(key)
+        return peer is not None and bool(peer.key_id) and not by.key_id
 
     def suspects(self) -> list[Peer]:
         """Members that are missed."""

@@ -29,7 +29,7 @@ OFFER = {
     "spoken": {"tcp": False, "udp": False},
 }
 TOLD = (fx.ServiceDiscovered, fx.ServiceChanged, fx.ServiceGone, fx.EventsArrived)
-FRAMES, TRACED = 40_000, 5_000
+FRAMES, TRACED = 100_000, 5_000
 """In one go (10^6 when it may take long), and how many of them are looked at for memory."""
 
 
@@ -150,7 +150,7 @@ def test_a_capture_replayed_to_a_newcomer_hides_no_member_from_it():
     """Whoever has recorded a member's first beacons plays them from elsewhere, before each of its
     real ones: the newcomer asks there in vain, and then where the newer one came from.
     """
-    one, other, heard = pair()
+    _, other, heard = pair()
     beacons = [d for d, source in heard if source == other.address and type(opened(d)) is Beacon]
     newcomer = member(3)
     newcomer.node.start(10.0)
@@ -170,7 +170,6 @@ def test_a_capture_replayed_to_a_newcomer_hides_no_member_from_it():
 
 def test_what_was_told_before_a_newcomer_came_is_not_told_to_it_again():
     one, other, heard = pair()
-    (peer,) = one.node.peers
     told = [
         (sealed_by(other, GroupParcel(*identity(other), n, Event(0, 1, b"old"))), other.address)
         for n in range(1, 9)
