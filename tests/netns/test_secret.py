@@ -104,9 +104,9 @@ def test_a_forged_goodbye_is_ignored(network, tmp_path):
     two = join(there, "amber-two", SECRET, mdns=False)
     assert one.ask("met()")[0][0] == "amber-two"
     earlier = [data.hex() for data, source in udp_of(sniffer.frames()) if source == there.address]
+    node = "cluster._cluster.joined.node"
     member_id, boot, port = two.ask(
-        "[cluster._cluster.joined.node.identity.id.hex(), cluster._cluster.joined.node.identity.boot,"
-        " cluster._cluster.joined.node.details.port]"
+        f"[{node}.identity.id.hex(), {node}.identity.boot, {node}.details.port]"
     )
     identity = Identity(bytes.fromhex(member_id), boot, "amber-two", "host")
     plain = codec.encode_datagram(Leave(CLUSTER, identity.id, boot))
