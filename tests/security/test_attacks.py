@@ -14,7 +14,7 @@ from meshcluster.node import effects as fx
 from meshcluster.security.keyring import Keyring
 from meshcluster.security.keys import Key
 from meshcluster.security.sealing import Seal
-from meshcluster.testing.bench import Bench, mingle
+from meshcluster.testing.bench import Bench, carry, connect, mingle
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Event, GroupParcel, Leave
 from meshcluster.wire.sealed import HEADER
@@ -218,6 +218,65 @@ def test_what_a_member_told_one_is_no_word_to_another():
     assert [e.body for got in third.take(fx.EventsArrived) for e in got.events] == [
         b"for the third"
     ]
+
+
+# --- a key that was removed ------------------------------------------------------------------
+
+
+def test_a_link_that_was_begun_by_a_key_is_nothing_once_that_is_removed():
+    """Who has a leaked key may have begun a link, and say hello when the key is gone."""
+    one, other = member(1, ring(KEY, OTHER_KEY)), member(2, ring(KEY))
+    one.node.start(0.0)
+    other.node.start(0.0)
+    mingle(one, other)
+    session = next(iter(other.node.peers)).session("", other.node.config.limits)
+    other.node._links.want(session, 1.0)
+    (dial,) = other.take(fx.DialEndpoint)
+    far = one.node.link_opened("tcp", other.address[0], 1.0, local=False)
+    near = other.node.link_opened("tcp", one.address[0], 1.0, local=False, number=dial.number)
+    one.node.frames_received(far, other.node.take_frames(near), 1.0)
+    other.node.frames_received(near, one.node.take_frames(far), 1.0)
+    one.node.keyring.use(OTHER_KEY.id)
+    one.node.keyring.remove(KEY.id)
+    one.node.keys_changed(2.0)
+    one.node.frames_received(far, other.node.take_frames(near), 2.0)  # the hello
+    assert far.session is None
+    assert one.dropped["links: link by a key that was removed"] == 1
+
+
+def test_a_link_by_a_key_that_is_removed_while_it_is_used_is_opened_by_the_other_one():
+    one, other = member(1, ring(KEY, OTHER_KEY)), member(2, ring(KEY, OTHER_KEY))
+    one.node.start(0.0)
+    other.node.start(0.0)
+    mingle(one, other)
+    near, far = connect(one, other)
+    assert (near.entrance.key_id, far.entrance.key_id) == (KEY.id, KEY.id)
+    for bench in (one, other):
+        bench.node.keyring.use(OTHER_KEY.id)
+        bench.node.keyring.remove(KEY.id)
+        bench.node.keys_changed(1.0)
+    (dial,) = one.take(fx.DialEndpoint)
+    far = other.node.link_opened("tcp", one.address[0], 1.0, local=False)
+    near = one.node.link_opened("tcp", other.address[0], 1.0, local=False, number=dial.number)
+    carry(one, near, other, far, 1.0)
+    assert (near.entrance.key_id, far.entrance.key_id) == (OTHER_KEY.id, OTHER_KEY.id)
+    assert near.session.link is near
+    assert one.known == ["n2"]
+
+
+def test_other_secrets_are_told_of_once_a_minute():
+    one, _, _ = pair()
+    wrong = member(3, ring(OTHER_KEY))
+    said = []
+    for now in range(0, 130):
+        wrong.node.heartbeat(float(now))
+        wrong.node.advance(float(now))
+        for each in wrong.take(fx.Announce):
+            hears(one, each.data, wrong.address, float(now))
+        said += [(now, e.text) for e in one.take(fx.Report) if "another secret" in e.text]
+    assert [now for now, _ in said] == [0, 60, 120]
+    assert "1 host here" in said[0][1]
+    assert wrong.address[0] in said[0][1]
 
 
 # --- in numbers ------------------------------------------------------------------------------
