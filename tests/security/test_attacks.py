@@ -18,6 +18,7 @@ from meshcluster.testing.bench import Bench, carry, connect, mingle
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Event, GroupParcel, Leave
 from meshcluster.wire.sealed import HEADER
+from meshcluster.wire.txt import sealed_record
 
 SECRET = bytes(range(32))
 KEY = Key.of_bytes(SECRET, "default")
@@ -168,6 +169,28 @@ def test_a_capture_replayed_to_a_newcomer_hides_no_member_from_it():
     assert [p.address for p in newcomer.node.peers] == [other.address]
 
 
+def test_a_forged_record_hides_no_member():
+    """The id of a key is no secret, and mDNS is anybody's."""
+    newcomer, other = member(1), member(2)
+    me = other.node.identity
+    record = sealed_record(me.id, me.boot, KEY.id, "group", port=SPOOFED[1], ttl=1)
+    now = 0.0
+    while now < 5.0 and newcomer.known == []:
+        newcomer.node.hints.heard(record, SPOOFED, now)
+        newcomer.take()
+        other.node.heartbeat(now)
+        other.node.advance(now)
+        mingle(newcomer, other, now=now)
+        now += 0.05
+        newcomer.node.advance(now)
+    assert newcomer.known == ["n2"]
+    before = view(newcomer)
+    newcomer.node.hints.heard(record, SPOOFED, now)
+    newcomer.node.hints.vanished(record, now)
+    assert view(newcomer) == before
+    assert newcomer.take(*TOLD) == []
+
+
 def test_what_was_told_before_a_newcomer_came_is_not_told_to_it_again():
     one, other, heard = pair()
     told = [
@@ -218,6 +241,49 @@ def test_what_a_member_told_one_is_no_word_to_another():
     assert [e.body for got in third.take(fx.EventsArrived) for e in got.events] == [
         b"for the third"
     ]
+
+
+# --- a handshake that is sent back -----------------------------------------------------------
+
+
+def test_who_is_answered_with_its_own_handshake_talks_to_nobody():
+    """Whoever sits where a member is dialled hands its handshake on to a door of the dialler."""
+    one, _, _ = pair()
+    session = next(iter(one.node.peers)).session("", one.node.config.limits)
+    one.node._links.want(session, 1.0)
+    (dial,) = one.take(fx.DialEndpoint)
+    near = one.node.link_opened("tcp", SPOOFED[0], 1.0, local=False, number=dial.number)
+    far = one.node.link_opened("tcp", SPOOFED[0], 1.0, local=False)
+    for _ in range(5):
+        one.node.frames_received(far, one.node.take_frames(near), 1.0)
+        one.node.frames_received(near, one.node.take_frames(far), 1.0)
+    assert session.link is None
+    assert (near.session, far.session) == (None, None)
+    assert one.dropped["links refused: another member listens there now"] == 1
+    assert one.known == ["n2"]
+
+
+def test_a_handshake_that_is_played_again_opens_nothing():
+    one, other, _ = pair()
+    session = next(iter(other.node.peers)).session("", other.node.config.limits)
+    other.node._links.want(session, 1.0)
+    (dial,) = other.take(fx.DialEndpoint)
+    near = other.node.link_opened("tcp", one.address[0], 1.0, local=False, number=dial.number)
+    far = one.node.link_opened("tcp", other.address[0], 1.0, local=False)
+    spoken = []
+    for _ in range(3):
+        there = other.node.take_frames(near)
+        spoken += there
+        one.node.frames_received(far, there, 1.0)
+        other.node.frames_received(near, one.node.take_frames(far), 1.0)
+    assert far.session is not None
+    one.take()
+    again = one.node.link_opened("tcp", other.address[0], 2.0, local=False)
+    one.node.frames_received(again, spoken, 2.0)
+    assert again.session is None
+    assert far.session.link is far
+    assert one.dropped["links: forged frame"] == 1
+    assert one.take(*TOLD) == []
 
 
 # --- a key that was removed ------------------------------------------------------------------
