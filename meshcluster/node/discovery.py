@@ -303,8 +303,10 @@ class Discovery:
             self._heard_parcel(peer, datagram, source, now)
         elif peer is None or peer.service is None or not self._speaks_from(peer, source):
             self._counters.count("datagrams: words of strangers")
-        elif peer.observer:
-            self._counters.count("datagrams: words of observers")
+        elif peer.observer or self._peers.outranks(getattr(datagram, "subject", b""), peer):
+            self._counters.count(
+                f"datagrams: words of {'observers' if peer.observer else 'the open'}"
+            )
         elif isinstance(datagram, Word):
             self._word(datagram, peer, now)
 
@@ -312,8 +314,6 @@ class Discovery:
         """A member speaks of another one."""
         if isinstance(word, Vouch):
             self._views.heard_vouch(word, by, now)
-        elif self._peers.outranks(word.subject, by):
-            self._counters.count("datagrams: words without proof of one who gave it")
         elif isinstance(word, Suspect):
             self._detector.heard_suspect(word, by, now)
         elif isinstance(word, Dead):
@@ -351,17 +351,12 @@ class Discovery:
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
-            if peer.probing is None:  # of several ways to it the first one is the best
-                peer.address = source
-            elif peer.probing.in_vain(beacon.number) and source != peer.probing.address:
-                self._prober.stop(peer)  # what came first was an old one, from anybody
+            if self._prober.may_ask(peer, source, beacon.number):
                 peer.address = source
             peer.endpoints = beacon.endpoints
             peer.local = peer.local or self.scope.is_own(source[0])
             if peer.refused != beacon.digest and not self._prober.expects_proof(peer, now):
                 self.probe(peer, now, want=True)
-            if peer.probing is not None and not peer.probing.beacon:
-                peer.probing.beacon = beacon.number
         elif source != peer.address:
             self._heard_elsewhere(peer, beacon, source, now)
         elif 0 < beacon.number <= peer.number:
@@ -429,7 +424,6 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = peer.reached_at = now
-        peer.window.is_new = True
         before = peer.address
         peer.answered_from(source, local=self.scope.is_own(source[0]), asked=probing is not None)
         if before[0] != peer.address[0] and rank(before[0]) >= rank(source[0]):
@@ -449,7 +443,6 @@ class Discovery:
             self._counters.count("datagrams: replies nobody asked for")
             return
         peer.heard_at = peer.reached_at = now
-        peer.window.is_new = True
         peer.answered_from(source, local=self.scope.is_own(source[0]))
         if ack.details is not None:
             self._proved(peer, ack.details, now)

@@ -40,12 +40,6 @@ class Probing:
     tries: int = 0
     refused: bool = False
     """Its endpoints refuse links: if it does not answer it is gone."""
-    beacon: int = 0
-    """Of a candidate: the number of the beacon that was the reason."""
-
-    def in_vain(self, beacon: int) -> bool:
-        """Whether a later beacon is a better reason, for nobody answers this."""
-        return self.tries > 1 and beacon > self.beacon
 
 
 class Peer:
@@ -82,6 +76,7 @@ class Peer:
         "parcels",
         "proven",
         "reached_at",
+        "reason",
         "refused",
         "service",
         "sessions",
@@ -124,6 +119,8 @@ class Peer:
         self.heard_at = now
         self.number = 0
         """Of the last beacon that was heard of it."""
+        self.reason = 0
+        """While it is a candidate: of the beacon for which it is asked."""
         self.lag = 0.0
         """Seconds that it said it is late with what it does."""
         self.sighted = 0
@@ -244,6 +241,7 @@ class Peer:
         a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
+        self.window.is_new = True
         if self.service is None or is_named(self.address):
             self.address = source
         elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
