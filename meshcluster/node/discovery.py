@@ -303,10 +303,8 @@ class Discovery:
             self._heard_parcel(peer, datagram, source, now)
         elif peer is None or peer.service is None or not self._speaks_from(peer, source):
             self._counters.count("datagrams: words of strangers")
-        elif peer.observer or self._peers.outranks(getattr(datagram, "subject", b""), peer):
-            self._counters.count(
-                f"datagrams: words of {'observers' if peer.observer else 'the open'}"
-            )
+        elif unheeded := self._peers.unheeded(peer, getattr(datagram, "subject", b"")):
+            self._counters.count(f"datagrams: words of {unheeded}")
         elif isinstance(datagram, Word):
             self._word(datagram, peer, now)
 

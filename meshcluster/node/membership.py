@@ -428,6 +428,12 @@ class Membership:
         """The peers that answer, or should answer, at an address."""
         return self._places.at(address)
 
+    def unheeded(self, by: Peer, subject: bytes) -> str:
+        """Why a member's word about another one (or about several) is not taken; empty: it is."""
+        if by.observer:
+            return "observers"
+        return "the unsealed, of one who seals" if self.outranks(subject, by) else ""
+
     def outranks(self, key: bytes, by: Peer) -> bool:
         """Whether one who seals is spoken of by one who does not."""
         peer = self._all.get(key)

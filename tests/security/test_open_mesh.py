@@ -211,7 +211,7 @@ def test_no_stranger_speaks_of_one_who_seals():
     assert peer.suspicion is None
     assert peer.service.tags == ()
     assert one.take(fx.ServiceGone, fx.ServiceChanged, fx.SendDatagram) == []
-    assert one.dropped["datagrams: words of the open"] == 2
+    assert one.dropped["datagrams: words of the unsealed, of one who seals"] == 2
 
 
 def _who(bench):
