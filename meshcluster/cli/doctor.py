@@ -24,7 +24,6 @@ from .checks import (
     protocols,
 )
 from .hearing import Heard, Listening, Question, others
-from .keys import keys
 from .options import Command, Example, Settings, label
 from .peering import knock, looked_up, peer_checks
 from .screen import Screen
@@ -124,9 +123,7 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     more, used = networks(interfaces(), settings.ttl, settings.joining.get("interfaces"))
     checks += more
     out = ways(used)
-    secret, keyring = keys(settings, folder)
-    checks.append(secret)
-    question = Question(settings.cluster, keyring)
+    question = Question(settings.cluster)
     context = _context(settings, folder)
     with ThreadPoolExecutor(2) as beside:  # listening takes a while, so all is done meanwhile
         listening = Listening(out, group, port, settings.ttl)
@@ -136,7 +133,7 @@ def examined(settings: Settings, host: str | None) -> list[Check]:
     heard = hearing.result().heard
     checks += multicast("beacons", hearing.result().troubles, group=group, port=port)
     checks += [*mdns_asked.result().checks, *spoken]
-    checks += others(heard, question)
+    checks += others(heard, settings.cluster)
     checks += [_seed(seed, port, question) for seed in settings.joining.get("seeds", ())]
     if host is None:
         return checks

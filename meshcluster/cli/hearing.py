@@ -11,12 +11,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from .checks import BROKEN, GOOD, NOTE, Check
+from .checks import GOOD, NOTE, Check
 
 if TYPE_CHECKING:
     from ..announcers.groups import Way
-    from ..security.keyring import Keyring
-    from ..security.sealing import Seal
     from ..wire.frames import Datagram, ProbeReply
 
 SEND_SECONDS = 0.2
@@ -25,7 +23,6 @@ SEND_SECONDS = 0.2
 TRIES = 3
 RECEIVE_BYTES = 2048
 UNHEARD = "our own datagram to the group does not come back: something drops it here"
-SEALED, IN_THE_OPEN = SECRETS = "sealed", "open"
 MOST_HEARD = 10_000
 """Datagrams kept; what comes beyond is ignored."""
 
@@ -139,65 +136,34 @@ class Listening:
 
 
 class Question:
-    """Asks members to show themselves, as an observer does, whom they do not keep: sealed, where
-    ``keyring`` (by default none) is required.
-    """
+    """Asks members to show themselves, as an observer does, whom they do not keep."""
 
-    def __init__(self, cluster: str, keyring: Keyring | None = None) -> None:
-        from ..model import Identity
-
-        self.cluster = cluster
-        self.keyring = keyring
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
         self._id = os.urandom(16)
         self._nonce = int.from_bytes(os.urandom(7), "big") | 1
-        self._seal: Seal | None = None
-        if keyring is not None:
-            from ..security.sealing import Seal
-
-            self._seal = Seal(Identity(self._id, 1, "", ""))
 
     def to_group(self) -> bytes:
         """For everybody."""
+        from ..wire.codec import encode_datagram
         from ..wire.frames import Solicit
 
-        return self._said(Solicit(self.cluster, self._id, 1, self._nonce, 1, bytes(8), True))
+        asked = Solicit(self._cluster, self._id, 1, self._nonce, 1, bytes(8), True)
+        return encode_datagram(asked)
 
     def to_one(self) -> bytes:
         """For one address."""
+        from ..wire.codec import encode_datagram
         from ..wire.frames import Probe
 
-        return self._said(Probe(self.cluster, self._id, 1, self._nonce, True, 1, bytes(8), True))
-
-    def _said(self, asked: Datagram) -> bytes:
-        from ..wire.codec import encode_datagram
-
-        data = encode_datagram(asked)
-        if self._seal is not None and self.keyring is not None and self.keyring.required:
-            assert self.keyring.first is not None
-            return self._seal.seal(self.keyring.first, data)
-        return data
-
-    def understood(self, data: bytes) -> Datagram | None:
-        """A datagram of ours; None for others, and for those that our keyring would not have."""
-        from ..errors import DecodeError
-        from ..wire.sealed import is_sealed
-
-        found = understood(data)
-        if self._seal is None or self.keyring is None:
-            return found
-        if not is_sealed(data):
-            ours = found is not None and found.cluster == self.cluster
-            return None if ours and self.keyring.required else found
-        try:
-            return understood(self._seal.open(self.keyring, data).data)
-        except DecodeError:
-            return None
+        asked = Probe(self._cluster, self._id, 1, self._nonce, True, 1, bytes(8), True)
+        return encode_datagram(asked)
 
     def reply(self, data: bytes) -> ProbeReply | None:
         """The reply in a datagram, if it is one to us."""
         from ..wire.frames import ProbeReply
 
-        found = self.understood(data)
+        found = understood(data)
         if isinstance(found, ProbeReply) and found.nonce == self._nonce:
             return found
         return None
@@ -217,13 +183,12 @@ def understood(data: bytes) -> Datagram | None:
 # --- who else is there -----------------------------------------------------------------------
 
 
-def others(heard: Sequence[Heard], question: Question) -> list[Check]:
-    """Who was heard on the port: our mesh, other meshes, secrets, versions, and strangers."""
-    cluster = question.cluster
+def others(heard: Sequence[Heard], cluster: str) -> list[Check]:
+    """Who was heard on the port: our mesh, other meshes, other versions, strangers."""
     meshes: dict[str, set[bytes]] = {cluster: set()}
     strange: dict[str, set[str]] = {}
     for each in heard:
-        found = question.understood(each.data)
+        found = understood(each.data)
         if found is not None and not _is_observer(found):
             meshes.setdefault(found.cluster, set()).add(found.id)
         elif found is None:
@@ -231,9 +196,6 @@ def others(heard: Sequence[Heard], question: Question) -> list[Check]:
     checks = [_mesh(name, len(ids), name == cluster) for name, ids in meshes.items()]
     for what, addresses in sorted(strange.items()):
         shown = ", ".join(sorted(addresses)[:5])
-        if what in SECRETS:
-            checks.append(_other_secret(what, shown, question, alone=not meshes[cluster]))
-            continue
         if what:
             advice = "upgrade the older ones: versions do not understand each other"
             text = f"version {what} of our datagrams, from {shown}"
@@ -242,18 +204,6 @@ def others(heard: Sequence[Heard], question: Question) -> list[Check]:
             text = f"datagrams that are not ours, from {shown}"
         checks.append(Check("heard", "others", NOTE, text, advice))
     return checks
-
-
-def _other_secret(what: str, shown: str, question: Question, *, alone: bool) -> Check:
-    """A mistake, for whoever has a secret and hears nobody else."""
-    if what == IN_THE_OPEN:
-        text = f"members of cluster '{question.cluster}' that do not seal what they say, at {shown}"
-        advice = "give them the secret as well; or leave it out here too"
-    else:
-        text = f"members that use another secret, or are of another user, at {shown}"
-        advice = "if they are of this mesh: name its secret with --secret-file, on each host"
-    mistaken = alone and question.keyring is not None and question.keyring.is_secret
-    return Check("heard", "secret", BROKEN if mistaken else NOTE, text, advice)
 
 
 def _mesh(name: str, count: int, is_ours: bool) -> Check:
@@ -274,14 +224,9 @@ def _is_observer(found: Datagram) -> bool:
 
 
 def _strangeness(data: bytes) -> str:
-    """The version of a datagram that could be ours, or what its secret is; empty for others."""
+    """The version of a datagram that could be ours; empty for others."""
     from ..wire.codec import DATAGRAM_MAGIC
-    from ..wire.sealed import is_sealed
 
-    if is_sealed(data):
-        return SEALED
-    if understood(data) is not None:
-        return IN_THE_OPEN
     if data[:2] == DATAGRAM_MAGIC[:2] and data[2:3] not in (b"", DATAGRAM_MAGIC[2:]):
         return str(data[2])
     return ""

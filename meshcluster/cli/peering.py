@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .checks import BROKEN, GOOD, LINKLESS, MDNS_PORT, NOTE, SKIPPED, Check, Links, dial
-from .hearing import Heard, Question
+from .hearing import Heard, Question, understood
 
 if TYPE_CHECKING:
     from ..model import Endpoint
@@ -116,7 +116,7 @@ def peer_checks(
     near = [each for each in heard if each.address in peer.addresses]
     knocks = {address: knock(address, peer.port, question) for address in peer.addresses}
     checks = [
-        _multicast(peer, near, knocks, question),
+        _multicast(peer, near, knocks, context.cluster),
         _unicast(peer, near, knocks, question),
     ]
     if records is not None and any(check.state == GOOD for check in checks):
@@ -125,7 +125,7 @@ def peer_checks(
     answers = [(each.address, each.data) for each in near]
     answers += [(address, each.data) for address, each in knocks.items() if each.data]
     for address, data in answers:
-        datagram = question.understood(data)
+        datagram = understood(data)
         if datagram is None or datagram.cluster != context.cluster:
             continue
         details = getattr(datagram, "details", None)
@@ -136,15 +136,14 @@ def peer_checks(
     for member_id, (name, address, endpoints) in found.items():
         label = name or member_id[:4].hex()
         checks += asyncio.run(_dialled(label, address, endpoints, context, own))
-    return checks + [_clock(peer, each, question) for each in knocks.values() if each.data][:1]
+    return checks + [_clock(peer, each) for each in knocks.values() if each.data][:1]
 
 
 def _multicast(
-    peer: Peer, near: Sequence[Heard], knocks: Mapping[str, Knocking], question: Question
+    peer: Peer, near: Sequence[Heard], knocks: Mapping[str, Knocking], cluster: str
 ) -> Check:
     """Whether its beacons reach us."""
-    cluster = question.cluster
-    clusters = {each.cluster for got in near if (each := question.understood(got.data)) is not None}
+    clusters = {each.cluster for got in near if (each := understood(got.data)) is not None}
     subject = f"{peer.host} by multicast"
     if cluster in clusters:
         return Check("peer", subject, GOOD, "its members are heard")
@@ -152,9 +151,6 @@ def _multicast(
         names = " and ".join(f"'{name}'" for name in sorted(clusters))
         advice = f"--cluster {sorted(clusters)[0]} looks there"
         return Check("peer", subject, BROKEN, f"it is in cluster {names}, not '{cluster}'", advice)
-    if near:
-        text = "what is heard from there is sealed by another secret, or by none"
-        return Check("peer", subject, BROKEN, text, "name the same secret here and there")
     if any(each.data for each in knocks.values()):
         text = "a member answers there, but multicast does not get through between us"
         advice = f"let the network pass UDP port {peer.port}, or name {peer.host} as a seed"
@@ -189,9 +185,9 @@ def _unicast(
     return Check("peer", subject, BROKEN, text, advice)
 
 
-def _clock(peer: Peer, knocking: Knocking, question: Question) -> Check:
+def _clock(peer: Peer, knocking: Knocking) -> Check:
     """Whether its clock and ours agree, to the time that an answer takes."""
-    reply = question.understood(knocking.data)
+    reply = understood(knocking.data)
     ahead = getattr(reply, "clock", 0) / 1000 - knocking.at
     subject = f"{peer.host} clock"
     if abs(ahead) < CLOCK_SECONDS:

@@ -11,12 +11,9 @@ import meshcluster
 from meshcluster.announcers.groups import LOOPBACK_WAY
 from meshcluster.cli.checks import BROKEN, GOOD, NOTE, Check
 from meshcluster.cli.hearing import Listening, Question, understood
-from meshcluster.cli.keys import keys
-from meshcluster.cli.options import Settings
 from meshcluster.cli.peering import Knocking, Peer, knock, looked_up, peer_checks
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.protocols.base import Context
-from meshcluster.runtime.host import runtime_dir
 from meshcluster.wire.codec import encode_datagram
 from meshcluster.wire.frames import ProbeReply
 
@@ -54,7 +51,7 @@ def test_nobody_answers_there(beacon_port):
 @linux
 @pytest.mark.parametrize("protocols", [["tcp"], ["unix", "tcp"]])
 def test_a_member_is_found_and_its_protocols_dialled(beacon_port, context, protocols):
-    question = Question("default", keys(Settings(), runtime_dir())[1])
+    question = Question("default")
     with meshcluster.join(port=beacon_port, name="there", protocols=protocols):
         listening = Listening([LOOPBACK_WAY], DEFAULT_ADDRESS, beacon_port, 0)
         heard = listening.run(question.to_group(), 1.0).heard
