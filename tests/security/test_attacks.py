@@ -376,7 +376,7 @@ def hostile_frames(one, other, heard, random):
 
 
 @pytest.mark.parametrize(
-    "count", [FRAMES, pytest.param(10**6, marks=[pytest.mark.slow, pytest.mark.long])]
+    "count", [FRAMES, pytest.param(10**6, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
 def test_forged_replayed_reflected_and_foreign_frames_change_nothing(count):
     one, other, heard = pair()
