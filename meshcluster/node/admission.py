@@ -102,8 +102,11 @@ class Admission:
         if link.local and port == 0:  # it has no UDP at all
             address = unix_address(hello.id)
         peer = self._peers.hear(hello.id, hello.boot, address, now)
+        taken_over = self._takes_over(peer, link, now)
         peer.key_id = peer.key_id or link.entrance.key_id
-        if peer.service is None and link.dial is None and not is_named(peer.address):
+        if (peer.service is None and link.dial is None and not is_named(peer.address)) or (
+            taken_over
+        ):
             peer.address = address
         if peer.refused and peer.refused == self._snapshots.digest(peer, hello.details):
             return REJECTED  # it knows us, and tries again and again
@@ -124,12 +127,14 @@ class Admission:
         itself stands over what others say of it.
         """
         known, service = peer.details, peer.service
+        if peer.key_id and not told:
+            peer.authenticated = True
         digest = self._snapshots.digest(peer, details)
         if service is not None and known is not None:
             other = _other_member(known, details)
             if (told or not peer.told) and (details.version < known.version or other):
                 return
-            same = service.local == peer.local and service.authenticated == bool(peer.key_id)
+            same = service.local == peer.local and service.authenticated == peer.authenticated
             if digest == peer.digest and same:
                 peer.told = peer.told and told
                 if service.address == ip_of(peer.address):
@@ -169,11 +174,23 @@ class Admission:
 
     def unmasked(self, peer: Peer, source: Address, now: float) -> None:
         """What a peer says is sealed from now on: what was open may have been somebody else's."""
-        for session in peer.sessions.values():
-            link = session.link
-            if link is not None and not link.entrance.key_id:
-                self._links.lost(link, "it is not sealed, and its member seals", now)
+        self._doubt(peer, now)
         self._discovery.probe(peer, now, want=True, address=source)
+
+    def _doubt(self, peer: Peer, now: float) -> None:
+        self._prober.stop(peer)
+        peer.doubt()
+        for session in peer.sessions.values():
+            if session.link is not None or session.dial is not None:
+                self._links.drop(session)  # where it was dialled may have been anybody's word
+                self._links.dialling.redial_later(session, now)
+
+    def _takes_over(self, peer: Peer, link: NodeLink, now: float) -> bool:
+        """Whether a sealed hello comes of somebody of whom only open words were heard."""
+        if peer.key_id or peer.authenticated or not link.entrance.key_id or not peer.proven:
+            return False
+        self._doubt(peer, now)
+        return True
 
     def judge_again(self, now: float) -> None:
         """A ``service.validate`` hook was placed: it judges those who are known already."""

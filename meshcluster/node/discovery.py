@@ -310,8 +310,8 @@ class Discovery:
             self._heard_parcel(peer, datagram, source, now)
         elif peer is None or peer.service is None or not self._speaks_from(peer, source):
             self._counters.count("datagrams: words of strangers")
-        elif peer.observer:
-            self._counters.count("datagrams: words of observers")
+        elif unheeded := self._peers.unheeded(peer, getattr(datagram, "subject", b"")):
+            self._counters.count(f"datagrams: words of {unheeded}")
         elif isinstance(datagram, Word):
             self._word(datagram, peer, now)
 
@@ -340,7 +340,7 @@ class Discovery:
             # To the group they come by every network that both are in.
             other = isinstance(parcel, GroupParcel) and source[0] in peer.others
             self._counters.count(f"parcels: {'by another way' if other else 'of strangers'}")
-        elif peer.proven or isinstance(parcel, Receipt):
+        elif peer.shown or isinstance(parcel, Receipt):
             peer.heard_at = now
             self._parcel(parcel, peer, now)
         else:
@@ -356,7 +356,7 @@ class Discovery:
     def _heard_beacon(self, peer: Peer, beacon: Beacon, source: Address, now: float) -> None:
         self._announcing.heard(peer, beacon, source, now)
         if peer.service is None:
-            if peer.probing is None:  # of several ways to it the first one is the best
+            if self._prober.may_ask(peer, source, beacon.number):
                 peer.address = source
             peer.endpoints = beacon.endpoints
             peer.local = peer.local or self.scope.is_own(source[0])

@@ -69,6 +69,10 @@ class Entrances:
         """Of a link that somebody dialled, who chooses among our keys."""
         return _Accepted(self, CLEAR if same_user else SEALED)
 
+    def holds(self, entrance: Entrance) -> bool:
+        """Whether the key that a link was begun by, if any, is still one of ours."""
+        return not entrance.key_id or self.keyring.find(entrance.key_id) is not None
+
     def handshake(self, key: Key, *, initiator: bool) -> Handshake:
         """One end of a handshake by a key."""
         from ..security.noise import Handshake  # which loads what members without keys do not need

@@ -132,8 +132,9 @@ class Guard:
     def _opened(self, opened: Opened, source: Address, now: float) -> None:
         peer = self._peers.get(opened.sender)
         if peer is not None:
+            recent = peer.window.is_recent(opened.number, now)
             came_before = not peer.window.take(opened.number)
-            if came_before and not self._is_copy(peer, opened):
+            if came_before and not (recent and self._is_copy(peer, opened)):
                 self._counters.count("datagrams: replayed")
                 return
             if not peer.key_id and not self._keyring.required:
@@ -143,13 +144,16 @@ class Guard:
         self._answering(opened.key, opened.data, source, now)
         if peer is None:
             peer = self._peers.get(opened.sender)
-            if peer is not None:
-                peer.window.take(opened.number)
-                peer.key_id = opened.key.id
+            if peer is None:
+                return
+            peer.window.take(opened.number)
+            peer.key_id = opened.key.id
+        if peer.window.is_new and not peer.window.begun:
+            peer.window.begin(opened.number)
 
     def _is_copy(self, peer: Peer, opened: Opened) -> bool:
         """A beacon goes out on every network, and tells by each where its member is. A copy of it
-        does nothing else: it has a number of its own.
+        does nothing else: it has a number of its own. One that comes later is somebody else's.
         """
         return not peer.window.is_old(opened.number) and codec.is_beacon(opened.data)
 

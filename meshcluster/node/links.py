@@ -204,6 +204,8 @@ class Links:
         if link.state is State.PREFACE:
             self._enter(link, frame)
             return
+        if not self._entrances.holds(link.entrance):
+            raise DecodeError("link by a key that was removed")
         answer = codec.decode_frame(frame)
         if isinstance(answer, Hello):
             if link.dial is None:

@@ -54,6 +54,7 @@ class Peer:
         "_address",
         "_experience",
         "_probing",
+        "authenticated",
         "beaconed_at",
         "challenge",
         "challenged_at",
@@ -81,6 +82,7 @@ class Peer:
         "parcels",
         "proven",
         "reached_at",
+        "reason",
         "refused",
         "service",
         "sessions",
@@ -125,6 +127,8 @@ class Peer:
         self.heard_at = now
         self.number = 0
         """Of the last beacon that was heard of it."""
+        self.reason = 0
+        """While it is a candidate: of the beacon for which it is asked."""
         self.lag = 0.0
         """Seconds that it said it is late with what it does."""
         self.sighted = 0
@@ -149,10 +153,21 @@ class Peer:
         self.sessions: dict[str, Session] = {}
         self.key_id = b""
         """Which key sealed what it said last; none: nothing of it was sealed yet."""
+        self.authenticated = False
+        """What is known of it was sealed, by itself or by those who spoke of it."""
         self.window = Window()
         """Which of its sealed datagrams came."""
         self.parcels: Received | None = None
         """Which of its parcels came (``parcels.py``)."""
+
+    def doubt(self) -> None:
+        """It seals what it says from now on: what was said in its name before may be anybody's, and
+        is held against nothing that it says itself.
+        """
+        self.told, self.proven, self.local = True, False, False
+        self.number, self.sighted, self.challenge, self.lag = 0, 0, 0, 0.0
+        self.refused, self.parcels = None, None
+        self._stands_at(self.address, self.grouped_at)
 
     def _stands_at(self, address: Address, now: float) -> None:
         """When it was heard there, and where else."""
@@ -234,6 +249,7 @@ class Peer:
         a lesser one only if it was asked there: heard by both, it would move to and fro.
         """
         self.proved_local(local)
+        self.window.is_new = True
         if self.service is None or is_named(self.address):
             self.address = source
         elif not is_named(source) and (asked or rank(source[0]) >= rank(self.address[0])):
@@ -246,6 +262,13 @@ class Peer:
         self.elsewhere, self.elsewhere_at = source, now
         if source[0] not in self.others:
             self.others = (source[0], *self.others)[:MAX_OTHERS]
+
+    @property
+    def shown(self) -> bool:
+        """It answered us itself, and by datagram if it seals those: nobody can have kept for long
+        what comes with a later number.
+        """
+        return self.proven and (self.window.begun or not self.key_id)
 
     def left_meanwhile(self, since: float) -> str:
         """Where else it was heard, but not ``since``: links there were opened while it was there
@@ -326,12 +349,16 @@ class Peer:
 
 
 class Membership:
-    """The table of peers, bounded. Iteration is over the members, in the order of arrival."""
+    """The table of peers, bounded. Iteration is over the members, in the order of arrival.
 
-    def __init__(self, limits: Limits) -> None:
+    ``closed``: nobody is heard who has none of our keys.
+    """
+
+    def __init__(self, limits: Limits, *, closed: bool = False) -> None:
         self._limits = limits
         self.ledger = Ledger()
         """Of the sessions with all of them."""
+        self._closed = closed
         self._all: dict[bytes, Peer] = {}
         """Whoever is in none of the next two is a candidate."""
         self._members: dict[bytes, Peer] = {}
@@ -366,6 +393,7 @@ class Membership:
             self.evict(self._all[self._strangers.gives_way()])
         peer = Peer(member_id, boot, source, now)
         self._strangers.add(peer.key, source[0])
+        peer.authenticated = self._closed
         self._take_in(peer)
         return peer
 
@@ -428,6 +456,17 @@ class Membership:
             if peer.service is not None:
                 return True
         return False
+
+    def unheeded(self, by: Peer, subject: bytes) -> str:
+        """Why a member's word about another one (or about several) is not taken; empty: it is."""
+        if by.observer:
+            return "observers"
+        return "the unsealed, of one who seals" if self.outranks(subject, by) else ""
+
+    def outranks(self, key: bytes, by: Peer) -> bool:
+        """Whether one who seals is spoken of by one who does not."""
+        peer = self._all.get(key)
+        return peer is not None and bool(peer.key_id) and not by.key_id
 
     def suspects(self) -> list[Peer]:
         """Members that are missed."""

@@ -74,7 +74,8 @@ class Node:
         self.config = config
         self.hooks = hooks
         self.counters = Counters(lock)
-        self.peers = Membership(config.limits)
+        self.keyring = keyring or Keyring()
+        self.peers = Membership(config.limits, closed=self.keyring.required)
         self._snapshots = snapshots or Snapshots()
         self._effects: list[Effect] = []
         self._schedule = Schedule()
@@ -84,7 +85,6 @@ class Node:
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
-        self.keyring = keyring or Keyring()
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
         self._delivery = Delivery(

@@ -56,6 +56,19 @@ class Prober:
         self._sent(peer, now)
         return True
 
+    def may_ask(self, peer: Peer, source: Address, beacon: int) -> bool:
+        """Whether a candidate is to be asked where a beacon of it came from. Of several ways to it
+        the first one is the best; but one that nobody answers may be an old beacon, sent again by
+        anybody, and gives way to a newer one.
+        """
+        probing = peer.probing
+        if probing is not None:
+            if probing.tries < 2 or beacon <= peer.reason or source == probing.address:
+                return False
+            self.stop(peer)
+        peer.reason = beacon
+        return True
+
     def hurry(self, peer: Peer, address: Address, now: float) -> None:
         """Probes a member whose link broke, at once and a few times more."""
         if peer.probing is None:

@@ -36,7 +36,7 @@ class Snapshots:
             address=ip_of(peer.address),
             local=peer.local,
             lan=lan,
-            authenticated=bool(peer.key_id),
+            authenticated=peer.authenticated,
             endpoints=details.endpoints,
             props=details.props,
             offers=details.offers,

@@ -379,6 +379,8 @@ class Views:
 
     def _take(self, entry: Entry, key: bytes, peer: Peer | None, by: Peer, now: float) -> bool:
         """Takes a member's word for another one; True when that is new to us."""
+        if self._peers.outranks(key, by):
+            return False
         if peer is not None and peer.service is not None:
             self._take_change(peer, entry.details, by, now)
             return False

@@ -18,7 +18,7 @@ class SharedSnapshots(Snapshots):
         self._datagrams: dict[bytes, Datagram] = {}
         self._digests: dict[tuple[bytes, int], bytes] = {}
         self._details: dict[tuple[bytes, int], Details] = {}
-        self._services: dict[tuple[bytes, str, bool, bool], Service] = {}
+        self._services: dict[tuple[bytes, str, bool, bool, bool], Service] = {}
 
     def expect(self, data: bytes) -> None:
         """Decodes a datagram that many will receive."""
@@ -49,7 +49,7 @@ class SharedSnapshots(Snapshots):
 
     def service(self, peer: Peer, *, lan: bool) -> Service:
         """See ``Snapshots``."""
-        key = (peer.key + peer.digest, peer.address[0], peer.local, lan)
+        key = (peer.key + peer.digest, peer.address[0], peer.local, lan, peer.authenticated)
         known = self._services.get(key)
         if known is None:
             known = self._services[key] = super().service(peer, lan=lan)

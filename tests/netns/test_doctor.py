@@ -163,3 +163,26 @@ def test_a_directory_of_somebody_else(network):
     assert "belongs to user 12345" in directory["found"]
     assert "MESHCLUSTER_RUNTIME_DIR" in directory["next"]
     assert ("protocol", "unix") not in checks
+
+
+def test_another_secret_is_named_and_the_right_one_finds_all(network, tmp_path):
+    here, there = network.lan(2)
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    for path in (right, wrong):
+        assert here.meshcluster("keygen", str(path)).returncode == 0
+    there.join("there", ttl=1, secret=right.read_text().strip())
+    near = ("--ttl", "1", "--peer", there.address)
+    checks = examine(here, *near, "--secret-file", str(right))
+    assert broken(checks) == []
+    assert checks["heard", "cluster 'default'"]["found"] == "1 member"
+    assert "can be dialled" in checks["peer", "there tcp"]["found"]
+    checks = examine(here, *near, "--secret-file", str(wrong))
+    told = checks["heard", "other secret"]["found"]
+    assert there.address in told
+    assert "seal with key" in told
+    assert checks["heard", "cluster 'default'"]["found"] == "no members heard"
+    assert checks["peer", f"{there.address} by unicast"]["state"] == "broken"
+    assert "--secret-file" in examine(here, *near)["heard", "other secret"]["next"]
+    for secret, count in ((["--secret-file", str(right)], 1), (["--secret-file", str(wrong)], 0)):
+        done = here.meshcluster("members", "--ttl", "1", "--json", "--timeout", "3", *secret)
+        assert done.stdout.count('"name": "there"') == count, (done.stdout, done.stderr)

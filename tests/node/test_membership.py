@@ -187,3 +187,29 @@ def test_what_it_says_of_itself_is_known_by_its_digest():
     peer.describe(details("ada"), Snapshots().digest(peer, details("ada")))
     assert peer.digest == digest(details("ada"))
     assert peer.endpoints == (TCP,)
+
+
+def test_of_a_closed_mesh_all_that_is_known_is_authenticated():
+    for closed in (True, False):
+        peers = Membership(Limits(), closed=closed)
+        assert peers.add(b"i" * 16, 1, ("10.0.0.1", 1), 0.0).authenticated is closed
+
+
+def test_what_was_said_in_the_name_of_one_who_seals_is_in_doubt():
+    peer = Membership(Limits()).add(b"i" * 16, 1, ("10.0.0.1", 1), 0.0)
+    peer.number, peer.lag, peer.refused = 2**60, 30.0, b"digest"
+    peer.proved_local(True)
+    peer.heard_elsewhere(("10.0.0.2", 1), 1.0)
+    peer.doubt()
+    assert (peer.number, peer.lag, peer.refused, peer.others) == (0, 0.0, None, ())
+    assert (peer.told, peer.proven, peer.local) == (True, False, False)
+
+
+def test_one_who_seals_is_not_spoken_of_by_one_who_does_not():
+    peers = Membership(Limits())
+    sealing, other = (peers.add(bytes([n]) * 16, 1, ("10.0.0.1", n), 0.0) for n in (1, 2))
+    sealing.key_id = b"key!"
+    assert peers.outranks(sealing.key, other)
+    assert not peers.outranks(other.key, other)
+    assert not peers.outranks(sealing.key, sealing)
+    assert not peers.outranks(bytes(24), other)

@@ -35,6 +35,18 @@ def prober(schedule):
     return Prober(schedule, Random(7), Patience)
 
 
+def test_a_candidate_is_asked_where_a_newer_beacon_came_from_when_nobody_answers(prober):
+    peer, elsewhere = candidate(), ("10.0.0.9", 4000)
+    assert prober.may_ask(peer, HERE, 5)
+    prober.start(peer, HERE, want=True, now=0.0)
+    assert not prober.may_ask(peer, elsewhere, 6)  # it may answer yet
+    prober.again(peer, CANDIDATE_RETRY_SECONDS[0])
+    assert not prober.may_ask(peer, elsewhere, 5)  # no newer than the first
+    assert not prober.may_ask(peer, HERE, 6)
+    assert prober.may_ask(peer, elsewhere, 6)
+    assert peer.probing is None
+
+
 def candidate(name=b"a"):
     return Peer(name * 16, 1, HERE, 0.0)
 
