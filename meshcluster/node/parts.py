@@ -7,6 +7,8 @@ answered come one among the other; within each of these two one message ends bef
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from io import BytesIO
 
 from msgspec.structs import replace
@@ -54,6 +56,90 @@ class Cut:
         self.offset = end = min(begin + PART_BYTES, len(body))
         head = None if begin else replace(self.message, body=b"")
         return Part(number, acked, taken, self.asked, head, len(body) - end, body[begin:end])
+
+
+class Cuts:
+    """The messages of one sender that go in parts: at most one that is told, and those that are
+    asked or answered, one after the other.
+    """
+
+    __slots__ = ("_ahead_bytes", "_asked", "_asked_next", "_sent", "told")
+
+    def __init__(self) -> None:
+        self.told: Cut | None = None
+        self._asked: deque[Cut] = deque()
+        self.begin()
+
+    def begin(self) -> None:
+        """Of parts that were sent nothing counts any more."""
+        self._sent: deque[tuple[int, int, AnyMessage | None]] = deque()
+        """Those not acknowledged: number, bytes, and the message that ends with it."""
+        self._ahead_bytes = 0
+        self._asked_next = False
+
+    def __len__(self) -> int:
+        """How many messages wait, or are under way (any thread)."""
+        return len(self._asked) + (self.told is not None)
+
+    def add(self, message: AnyMessage) -> None:
+        """One more; of those that are told it is the only one."""
+        cut = Cut(message)
+        if cut.asked:
+            self._asked.append(cut)
+        else:
+            self.told = cut
+
+    def next(self) -> Cut | None:
+        """Whose part is next, of what is told and of what is asked in turns; None: none may go."""
+        if self._ahead_bytes >= AHEAD_BYTES:
+            return None
+        if self._asked and (self.told is None or self._asked_next):
+            return self._asked[0]
+        return self.told
+
+    def sent(self, cut: Cut, number: int, size: int) -> None:
+        """A part went under this number, as so many bytes."""
+        self._asked_next = not cut.asked
+        self._sent.append((number, size, cut.message if cut.over else None))
+        self._ahead_bytes += size
+        if cut.over:
+            self.forget(cut)
+
+    def forget(self, cut: Cut) -> None:
+        """It is over, or taken back."""
+        if cut is self.told:
+            self.told = None
+        else:
+            self._asked.remove(cut)
+
+    def acknowledged(self, acked: int) -> Iterator[AnyMessage]:
+        """The messages of which all parts are acknowledged now."""
+        while self._sent and self._sent[0][0] <= acked:
+            _, size, whole = self._sent.popleft()
+            self._ahead_bytes -= size
+            if whole is not None:
+                yield whole
+
+    @property
+    def ends(self) -> dict[int, AnyMessage | None]:
+        """The parts that are not acknowledged, by number, and the message that ends with each."""
+        return {number: whole for number, _, whole in self._sent}
+
+    @property
+    def unbegun(self) -> list[Cut]:
+        """Those of which nothing was sent."""
+        return [cut for cut in self._all if not cut.offset]
+
+    def give_up(self, *, begun: bool) -> list[AnyMessage]:
+        """Gives up all of them, or only those that have ``begun``."""
+        given_up = [cut for cut in self._all if cut.offset or not begun]
+        for cut in given_up:
+            self.forget(cut)
+        return [cut.message for cut in given_up]
+
+    @property
+    def _all(self) -> list[Cut]:
+        return [*self._asked] if self.told is None else [self.told, *self._asked]
 
 
 class _Half:

@@ -35,7 +35,7 @@ from ..wire.frames import (
     Request,
 )  # fmt: skip
 from .ledger import Ledger
-from .parts import AHEAD_BYTES, WHOLE_BYTES, Arriving, Cut, is_asked
+from .parts import WHOLE_BYTES, Arriving, Cuts, is_asked
 
 if TYPE_CHECKING:
     from .dialling import Dial
@@ -63,9 +63,7 @@ class Session:
 
     __slots__ = (
         "_acked",
-        "_ahead_bytes",
-        "_asked",
-        "_asked_next",
+        "_cuts",
         "_event_bytes",
         "_gone_bytes",
         "_limits",
@@ -73,12 +71,10 @@ class Session:
         "_owed_batches",
         "_owed_bytes",
         "_part_next",
-        "_parts",
         "_peer_taken",
         "_put_bytes",
         "_refused",
         "_taken_told",
-        "_told",
         "_unacked",
         "_unacked_bytes",
         "arriving",
@@ -121,10 +117,7 @@ class Session:
         self._put_bytes = 0
         """Of larger bodies, for ever; and how many of these are not held any more."""
         self._gone_bytes = 0
-        self._told: Cut | None = None
-        """The event or note that goes in parts."""
-        self._asked: deque[Cut] = deque()
-        """The others that do, one after the other."""
+        self._cuts = Cuts()
         self.awake = False
         """Set while the node looks here without being told again (any thread sets it). It is
         cleared only when nothing waits, so that a busy sender causes no wake for each message.
@@ -163,12 +156,8 @@ class Session:
         self._unacked: deque[tuple[int, bytes]] = deque()
         self.ledger.frames -= self._unacked_bytes
         self._unacked_bytes = 0
-        self._parts: deque[tuple[int, int, AnyMessage | None]] = deque()
-        """Which of these are parts, of how many bytes, and the message that ends with it."""
-        self._ahead_bytes = 0
-        """Of these parts."""
+        self._cuts.begin()
         self._part_next = False
-        self._asked_next = False
         self._acked = 0
         self._event_bytes = 0
         self._peer_taken = 0
@@ -213,7 +202,7 @@ class Session:
     @property
     def backlog(self) -> int:
         """Messages that wait here, from any thread."""
-        return len(self.waiting) + len(self.stalled) + len(self._asked) + (self._told is not None)
+        return len(self.waiting) + len(self.stalled) + len(self._cuts)
 
     @property
     def idle(self) -> bool:
@@ -275,35 +264,23 @@ class Session:
         return leaving
 
     def _part(self) -> bytes | None:
-        """The next part, of what is told and of what is asked in turns; None: none may go."""
+        """The next part; None: none may go."""
         self._part_next = False
-        told, asked = self._told, self._asked
-        if asked and (told is None or self._asked_next):
-            cut = asked[0]
-        elif told is not None:
-            cut = told
-        else:
-            return None
-        if self._ahead_bytes >= AHEAD_BYTES:
+        cut = self._cuts.next()
+        if cut is None:
             return None
         if not cut.offset and not self._leaving([cut.message]):
-            self._forget_cut(cut)
+            self._cuts.forget(cut)
             return self.next_frame()
-        self._asked_next = not cut.asked
         self._number += 1
         frame = encode_frame(cut.part(self._number, self.acks, self.taken))
-        self._parts.append((self._number, len(frame), cut.message if cut.over else None))
-        self._ahead_bytes += len(frame)
-        if cut.over and cut.asked:
-            asked.popleft()
-        elif cut.over:
-            self._told = None
+        self._cuts.sent(cut, self._number, len(frame))
         return self._sent(frame)
 
     def _collect(self) -> list[AnyMessage]:
         """Takes messages for one batch, in order; events only while the receiver gives credit."""
         no_credit = self._event_bytes - self._peer_taken >= self._limits.event_window_bytes
-        if no_credit or self._told is not None:
+        if no_credit or self._cuts.told is not None:
             return self._collect_exempt()
         if self.stalled:
             return self._measured(self.stalled)
@@ -322,11 +299,9 @@ class Session:
                 told = not is_asked(queue[0])
                 if told and messages:
                     break  # these go before it
-                cut = Cut(queue.popleft())
+                self._cuts.add(queue.popleft())
                 if told:
-                    self._told = cut
                     break
-                self._asked.append(cut)
                 continue
             messages.append(queue.popleft())
             size += length
@@ -343,7 +318,7 @@ class Session:
             if not is_asked(message):
                 self.stalled.append(message)
             elif len(message.body) > WHOLE_BYTES:
-                self._asked.append(Cut(message))
+                self._cuts.add(message)
             else:
                 messages.append(message)
                 size += len(message.body)
@@ -372,10 +347,10 @@ class Session:
                 message = queue.popleft()
                 (withdrawn if isinstance(message, _ANSWERED) else kept).append(message)
             queue.extendleft(reversed(kept))
-        for cut in self._unbegun:
+        for cut in self._cuts.unbegun:
             if isinstance(cut.message, _ANSWERED):
                 withdrawn.append(cut.message)
-                self._forget_cut(cut)
+                self._cuts.forget(cut)
         for message in withdrawn:
             self.released(message)
         ids = [message.id for message in withdrawn if isinstance(message, _ANSWERED)]
@@ -399,10 +374,7 @@ class Session:
         """Gives up all that is not acknowledged; returns it, in the order of sending."""
         given_up = [message for _, message in self.unconfirmed.values()]
         given_up += self._give_up_sent()
-        waiting = [cut.message for cut in (self._told, *self._asked) if cut is not None]
-        self._told = None
-        self._asked.clear()
-        waiting += self.stalled
+        waiting = [*self._cuts.give_up(begun=False), *self.stalled]
         while self.waiting:  # one by one: any thread may append meanwhile
             waiting.append(self.waiting.popleft())
         for message in waiting:
@@ -415,7 +387,7 @@ class Session:
 
     def _give_up_sent(self) -> list[AnyMessage]:
         """Begins anew; returns what was sent, as a whole or in part, and is not acknowledged."""
-        ends = {number: whole for number, _, whole in self._parts}
+        ends = self._cuts.ends
         messages: list[AnyMessage] = []
         for number, data in self._unacked:
             if number not in ends:
@@ -425,13 +397,9 @@ class Session:
             elif (whole := ends[number]) is not None:
                 messages.append(whole)
                 self.released(whole)
-        if self._told is not None and self._told.offset:
-            messages.append(self._told.message)
-            self.released(self._told.message)
-            self._told = None
-        if self._asked and self._asked[0].offset:
-            messages.append(self._asked[0].message)
-            self.released(self._asked.popleft().message)
+        for message in self._cuts.give_up(begun=True):
+            messages.append(message)
+            self.released(message)
         self._begin()
         return messages
 
@@ -470,11 +438,8 @@ class Session:
                 _, frame = unacked.popleft()
                 self._unacked_bytes -= len(frame)
                 self.ledger.frames -= len(frame)
-            while self._parts and self._parts[0][0] <= acked:
-                _, size, whole = self._parts.popleft()
-                self._ahead_bytes -= size
-                if whole is not None:
-                    self.released(whole)
+            for whole in self._cuts.acknowledged(acked):
+                self.released(whole)
         return progress
 
     def take(self, size: int) -> None:
@@ -521,17 +486,6 @@ class Session:
     @property
     def unsent_questions(self) -> frozenset[int]:
         """The ids of what waits for an answer and still waits here."""
-        waiting = [*self.stalled, *self.waiting.copy(), *[cut.message for cut in self._unbegun]]
+        unbegun = [cut.message for cut in self._cuts.unbegun]
+        waiting = [*self.stalled, *self.waiting.copy(), *unbegun]
         return frozenset([m.id for m in waiting if isinstance(m, _ANSWERED)])
-
-    @property
-    def _unbegun(self) -> list[Cut]:
-        """What is to go in parts and has not begun to."""
-        cuts = [*self._asked] if self._told is None else [self._told, *self._asked]
-        return [cut for cut in cuts if not cut.offset]
-
-    def _forget_cut(self, cut: Cut) -> None:
-        if cut is self._told:
-            self._told = None
-        else:
-            self._asked.remove(cut)

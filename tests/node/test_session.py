@@ -693,7 +693,7 @@ def tiny_parts(monkeypatch):
     """Bodies of hundreds of bytes go in parts, so that a story has many of them."""
     monkeypatch.setattr("meshcluster.node.session.WHOLE_BYTES", 300)
     monkeypatch.setattr("meshcluster.node.parts.PART_BYTES", 100)
-    monkeypatch.setattr("meshcluster.node.session.AHEAD_BYTES", 500)
+    monkeypatch.setattr("meshcluster.node.parts.AHEAD_BYTES", 500)
 
 
 same_for_all = settings(
