@@ -24,13 +24,13 @@ from .config import (
     check_timeout,
     distinct,
 )  # fmt: skip
-from .errors import ClusterError, ConfigError, ForkedClusterError, NoServices, NotJoined
+from .errors import ClusterError, ConfigError, ForkedClusterError, NotJoined
 from .hooks import HookRegistry
 from .joining import Joining, entered_without_async
 from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
-from .node.queries import Asked, Gathering
+from .node.queries import Gathering
 from .node.snapshots import Snapshots
 from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
@@ -614,25 +614,8 @@ class AsyncCluster(ClusterView):
         driver = self._driver
         gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
         made = AsyncQuery(gathering, driver.asking.cancel, on_event)
-        asked, again = self._questions(
+        asked, again = driver.asking.questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )
         driver.asking.query(gathering, made, asked, again)
         return made
-
-    def _questions(
-        self, query_id: int, query: object, resolve: Words | None, resolver: Resolver | None,
-        services: Iterable[Service] | None, channel: int, protocols: Sequence[str] | None,
-    ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
-        """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
-        driver = self._driver
-        sender = driver.sender
-        form, body = sender.encode(query, channel)
-        services = None if services is None else tuple(services)
-        find = partial(
-            sender.questions, query_id, form, body, resolve, resolver, services, channel, protocols
-        )
-        try:
-            return find(), find
-        except NoServices:
-            return None, find

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
-from ..errors import EncodeError, HookError, NotJoined
+from ..errors import EncodeError, HookError, NoServices, NotJoined
 from ..model import Service
 from ..node.effects import (
     AckedArrived,
@@ -23,6 +24,7 @@ from ..node.effects import (
 from ..node.promises import Promise
 from ..node.queries import DONE, Asked, Gathering
 from ..node.requests import Finish, Waiter
+from ..resolver import Resolver, Words
 from ..wire.body import encode
 from ..wire.frames import RAISED, UNTOLD, AckedEvent, Answer, Request
 from ..wire.message import ANSWER, REQUEST
@@ -55,6 +57,22 @@ class Asking:
         self._ids = itertools.count(1)
         self._taken: dict[int, ref[Taken]] = {}
         """What was asked of us and is not answered: weakly, for a responder may forget it."""
+
+    def questions(
+        self, query_id: int, query: object, resolve: Words | None, resolver: Resolver | None,
+        services: Iterable[Service] | None, channel: int, protocols: Sequence[str] | None,
+    ) -> tuple[Asked | None, Callable[[], Asked]]:  # fmt: skip
+        """Who is asked now (None: nobody matches), and how to find out again (any thread)."""
+        sender = self._driver.sender
+        form, body = sender.encode(query, channel)
+        services = None if services is None else tuple(services)
+        find = partial(
+            sender.questions, query_id, form, body, resolve, resolver, services, channel, protocols
+        )
+        try:
+            return find(), find
+        except NoServices:
+            return None, find
 
     def next_id(self) -> int:
         """A number no open query or request has (any thread)."""

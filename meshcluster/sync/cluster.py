@@ -396,7 +396,7 @@ class Cluster(ClusterView):
         made = Query(
             gathering, self._cancel_query, on_event, self._call_back, self._loop.check_outside
         )
-        asked, again = self._cluster._questions(
+        asked, again = driver.asking.questions(
             gathering.id, query, resolve, resolver, services, channel, protocols
         )
         driver.asking.query_soon(gathering, made, asked, again)
