@@ -61,10 +61,6 @@ SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
 
 
-def _keys_changed(driver: Driver, now: float) -> None:
-    driver.node.keys_changed(now)
-
-
 class AsyncCluster(ClusterView):
     """Our handle on the mesh. Make it, place hooks, join::
 
@@ -246,7 +242,7 @@ class AsyncCluster(ClusterView):
         for announcer in announcers:
             announcer.start(hearing)
         driver.start()
-        self._upkeep = Upkeep(realm, config, self._id, lambda: driver.touch(_keys_changed))
+        self._upkeep = Upkeep(realm, config, self._id, driver.change_keys)
         exits.add(self._at_exit)
         return self
 

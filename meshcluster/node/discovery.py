@@ -57,7 +57,7 @@ from .membership import Membership, Peer
 from .policing import Policing, no_greeting
 from .proof import Prober
 from .refusals import Refusals
-from .rhythm import JOIN_BURST_SECONDS, Rhythm
+from .rhythm import JOIN_BURST_SECONDS, Rhythm, lag_of
 from .schedule import Schedule
 from .scope import Scope, rank
 from .snapshots import Snapshots
@@ -73,9 +73,6 @@ SOLICITED_SECONDS = 3.0
 """How long a solicitation may be answered: everybody heard its number."""
 
 BEACON_KEY = ("beacon", None)
-
-MOST_LAG = 30.0
-"""Seconds of lag that we believe a member."""
 
 Word = Vouch | Suspect | Dead | ProbeRequest | Sighting
 _ASKING = (Probe, Solicit)
@@ -349,7 +346,7 @@ class Discovery:
 
     def _still_there(self, peer: Peer, beacon: Beacon, now: float) -> None:
         """What nearly all datagrams of a mesh say, and nothing else: this is the short way."""
-        peer.number, peer.lag = beacon.number, _lag(beacon)
+        peer.number, peer.lag = beacon.number, lag_of(beacon)
         peer.heard_at = peer.reached_at = peer.grouped_at = peer.beaconed_at = now
         self._views.heard_view(peer, beacon.known, beacon.view, now, direct=False)
 
@@ -367,7 +364,7 @@ class Discovery:
         elif 0 < beacon.number <= peer.number:
             self._counters.count("datagrams: repeated beacons")
         else:
-            peer.number, peer.lag = beacon.number, _lag(beacon)
+            peer.number, peer.lag = beacon.number, lag_of(beacon)
             peer.heard_at = peer.reached_at = now
             if peer.elsewhere_at > -inf:
                 if left := peer.left_meanwhile(now - self._detector.overdue(peer)):
@@ -487,8 +484,3 @@ class Discovery:
     def _drop(self, reason: str, text: str) -> None:
         if self._counters.count(f"datagrams: {reason}"):
             self._effects.append(Report(f"dropped {text} (further ones are only counted)"))
-
-
-def _lag(beacon: Beacon) -> float:
-    """Seconds that a member says it is late."""
-    return min(max(beacon.lag / 1000, 0.0), MOST_LAG) if beacon.lag else 0.0

@@ -131,14 +131,7 @@ class Peer:
         """While it is a candidate: of the beacon for which it is asked."""
         self.lag = 0.0
         """Seconds that it said it is late with what it does."""
-        self.sighted = 0
-        """The highest beacon that others say they heard of it."""
-        self.sighted_at = -inf
-        """When another member last said that it is alive."""
-        self.suspicion: Suspicion | None = None
-        self.flaps = 0.0
-        """How often it was suspected, the older the less; and when last."""
-        self.flapped_at = now
+        self._is_missed_by_nobody(now)
         self.endpoints: Sequence[Endpoint] = ()
         self._experience: Experience | None = None
         self.details: Details | None = None
@@ -168,6 +161,16 @@ class Peer:
         self.number, self.sighted, self.challenge, self.lag = 0, 0, 0, 0.0
         self.refused, self.parcels = None, None
         self._stands_at(self.address, self.grouped_at)
+
+    def _is_missed_by_nobody(self, now: float) -> None:
+        self.sighted = 0
+        """The highest beacon that others say they heard of it."""
+        self.sighted_at = -inf
+        """When another member last said that it is alive."""
+        self.suspicion: Suspicion | None = None
+        self.flaps = 0.0
+        """How often it was suspected, the older the less; and when last."""
+        self.flapped_at = now
 
     def _stands_at(self, address: Address, now: float) -> None:
         """When it was heard there, and where else."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from random import Random
 
+from ..wire.frames import Beacon
+
 JOIN_BURST_SECONDS = (0.0, 0.1, 0.4)
 """Beacons of a newcomer: one may be lost, so there are three, then one each heartbeat."""
 
 BEACON_JITTER = 0.2
 """Each interval is drawn within 20 % of the heartbeat, so that members do not fall into step."""
+
+
+MOST_LAG = 30.0
+"""Seconds of lag that we believe a member."""
+
+
+def lag_of(beacon: Beacon) -> float:
+    """Seconds that a member says it is late."""
+    return min(max(beacon.lag / 1000, 0.0), MOST_LAG) if beacon.lag else 0.0
 
 
 class Rhythm:

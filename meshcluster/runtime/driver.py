@@ -18,7 +18,7 @@ from ..channels import Channels
 from ..config import ClusterConfig, Limits
 from ..errors import ForkedClusterError, NotJoined
 from ..hooks import Hook, HookRegistry
-from ..model import Address, Endpoint, Service, Standing
+from ..model import Endpoint, Service, Standing
 from ..node import effects as fx
 from ..node.links import NodeLink
 from ..node.node import Node
@@ -32,7 +32,7 @@ from .asking import Asking
 from .congestion import Congestion
 from .dials import Dials
 from .leaving import Leaving
-from .links import LinkEnd
+from .links import Closing, LinkEnd
 from .listeners import Listeners
 from .lookups import Lookups
 from .mailboxes import Mailboxes
@@ -76,13 +76,13 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ends: dict[NodeLink, LinkEnd] = {}
-        self._closing: set[LinkEnd] = set()
-        """Ends that were closed and have not said yet that they are lost."""
-        self._link_closed = asyncio.Event()
+        self._closing = Closing()
         self._left = False
         self._dials = Dials(handlers, self.accept, self._dial_failed)
         self._outlets = Outlets(announcers, node.counters)
-        self._lookups = Lookups(self._seeds_found, node.seed_failed, self.call_soon)
+        self._lookups = Lookups(
+            lambda found: node.seeds_found(found, self.time()), node.seed_failed, self.call_soon
+        )
         self.asking = Asking(self)
         self._listeners = Listeners(
             handlers, self.accept, self._renewed, lambda: sorted(node.scope.own_addresses)
@@ -108,6 +108,7 @@ class Driver:
         hooks.added = self._hook_added
 
     def _effect_performers(self) -> dict[type, Callable[[Any], None]]:
+        observe = self._observers.service
         return {
             fx.Announce: self._outlets.announce,
             fx.SendDatagram: self._outlets.send,
@@ -115,10 +116,10 @@ class Driver:
             fx.DialEndpoint: self._dials.begin,
             fx.CancelDial: self._dials.cancel,
             fx.CloseLink: self._close_link,
-            fx.ServiceDiscovered: lambda e: self._observe("service.discovered", e.service),
-            fx.ServiceChanged: lambda e: self._observe("service.changed", e.service),
+            fx.ServiceDiscovered: lambda e: observe("service.discovered", e.service),
+            fx.ServiceChanged: lambda e: observe("service.changed", e.service),
             fx.ServiceSuspected: self._suspected,
-            fx.ServiceConflict: lambda e: self._observe("service.conflict", e.service),
+            fx.ServiceConflict: lambda e: observe("service.conflict", e.service),
             fx.ServiceGone: self._gone,
             fx.MessagesLost: self._observers.given_up,
             fx.CheckEndpoint: self._listeners.check,
@@ -242,10 +243,14 @@ class Driver:
     def link_lost(self, end: LinkEnd, reason: str, *, fault: bool) -> None:
         """From a link."""
         self._closing.discard(end)
-        self._link_closed.set()
         if self._ends.pop(end.node_link, None) is not None:
             self.node.link_lost(end.node_link, reason, self._loop.time(), fault=fault)
             self.step()
+
+    def change_keys(self) -> None:
+        """The keyring has other keys."""
+        self.node.keys_changed(self._loop.time())
+        self.step()
 
     def time(self) -> float:
         """The clock of the loop, which is the node's (any thread)."""
@@ -396,9 +401,6 @@ class Driver:
 
     # --- effects -----------------------------------------------------------------------------
 
-    def _seeds_found(self, addresses: list[Address]) -> None:
-        self.node.seeds_found(addresses, self._loop.time())
-
     def _dial_failed(self, number: int, reason: str) -> None:
         self.node.dial_failed(number, reason, self._loop.time())
         self.step()
@@ -420,15 +422,14 @@ class Driver:
                 end.link.send(frames)
             end.link.close()
 
-    def _observe(self, point: str, service: Service) -> None:
-        self._observers.service(point, service)
-
     def _suspected(self, effect: fx.ServiceSuspected) -> None:
-        self._observe(f"service.{'suspect' if effect.suspected else 'recovered'}", effect.service)
+        self._observers.service(
+            f"service.{'suspect' if effect.suspected else 'recovered'}", effect.service
+        )
 
     def _gone(self, effect: fx.ServiceGone) -> None:
         logger.info("%s %s", effect.service.name, effect.reason)
-        self._observe("service.lost", effect.service)
+        self._observers.service("service.lost", effect.service)
         if self.full:
             self.full = False
             self.room()
@@ -486,21 +487,9 @@ class Driver:
         await self._listeners.close()
         for handler in self._handlers.values():
             await handler.close()
-        await self._links_closed()
+        await self._closing.wait(self.config.limits.leave_seconds)
         await self.runner.close()
         self.room()
-
-    async def _links_closed(self) -> None:
-        """Waits until the last frames are written; who does not read them is cut off."""
-        try:
-            async with asyncio.timeout(self.config.limits.leave_seconds):
-                while self._closing:
-                    self._link_closed.clear()
-                    await self._link_closed.wait()
-        except TimeoutError:
-            for end in self._closing:
-                end.link.abort()
-        await asyncio.sleep(0)
 
     def farewell(self) -> None:
         """The goodbye alone, where no loop runs any more that could close (any thread)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,3 +45,32 @@ class LinkEnd:
 
     def link_lost(self, reason: str, *, fault: bool = False) -> None:
         self._driver.link_lost(self, reason, fault=fault)
+
+
+class Closing:
+    """Ends that were closed and have not said yet that they are lost."""
+
+    def __init__(self) -> None:
+        self._ends: set[LinkEnd] = set()
+        self._ended = asyncio.Event()
+
+    def add(self, end: LinkEnd) -> None:
+        """One more."""
+        self._ends.add(end)
+
+    def discard(self, end: LinkEnd) -> None:
+        """It is lost, whether it was closed or not."""
+        self._ends.discard(end)
+        self._ended.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until the last frames are written; who does not read them in time is cut off."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._ends:
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            for end in self._ends:
+                end.link.abort()
+        await asyncio.sleep(0)
