@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 TELL_SECONDS = 60.0
 """Between two lines about those who have another secret."""
 
+AGAIN_SECONDS = 3600.0
+"""Until a host is named again."""
+
 MOST_HOSTS = 256
-"""Hosts counted for such a line."""
+"""Hosts remembered for such lines; further ones are only counted."""
 
 
 class Take(Protocol):
@@ -61,8 +64,8 @@ class Guard:
         self._counters = counters
         self._take = take
         self._unmasked = unmasked
-        self._others: set[str] = set()
-        """Hosts with another secret, or none, since we last said so."""
+        self._others: dict[str, float] = {}
+        """Hosts that could not be understood, and when we said so last."""
         self._told_at = -inf
 
     # --- out ---------------------------------------------------------------------------------
@@ -182,15 +185,23 @@ class Guard:
         return data
 
     def _other_secret(self, source: Address, now: float) -> None:
-        """Says now and then who cannot be understood, where that is a mistake."""
+        """Says now and then who cannot be understood: it may be a mistake. Nothing tells a wrong
+        secret from another mesh's, so no host is named more often than once an hour.
+        """
         if not self._keyring.is_secret:
             return
-        if len(self._others) < MOST_HOSTS:
-            self._others.add(source[0])
-        if now >= self._told_at + TELL_SECONDS:
+        others = self._others
+        if len(others) < MOST_HOSTS:
+            others.setdefault(source[0], -inf)
+        due = [host for host, told_at in others.items() if now >= told_at + AGAIN_SECONDS]
+        if due and now >= self._told_at + TELL_SECONDS:
             self._told_at = now
-            hosts, self._others = self._others, set()
-            shown = ", ".join(sorted(hosts)[:5])
-            count = f"{len(hosts)} host{'s' * (len(hosts) > 1)}"
-            text = f"{count} here use another secret, or none, and are not heard: {shown}"
-            self._effects.append(Report(text))
+            self._others = {**others, **dict.fromkeys(due, now)}
+            one = len(due) == 1
+            shown = ", ".join(sorted(due)[:5])
+            self._effects.append(
+                Report(
+                    f"{len(due)} host{'' if one else 's'} cannot be understood, for want of our "
+                    f"secret and cluster's name: {shown}"
+                )
+            )

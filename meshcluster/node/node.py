@@ -286,7 +286,7 @@ class Node:
         """A datagram came, by multicast or to our own port; False: there were too many."""
         if not self._discovery.policing.lets(source, len(data), now):
             return False
-        if self._guard is None:
+        if self._guard is None or not self.scope.covers(source[0]):  # which it counts
             self._discovery.received(data, source, now)
         else:
             self._guard.received(data, source, now)

@@ -17,7 +17,8 @@ LOOK_SECONDS = 5.0
 
 class Following:
     """Looks now and then whether ``source`` (as ``secret=`` takes it) gives other secrets, and
-    hands them to ``changed``. A file that cannot be used is warned of once; what was read before
+    hands them to ``changed`` once two looks have seen the same: an editor may have been at work in
+    between. A file that cannot be used is warned of once; what was read before
     holds.
     """
 
@@ -26,7 +27,7 @@ class Following:
         changed: Callable[[Sequence[bytes]], None],
     ) -> None:  # fmt: skip
         self._source = source
-        self._secrets = tuple(secrets)
+        self._secrets = self._seen = tuple(secrets)
         self._changed = changed
         self._timer: asyncio.TimerHandle | None = None
         self._trouble = ""
@@ -46,9 +47,10 @@ class Following:
         trouble = ""
         try:
             found = secrets_of(self._source, {})
-            if found != self._secrets:
+            if found != self._secrets and found == self._seen:
                 self._changed(found)
                 self._secrets = found
+            self._seen = found
         except ConfigError as error:
             trouble = str(error)
         if trouble and trouble != self._trouble:

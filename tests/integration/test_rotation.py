@@ -176,7 +176,7 @@ async def test_who_missed_the_change_is_told_of_by_itself_and_by_others(beacon_p
     with caplog.at_level(logging.WARNING, "meshcluster"):
         for talker in (one, other):
             talker.cluster.keyring.remove(old)
-        said = "use another secret, or none, and are not heard"
+        said = "cannot be understood, for want of our secret"
         await until(lambda: sum(said in record.message for record in caplog.records) >= 3)
     assert sum(said in record.message for record in caplog.records) == 3  # once a minute
     for talker in (one, other, late):

@@ -43,6 +43,15 @@ async def test_an_edit_is_seen_within_seconds(file, follow, monkeypatch):
         assert follow.found == [tuple(text.encode().split(b"\n")[:-1])]
 
 
+def test_what_only_one_look_sees_is_half_written(file, follow):
+    for text in (NEW[:15], NEW):
+        file.write_text(text)
+        follow.look()
+    assert follow.found == []
+    follow.look()
+    assert follow.found == [(NEW.encode(),)]
+
+
 def test_what_stays_as_it_was_changes_nothing(file, follow):
     follow.look()
     file.write_text(f"# a comment\n{OLD}\n")
@@ -80,6 +89,7 @@ def test_a_file_that_is_mended_is_followed_on_and_warned_of_anew(file, follow, c
         file.touch(mode=0o600)
         file.write_text(text)
         follow.look()
+        follow.look()
     assert follow.found == [(NEW.encode(),), (OLD.encode(),)]
     assert len(caplog.records) == 2
 
@@ -89,6 +99,7 @@ def test_of_several_sources_the_files_are_read_anew(file):
     source = (NEW, file)
     followed = Following(source, secrets_of(source, {}), found.append)
     file.write_text("another secret of us all")
+    followed.look()
     followed.look()
     assert found == [(NEW.encode(), b"another secret of us all")]
 
