@@ -8,21 +8,34 @@ from .host import Host
 from .process import Process
 
 PROGRAM = """
-import json, socket, sys, threading, time
+import json, selectors, socket, sys, time
 seen = []
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+wire.setblocking(False)
 def is_a_programs(frame):  # the kernel by itself: ARP, and ICMP of IPv6
     kind = frame[12:14]
     return kind == b"\\x08\\0" or (kind == b"\\x86\\xdd" and frame[20] in (6, 17))
-def look():
+def look():  # until nothing is left: whatever a host has heard by now is in
     while True:
-        frame, (port, _, direction, *_) = wire.recvfrom(65535)
+        try:
+            frame, (port, _, direction, *_) = wire.recvfrom(65535)
+        except BlockingIOError:
+            return
         if port.startswith("v") and direction != socket.PACKET_OUTGOING and is_a_programs(frame):
             seen.append([time.time(), port, frame[12:82].hex()])
-threading.Thread(target=look, daemon=True).start()
 print(json.dumps("ready"), flush=True)
-for line in sys.stdin:
-    print(json.dumps([each for each in seen[-5000:] if each[0] > float(line)]), flush=True)
+with selectors.DefaultSelector() as both:
+    both.register(wire, selectors.EVENT_READ)
+    both.register(sys.stdin, selectors.EVENT_READ)
+    asked = True
+    while asked:
+        ready = [key.fileobj for key, _ in both.select()]
+        look()
+        if sys.stdin in ready:
+            asked = sys.stdin.readline()
+            if asked:
+                found = [each for each in seen[-5000:] if each[0] > float(asked)]
+                print(json.dumps(found), flush=True)
 """
 
 
