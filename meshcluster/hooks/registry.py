@@ -27,11 +27,8 @@ class Hook:
     channel: int | None
     protocol: str | None
     order: int
-
-    @property
-    def is_async(self) -> bool:
-        """Whether it is an ``async def``."""
-        return is_async(self.function)
+    is_async: bool
+    """Whether it is an ``async def``; to find out costs more than many a hook."""
 
     def applies(self, channel: int, protocol: str) -> bool:
         """Whether a message on this channel over this protocol concerns it."""
@@ -70,7 +67,7 @@ class HookRegistry:
                 called with one argument.
         """
         self._check(point, function, channel, protocol)
-        hook = Hook(point, function, channel, protocol, order)
+        hook = Hook(point, function, channel, protocol, order, is_async(function))
         ordered = sorted((*self._hooks[point], hook), key=lambda each: each.order)
         self._replace(point, tuple(ordered))
         self.added(hook)
