@@ -120,7 +120,9 @@ def test_sending_and_asking_go_through_its_cluster_to_it_alone():
     assert service.query("?", timeout=2.0, on_event=print) == "asked"
     (_, data, sent), (_, query, asked) = door.calls
     assert (data, query) == ("x", "?")
-    assert sent == {"services": (service,), "channel": 7, "protocols": ["tcp"]}
+    assert sent == {
+        "services": (service,), "channel": 7, "protocols": ["tcp"], "ack": False, "timeout": 30.0,
+    }  # fmt: skip
     assert asked == {
         "services": (service,), "timeout": 2.0, "channel": 0, "protocols": None, "on_event": print,
     }  # fmt: skip

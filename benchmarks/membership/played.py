@@ -348,7 +348,7 @@ class Played:
             challenge = 0
             if not self.known >> number & 1:
                 challenge = self._challenges[number] = self._random.getrandbits(63) | 1
-            reply = self.own.reply(datagram.nonce, challenge, wanted=datagram.want, to=there)
+            reply, _ = self.own.reply(datagram.nonce, challenge, wanted=datagram.want, to=there)
             self._send(reply, number)
         elif isinstance(datagram, ProbeReply):
             if datagram.challenge:

@@ -13,7 +13,7 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from meshcluster.config import ClusterConfig
+from meshcluster.config import ClusterConfig, Limits
 from meshcluster.hooks import HookRegistry
 from meshcluster.model import Address, Endpoint, Identity
 from meshcluster.node.effects import Announce, SendDatagram
@@ -38,6 +38,12 @@ these moments, the last before the second.
 
 MEASURED_SECONDS = 300.0
 """In virtual time: 30 beacons of a member of the largest mesh."""
+
+CONFIG = ClusterConfig(
+    name="m1", ttl=1, heartbeat_seconds=HEARTBEAT_SECONDS,
+    limits=Limits(newcomers_per_second=1e6, strangers_datagrams_per_second=1e6),
+)  # fmt: skip
+"""All others come at once here."""
 
 MICROSECONDS, PERCENT = 1e6, 100
 OPEN, SEALED = "open", "sealed"
@@ -104,7 +110,7 @@ class Member:
         self._others = [other(number) for number in range(2, size + 1)]
         me = other(1)
         self._node = Node(
-            me.identity, ClusterConfig(name="m1", ttl=1, heartbeat_seconds=HEARTBEAT_SECONDS),
+            me.identity, CONFIG,
             HookRegistry(allow_async=False), self._random, endpoints=me.details.endpoints,
             port=me.address[1], keyring=keyring,
         )  # fmt: skip

@@ -115,13 +115,19 @@ class Policing:
     def _lets_member(self, address: Address, now: float) -> bool:
         bucket = self._members.get(address)
         if bucket is None:
-            _make_room(self._members, self._limits.sources)
+            self._forget_gone_members()
             rate = self._limits.member_datagrams_per_second
             bucket = self._members[address] = Bucket(rate, rate)
         if bucket.take(now):
             return True
         self._counters.count("datagrams: beyond what a member may send")
         return False
+
+    def _forget_gone_members(self) -> None:
+        """Once as many may have gone as are there; so this costs nothing for each."""
+        if len(self._members) > 2 * len(self._peers) + 8:
+            there = self._peers.is_member_at
+            self._members = {at: bucket for at, bucket in self._members.items() if there(at)}
 
     def may_meet(self, address: Address, now: float) -> bool:
         """Whether a stranger that was just heard from there may become a candidate, or is answered
@@ -162,17 +168,13 @@ class Policing:
         key = address if self._scope.is_own(address[0]) else address[0]
         source = self._sources.get(key)
         if source is None:
-            _make_room(self._sources, self._limits.sources)
+            while len(self._sources) >= self._limits.sources:
+                del self._sources[next(iter(self._sources))]
             source = self._sources[key] = Source(self._limits, now)
         return source
 
     def __len__(self) -> int:
         return len(self._sources)
-
-
-def _make_room(table: dict[Address, Bucket] | dict[Address | str, Source], most: int) -> None:
-    while len(table) >= most:
-        del table[next(iter(table))]  # type: ignore[arg-type]
 
 
 def no_greeting(datagram: Datagram, solicited: int) -> str:

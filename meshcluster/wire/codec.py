@@ -65,8 +65,9 @@ _details = msgspec.msgpack.Decoder(Details)
 CHECKED_BYTES = 8192
 """Longer frames other than batches are looked into for keys that collide."""
 
-_BATCHES = (b"\3", b"\4")
-"""The second bytes of ``Events`` and ``Batch``: they hold users' values as bytes, and no keys."""
+_BATCHES = (b"\3", b"\4", b"\r")
+"""The second bytes of ``Events``, ``Batch`` and ``Part``: they hold users' values as bytes, and no
+keys."""
 
 _NONE: dict[str, object] = {}
 """Never changed: details are frozen, and users see them through a proxy."""

@@ -24,6 +24,7 @@ _ARRAYS = bytes([*range(0x90, 0xA0), 0xDC, 0xDD])
 _HEADERS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """By the first byte: bytes of the count, and items for each."""
 
+_whole = msgspec.msgpack.Decoder(msgspec.Raw).decode
 _apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _Leaf = bool | int | float | str | None
 _flat = msgspec.msgpack.Decoder(list[_Leaf] | dict[_Leaf, _Leaf]).decode
@@ -39,8 +40,9 @@ def check_keys(data: bytes | bytearray | memoryview, *, above_bytes: int = LOOKE
     """
     if len(data) <= above_bytes:
         return
-    if len(data) - len(bytes(data).translate(None, _ARRAYS)) <= FEW:
+    if not _has_arrays(memoryview(data)):
         return
+    _whole(data)  # what is malformed, or nested for ever, ends here: below is a copy for each map
     found = [memoryview(data)]
     while found:
         each = found.pop()
@@ -50,7 +52,8 @@ def check_keys(data: bytes | bytearray | memoryview, *, above_bytes: int = LOOKE
         if not count or _is_flat(each):
             continue
         keys = []
-        for number, part in enumerate(_items(each[begin:], count * width)):
+        items = _apart(each) if width == 1 else _items(each[begin:], count * width)
+        for number, part in enumerate(items):
             view = memoryview(part)
             if 0x80 <= view[0] <= 0x9F or view[0] in _HEADERS:
                 found.append(view)
@@ -58,6 +61,17 @@ def check_keys(data: bytes | bytearray | memoryview, *, above_bytes: int = LOOKE
                     keys.append(view)
         if len(keys) > FEW and collide(map(_key, keys)):
             raise DecodeError("keys that collide")
+
+
+def _has_arrays(data: memoryview) -> bool:
+    """Whether there may be more than a few; looked at in slices, since each is a copy."""
+    seen = 0
+    for begin in range(0, len(data), LOOKED_AT_BYTES):
+        part = bytes(data[begin : begin + LOOKED_AT_BYTES])
+        seen += len(part) - len(part.translate(None, _ARRAYS))
+        if seen > FEW:
+            return True
+    return False
 
 
 def _is_flat(container: memoryview) -> bool:

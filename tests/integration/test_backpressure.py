@@ -289,7 +289,7 @@ def test_a_receiver_that_is_killed_amid_a_blob_is_told_as_lost(reader, join):
     sender.cluster.send([2, b""], services=[service])
     session = sender.cluster._driver.node.peers.member(service.key).sessions[""]
     deadline = time.monotonic() + 20
-    while not session._ahead_bytes:
+    while not session._cuts.ends:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     os.kill(process.popen.pid, signal.SIGKILL)

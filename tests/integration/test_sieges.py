@@ -27,12 +27,14 @@ PATIENCE_SECONDS = 30
 
 def lies(length):
     """A frame that says it is so long, and is not."""
-    return struct.pack(">I", 8) + codec.preface() + struct.pack(">I", length) + b"x" * 100
+    begin = struct.pack(">I", 8) + codec.preface(codec.SECURITY_NOISE)
+    return begin + struct.pack(">I", length) + b"x" * 100
 
 
 SAYINGS = {
     "nothing": b"",
-    "a preface": struct.pack(">I", 8) + codec.preface(),
+    "a preface": struct.pack(">I", 8) + codec.preface(codec.SECURITY_NOISE),
+    "a preface that seals nothing": struct.pack(">I", 8) + codec.preface(),
     "a lie that is allowed": lies(64 * 1024),
     "a lie": lies(2**32 - 1),
     "noise": bytes(range(256)),

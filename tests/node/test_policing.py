@@ -13,7 +13,7 @@ from meshcluster.node.policing import Policing
 from meshcluster.node.scope import Scope
 from meshcluster.testing import Bench, introduce
 from meshcluster.wire import codec
-from meshcluster.wire.frames import Beacon, Probe, ProbeReply, Solicit
+from meshcluster.wire.frames import Beacon, Leave, Probe, ProbeReply, Solicit
 
 ONE, OTHER = ("10.0.0.1", 5), ("10.0.0.2", 5)
 SOURCE, TOGETHER = "beyond what a source may send", "beyond what strangers may send"
@@ -66,6 +66,19 @@ def test_where_a_member_answers_far_more_may_come_and_that_is_bounded_too():
     taken = [one.node.datagram_received(b"junk", other.address, 0.0) for _ in range(3000)]
     assert sum(taken) == 1000
     assert one.dropped["datagrams: beyond what a member may send"] == 2000
+
+
+def test_of_members_that_have_gone_no_more_is_kept_than_of_those_there():
+    one = Bench(1, limits=Limits(newcomers_per_second=1e6))
+    for number in range(2, 200):
+        other = Bench(number)
+        introduce(one, other)
+        one.node.datagram_received(b"junk", other.address, 0.0)
+        me = other.node.identity
+        one.hear(other, Leave("default", me.id, me.boot), 0.0)
+        one.datagrams()
+    assert one.known == []
+    assert len(one.node._discovery.policing._members) <= 16
 
 
 def test_the_table_of_sources_is_bounded():

@@ -73,6 +73,9 @@ def frames() -> list[f.LinkFrame]:
         f.Unopened(ENDPOINTS[1], "refused"),
         f.Ping(),
         f.Pong(),
+        f.Batch(2, 2, 3, [f.AckedEvent(8, 2, 3, b"\x93\1\2\3")]),
+        f.Part(3, 2, 3, True, f.Question(9, 0, 3, b""), 70_000, b"\xda"),
+        f.Part(4, 2, 3, True, None, 0, b"rest"),
     ]  # fmt: skip
 
 
