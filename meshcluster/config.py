@@ -51,7 +51,7 @@ class Limits:
     source_datagrams_per_second: float = 200.0
     """Datagrams of one source (an IP address; on this machine with its port) where no member
     answers, as many at once; further ones are dropped unread and counted."""
-    strangers_datagrams_per_second: float = 2000.0
+    strangers_datagrams_per_second: float = 1000.0
     """The same of all such sources together, twice as many at once; half is kept for sources
     that are heard seldom. Further ones are dropped unread and counted. Where more than that comes
     by a socket, it is not read for a moment, and the system drops what finds no room."""

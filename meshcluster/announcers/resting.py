@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable
 
 REST_SECONDS, LONGEST_SECONDS = 0.005, 0.1
-REST_TIMES = 19
+REST_TIMES = 39
 """After a turn of reading in which some of what came was too much: so many times as long as the
-turn took, so that junk has a twentieth of the loop's time by one socket, however slow the machine.
+turn took, so that junk has a fortieth of the loop's time by one socket, however slow the machine.
 """
 
 

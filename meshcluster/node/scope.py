@@ -32,6 +32,7 @@ class Scope:
         self.own_addresses = frozenset({LOOPBACK, *(n.partition("/")[0] for n in networks)})
         self._own = [ipaddress.ip_interface(n) for n in networks]
         self._networks = [each.network for each in self._own]
+        self._near: dict[str, bool] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -56,6 +57,14 @@ class Scope:
 
     def on_lan(self, address: str) -> bool:
         """Whether an address lies in a network that one of our interfaces is in."""
+        near = self._near.get(address)
+        if near is None:
+            if len(self._near) >= REMEMBERED:
+                self._near.clear()
+            near = self._near[address] = self._is_near(address)
+        return near
+
+    def _is_near(self, address: str) -> bool:
         if not self._networks or is_loopback(address):
             return is_loopback(address)
         try:
