@@ -53,7 +53,7 @@ def dumped(value: Any, *, indent: int | None = None) -> str:
     """A value as JSON in which nothing can disturb a terminal."""
     held = plain(value)
     made = json.dumps(held, ensure_ascii=False, indent=indent) if indent else _compact(held)
-    return escaped(made, json_escape)
+    return made if made.isprintable() else made.translate(_IN_JSON)
 
 
 def text_of(value: Any) -> str:
@@ -65,15 +65,31 @@ def text_of(value: Any) -> str:
     return dumped(value)
 
 
-def escaped(text: str, escape: Callable[[str], str] | None = None) -> str:
+class _Escapes(dict[int, str]):
+    """What each character is written as, by its number, for ``str.translate``: made when it is
+    met; those below ``KEPT`` are kept, which are nearly all.
+    """
+
+    KEPT = 0x3100
+
+    def __init__(self, escape: Callable[[str], str]) -> None:
+        self._escape = escape
+
+    def __missing__(self, number: int) -> str:
+        character = chr(number)
+        if not (character.isprintable() or _is_harmless(character)):
+            character = self._escape(character)
+        if number < self.KEPT:
+            self[number] = character
+        return character
+
+
+def escaped(text: str) -> str:
     """A text without control characters and others that are not seen: they are written out."""
-    if text.isprintable():
-        return text
-    escape = escape or _backslash
-    return "".join(c if c.isprintable() or _is_harmless(c) else escape(c) for c in text)
+    return text if text.isprintable() else text.translate(_BACKSLASHED)
 
 
-def json_escape(character: str) -> str:
+def _json_escape(character: str) -> str:
     """A character as JSON writes it; line ends are those of the document itself."""
     return character if character == "\n" else json.dumps(character)[1:-1]
 
@@ -85,3 +101,6 @@ def _backslash(character: str) -> str:
 def _is_harmless(character: str) -> bool:
     """Spaces of other widths, and what joins emoji."""
     return character == JOINER or unicodedata.category(character) == "Zs"
+
+
+_BACKSLASHED, _IN_JSON = _Escapes(_backslash), _Escapes(_json_escape)
