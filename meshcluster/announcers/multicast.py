@@ -107,6 +107,8 @@ class MulticastAnnouncer:
                 # which fails where nothing could ever be sent
                 self._own[socket.AF_INET].sendto(NOTHING, self._group)
             else:
+                if self._watch is not None:
+                    self._watch.open()
                 self._look(first=True)
         except OSError as error:
             self.close()

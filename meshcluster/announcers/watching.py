@@ -32,10 +32,15 @@ class InterfaceWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
 
-    def start(self) -> None:
-        """Begins to watch."""
-        self._loop = asyncio.get_running_loop()
+    def open(self) -> None:
+        """From now on nothing is missed: ``start`` tells of what has changed since. To be called
+        before whoever is told looks for the first time.
+        """
         self._socket = _netlink()
+
+    def start(self) -> None:
+        """Begins to tell."""
+        self._loop = asyncio.get_running_loop()
         if self._socket is not None:
             self._loop.add_reader(self._socket, self._told)
         else:
@@ -50,8 +55,8 @@ class InterfaceWatch:
         if self._timer is not None:
             self._timer.cancel()
         if self._socket is not None:
-            assert self._loop is not None
-            self._loop.remove_reader(self._socket)
+            if self._loop is not None:
+                self._loop.remove_reader(self._socket)
             self._socket.close()
         self._loop = self._timer = self._socket = None
 

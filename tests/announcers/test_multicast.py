@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from meshcluster import ConfigError
-from meshcluster.announcers import MulticastAnnouncer, multicast
+from meshcluster.announcers import MulticastAnnouncer, multicast, watching
 from meshcluster.announcers.groups import LOOPBACK_WAY, Way, aim
 from meshcluster.config import DEFAULT_ADDRESS
 
@@ -194,6 +194,33 @@ async def test_a_way_that_fails_stops_no_other_and_is_tried_again(announce, numb
     member.changed = lambda: changes.append(True)
     member._interfaces_changed()
     assert changes == [True]
+
+
+@linux_only
+async def test_an_interface_that_comes_up_while_it_opens_is_used(beacon_port, monkeypatch):
+    kernel, ours = socket.socketpair()
+    ours.setblocking(False)
+    monkeypatch.setattr(watching, "_netlink", lambda: ours)
+    there = multicast.interfaces()
+    looks = [[], there]
+
+    def look():  # the kernel tells of the second state right after the first was seen
+        if len(looks) == 2:
+            kernel.send(b"a carrier has come")
+            return looks.pop(0)
+        return looks[0]
+
+    monkeypatch.setattr(multicast, "interfaces", look)
+    member = MulticastAnnouncer(DEFAULT_ADDRESS, beacon_port, 1)
+    await member.open()
+    changed = asyncio.Event()
+    member.changed = changed.set
+    assert member.used == ()
+    member.start(Receiver())
+    await soon(changed.wait())
+    assert list(member._seen) == list(there)
+    member.close()
+    kernel.close()
 
 
 async def test_interfaces_that_were_denied_get_no_beacon(beacon_port):
