@@ -15,6 +15,8 @@ from meshcluster.testing.virtual import VirtualLink
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Datagram, Probe, ViewRequest, Vouch
 
+pytestmark = pytest.mark.slow  # a minute and more together: the same by any Python
+
 MANY = DIRECT_PROOFS + 11
 
 
