@@ -1,5 +1,6 @@
 """Many members, each in a process of its own, and what they see of each other."""
 
+import contextlib
 import os
 import signal
 import time
@@ -60,7 +61,8 @@ class Crowd:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         for number in self.processes:
-            self.resume(number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                self.resume(number)
         self._nursery.close()
 
     # --- what is done to them ----------------------------------------------------------------

@@ -89,7 +89,8 @@ def test_a_kill_and_a_stop_are_known_to_thirty_on_one_host(network):
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_cable_out_and_a_stop_are_known_to_thirty_hosts(network):
-    with Crowd(network.lan(30).hosts, ttl=1) as crowd:
+    # Without ZeroMQ: once libzmq ended a member here (docs/zeromq.md), and of thirty it loads all.
+    with Crowd(network.lan(30).hosts, ttl=1, protocols=["unix", "tcp", "udp"]) as crowd:
         crowd.meet()
         crowd.settle()
         _, stopped_p99 = shown("SIGSTOP, 30 hosts", stopped(crowd, 1))
