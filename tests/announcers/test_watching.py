@@ -34,37 +34,37 @@ async def test_the_kernel_is_listened_to_by_one_socket():
     assert list(watch.descriptors()) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-async def test_what_is_said_in_a_row_is_told_once(monkeypatch):
+@pytest.fixture
+async def watched(monkeypatch):
+    """A watch that is open, what it tells, and what plays the kernel."""
     kernel, ours = socket.socketpair()
     ours.setblocking(False)
     monkeypatch.setattr(watching, "_netlink", lambda: ours)
     told = asyncio.Queue()
     watch = InterfaceWatch(lambda: told.put_nowait(None))
     watch.open()
+    yield watch, told, kernel
+    watch.close()
+    kernel.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_what_is_said_in_a_row_is_told_once(watched):
+    watch, told, kernel = watched
     watch.start()
     kernel.send(b"a link is up")
     await asyncio.sleep(0)
     kernel.send(b"and has an address")
     await asyncio.wait_for(told.get(), 5)
     assert told.empty()
-    watch.close()
-    kernel.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-async def test_what_changes_before_it_starts_is_told(monkeypatch):
-    kernel, ours = socket.socketpair()
-    ours.setblocking(False)
-    monkeypatch.setattr(watching, "_netlink", lambda: ours)
-    told = asyncio.Queue()
-    watch = InterfaceWatch(lambda: told.put_nowait(None))
-    watch.open()
+async def test_what_changes_before_it_starts_is_told(watched):
+    watch, told, kernel = watched
     kernel.send(b"a carrier has come")
     watch.start()
     await asyncio.wait_for(told.get(), 5)
-    watch.close()
-    kernel.close()
 
 
 def test_a_watch_that_was_only_opened_is_closed():

@@ -89,7 +89,7 @@ def test_a_kill_and_a_stop_are_known_to_thirty_on_one_host(network):
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_cable_out_and_a_stop_are_known_to_thirty_hosts(network):
-    # Without ZeroMQ: once libzmq ended a member here (docs/zeromq.md), and of thirty it loads all.
+    # Without ZeroMQ, which all thirty would load: libzmq once ended one here (docs/zeromq.md).
     with Crowd(network.lan(30).hosts, ttl=1, protocols=["unix", "tcp", "udp"]) as crowd:
         crowd.meet()
         crowd.settle()

@@ -90,7 +90,7 @@ class Pair:
         return [member for member, now, then in counts if now > then]
 
 
-def told_since(pairs, before):
+def told_of_each(pairs, before):
     """Waits until somebody was told that its endpoint could not be opened; who was, by pair. In a
     pair whose new link was dialled by who remembers the old way as failed, nobody is.
     """
@@ -131,7 +131,7 @@ def test_each_protocol_is_blocked_in_turn(network):
     for pair in pairs:
         pair.block(pair.protocols[0])
     changed = assert_hear_by([(pair.protocols[1], pair.members) for pair in pairs])
-    told = told_since(pairs, before)
+    told = told_of_each(pairs, before)
     for pair, members in told.items():
         if pair.protocols[0] == "tcp":  # that of ZeroMQ may answer itself by its UNIX socket
             assert all(member.ask("renewed('tcp')") for member in members)
