@@ -8,6 +8,6 @@ check: ; $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $
 test: ; $(BIN)/pytest -q -n 2 --dist loadfile
 quick: ; $(BIN)/pytest -q -m "not slow and not netns and not process"
 simulate: ; $(BIN)/python -m meshcluster.testing.simulation --seed $(SEED)
-bench: ; $(BIN)/python -m benchmarks
+bench: ; mkdir -p build && $(BIN)/python -m benchmarks --netns-if-possible --json build/bench.json --markdown build/bench.md --svg build/bench.svg
 verify: ; $(BIN)/python -m benchmarks --compare benchmarks/stored.json
 clean: ; rm -rf build dist .hypothesis .*_cache && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

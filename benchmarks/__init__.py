@@ -1,4 +1,4 @@
-"""How fast the mesh is, beside zenoh and bare sockets, with real processes on this machine, and
+"""How fast the mesh is, beside its peers and bare sockets, with real processes on this machine, and
 what a quiet one costs.
 
 ``python -m benchmarks`` runs all parts, ``python -m benchmarks oneway query`` some of them. Nothing

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from .task import TCP, UNIX, ZEROMQ
+from .programs import program
+from .task import TCP, UDP, UNIX, ZEROMQ
 
 BLOCKING = "meshcluster, blocking"
 AWAITED = "meshcluster, async"
@@ -14,6 +15,17 @@ BATCHES = "sockets, 64 a write"
 SOCKETS = "sockets"
 SEALED = "meshcluster, sealed"
 OPEN = "meshcluster, open"
+NATS = "nats"
+PYRE = "pyre"
+PYRO = "Pyro5"
+PYRO_BATCHES = "Pyro5, 64 a batch"
+RPYC = "rpyc"
+GRPC = "grpc"
+ZMQ = "pyzmq"
+SERF = "serf"
+MDNS = "zeroconf"
+
+OURS = (BLOCKING, AWAITED, SEALED, OPEN)
 
 MEMBERS = {
     BLOCKING: "blocking",
@@ -23,11 +35,43 @@ MEMBERS = {
     SOCKETS: "sockets",
     SEALED: "blocking",
     OPEN: "open",
+    NATS: "nats",
+    PYRE: "pyre",
+    PYRO: "pyro",
+    PYRO_BATCHES: "pyro_batches",
+    RPYC: "rpyc",
+    GRPC: "grpc",
+    ZMQ: "zmq",
+    SERF: "serf",
+    MDNS: "zeroconf",
 }
 """The ``Task.member`` of each."""
 
-REQUIRED = {ZENOH: "zenoh"}
-"""Modules without which one can not take part."""
+WAYS = {
+    ZENOH: (UNIX, TCP),
+    NATS: (TCP,),
+    PYRE: (TCP,),
+    PYRO: (UNIX,),
+    PYRO_BATCHES: (UNIX,),
+    RPYC: (UNIX,),
+    GRPC: (UNIX,),
+    ZMQ: (UNIX,),
+    SERF: (UDP,),
+}
+"""By what each peer talks when it is at its best on one host."""
+
+MODULES = {
+    ZENOH: ["zenoh"],
+    NATS: ["nats"],
+    PYRE: ["pyre"],
+    PYRO: ["Pyro5", "msgpack"],
+    PYRO_BATCHES: ["Pyro5", "msgpack"],
+    RPYC: ["rpyc"],
+    GRPC: ["grpc"],
+    SERF: ["msgpack"],
+}
+PROGRAMS = {NATS: "nats-server", SERF: "serf"}
+"""Without which one cannot take part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +106,13 @@ def talking(*names: str) -> list[Entrant]:
     return [*entrants(*names), *entrants(*ours, ways=(ZEROMQ,))]
 
 
-def missing() -> list[str]:
-    """The names of those that are not installed."""
-    return [name for name, module in REQUIRED.items() if find_spec(module) is None]
+def absent() -> dict[str, str]:
+    """Who cannot take part here, and why."""
+    why = {}
+    for name, modules in MODULES.items():
+        lacking = [module for module in modules if find_spec(module) is None]
+        if name in PROGRAMS and program(PROGRAMS[name]) is None:
+            lacking.append(PROGRAMS[name])
+        if lacking:
+            why[name] = f"{' and '.join(lacking)} not installed"
+    return why

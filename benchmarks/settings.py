@@ -12,3 +12,7 @@ class Settings:
     repeats: int = 5
     seconds: float = 1.0
     uvloop: bool = True
+    idle_seconds: float = 60.0
+    """How long those who do nothing are watched, all windows together."""
+    peers: tuple[str, ...] = ()
+    """Whom the part ``peers`` measures; nobody named is everybody."""

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 
 BODY_BYTES = 64
-"""Of every message that is measured, unless said otherwise; marks have another length."""
+"""Of every message that is measured, unless said otherwise; marks are shorter."""
 
 UNIX, TCP, ZEROMQ, UDP = "unix", "tcp", "zeromq", "udp"
 FIRST, AGAIN = "first join", "later join"
@@ -21,7 +21,7 @@ class Task:
     member: str
     """Who plays: a name in ``entrants.py``."""
     role: str
-    """What it does: ``receive`` and ``send``, ``respond`` and ``ask``, or ``meet``."""
+    """What it does: ``receive`` and ``send``, ``respond`` and ``ask`` or ``ask_many``, ``meet``."""
     way: str
     """By what it talks, or how it joins: one of the words above."""
     folder: str
@@ -32,11 +32,19 @@ class Task:
     """Tells members of one role apart; those who listen do so at ``port + number``."""
     count: int = 1
     """How many others it needs."""
+    held: int = 1
+    """How many responders this one process holds, from ``number`` on."""
     body_bytes: int = BODY_BYTES
-    """Of a question. The answer to a longer one is empty."""
+    """Of each message and question."""
+    echo: bool = True
+    """Whether an answer is the question's own bytes; else it is empty."""
+    at_once: int = 64
+    """How many questions of ``ask_many`` are on their way."""
     seconds: float = 1.0
     uvloop: bool = True
     """Whether uvloop may be used."""
+    waits: bool = False
+    """Whether it plays only when told to; what it imports it has imported by then."""
 
 
 class Line:
@@ -47,6 +55,6 @@ class Line:
         sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
 
-    def hear(self) -> None:
-        """Waits for the parent's word to go on, or for its end."""
-        sys.stdin.readline()
+    def hear(self) -> bool:
+        """Waits for the parent's word to go on, or for its end, which is False."""
+        return bool(sys.stdin.readline())

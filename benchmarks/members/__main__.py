@@ -6,8 +6,32 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 from ..task import Line, Task
+from . import roles
+
+MEMBERS: dict[str, tuple[str, str, dict[str, bool]]] = {
+    "awaited": ("awaited", "Awaited", {}),
+    "batches": ("sockets", "Sockets", {"batched": True}),
+    "blocking": ("blocking", "Blocking", {}),
+    "grpc": ("grpc_peer", "Grpc", {}),
+    "nats": ("nats_peer", "Nats", {}),
+    "open": ("blocking", "Blocking", {"open": True}),
+    "pyre": ("pyre_peer", "Pyre", {}),
+    "pyro": ("pyro_peer", "Pyro", {}),
+    "pyro_batches": ("pyro_peer", "Pyro", {"batched": True}),
+    "rpyc": ("rpyc_peer", "Rpyc", {}),
+    "serf": ("serf_peer", "Serf", {}),
+    "sockets": ("sockets", "Sockets", {"batched": False}),
+    "zenoh": ("zenoh_peer", "Zenoh", {}),
+    "zeroconf": ("zeroconf_peer", "ByMdns", {}),
+    "zmq": ("zmq_peer", "Zmq", {}),
+}
+"""By ``Task.member``: the module, the class in it, and how it is made."""
+
+AWAITED = ("awaited", "nats")
 
 
 def main(text: str) -> None:
@@ -15,38 +39,23 @@ def main(text: str) -> None:
     task = Task(**json.loads(text))
     if not task.uvloop:
         sys.modules["uvloop"] = None  # type: ignore[assignment]  # as if it were not installed
-    if task.member == "awaited":
-        play_awaited(task)
+    module, name, options = MEMBERS[task.member]
+    # Nobody pays for the imports of others.
+    member = getattr(import_module(f"{__package__}.{module}"), name)(**options)
+    if task.waits and not Line().hear():
+        return
+    if task.member in AWAITED:
+        play_awaited(member, task)
     else:
-        play(task)
+        getattr(roles, task.role)(member, task, Line())
 
 
-def play(task: Task) -> None:
-    """A member that blocks."""
-    from . import roles
-
-    member: roles.Member
-    if task.member in ("blocking", "open"):
-        from .blocking import Blocking
-
-        member = Blocking(open=task.member == "open")
-    elif task.member == "zenoh":
-        from .zenoh_peer import Zenoh
-
-        member = Zenoh()
-    else:
-        from .sockets import Sockets
-
-        member = Sockets(batched=task.member == "batches")
-    getattr(roles, task.role)(member, task, Line())
-
-
-def play_awaited(task: Task) -> None:
-    """The async face, in uvloop where that may be used."""
-    from . import awaited
+def play_awaited(member: Any, task: Task) -> None:
+    """A member of an event loop: uvloop's where that may be used."""
+    from . import awaited_roles
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(getattr(awaited, task.role)(task, Line()))
+        runner.run(getattr(awaited_roles, task.role)(member, task, Line()))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,84 +1,75 @@
-"""The async face: ``meshcluster.AsyncCluster``. Its roles are those of ``roles.py``, awaited."""
+"""The async face: ``meshcluster.AsyncCluster``, with hooks that run in the loop."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from meshcluster import AsyncCluster
 from meshcluster.cluster import Joining
 
-from ..task import AGAIN, TCP, UNIX, ZEROMQ, Line, Task
-from . import load
-from .roles import Meeting, rehearsal
-from .tally import Tally
+from ..task import TCP, UNIX, ZEROMQ, Task
+from .load import MEET_SECONDS, AwaitedAsk, AwaitedBurst, AwaitedMark, answer, body, burst_of
+from .roles import Take
 
 
-async def receive(task: Task, line: Line) -> None:
-    """The counting end of the one-way part; the hook runs in the loop."""
-    tally = Tally()
-    cluster = AsyncCluster()
-    cluster.hook("event")(lambda event: tally.take(event.data))
-    async with join(cluster, task):
-        line.tell()
-        await asyncio.to_thread(tally.ended.wait)
-        line.tell(rate=tally.rate, received=tally.received)
-        await asyncio.to_thread(line.hear)
+class Awaited:
+    """Plays every role with public names only."""
 
+    @asynccontextmanager
+    async def receive(self, task: Task, take: Take) -> AsyncIterator[None]:
+        cluster = AsyncCluster()
+        cluster.hook("event")(lambda event: take(event.data))
+        async with join(cluster, task):
+            yield
 
-async def send(task: Task, line: Line) -> None:
-    """The sending end of the one-way part: one task that awaits each send."""
-    async with join(AsyncCluster(), task) as cluster:
-        services = await cluster.wait_for_services()
+    @asynccontextmanager
+    async def send(self, task: Task) -> AsyncIterator[tuple[AwaitedBurst, AwaitedMark]]:
+        async with join(AsyncCluster(), task) as cluster:
+            services = await cluster.wait_for_services()
+            own, times = body(task), burst_of(task)
 
-        async def burst() -> None:
-            for _ in range(load.BURST):
-                await cluster.send(load.BODY, services=services)
+            async def burst() -> None:
+                for _ in range(times):
+                    await cluster.send(own, services=services)
 
-        async def mark(data: bytes) -> None:
-            await cluster.send(data, services=services)
+            async def mark(data: bytes) -> None:
+                await cluster.send(data, services=services)
 
-        line.tell(sent=await load.send_awaited(burst, mark, task.seconds))
-        await asyncio.to_thread(line.hear)
+            yield burst, mark
 
+    @asynccontextmanager
+    async def respond(self, task: Task) -> AsyncIterator[None]:
+        clusters = list[AsyncCluster]()
+        async with AsyncExitStack() as stack:
+            for _ in range(task.held):
+                cluster = AsyncCluster()
+                cluster.hook("query")(lambda question: answer(task, question.data))
+                await stack.enter_async_context(join(cluster, task))
+                # One after the other: a hundred that all meet at once on one core are busy with
+                # asking each other again, since nobody answers in time.
+                await cluster.wait_for_services(len(clusters), timeout=MEET_SECONDS)
+                clusters.append(cluster)
+            for each in clusters:  # who still meets others answers late
+                await each.wait_for_services(task.held - 1, timeout=MEET_SECONDS)
+            yield
 
-async def respond(task: Task, line: Line) -> None:
-    """Who is asked; the hook runs in the loop."""
-    cluster = AsyncCluster()
-    cluster.hook("query")(lambda question: question.data)
-    async with join(cluster, task):
-        line.tell()
-        await asyncio.to_thread(line.hear)
+    @asynccontextmanager
+    async def ask(self, task: Task) -> AsyncIterator[AwaitedAsk]:
+        async with join(AsyncCluster(), task) as cluster:
+            services = await cluster.wait_for_services(task.count, timeout=MEET_SECONDS)
 
+            async def question(data: bytes) -> int:
+                return len(await cluster.query(data, services=services))
 
-async def ask(task: Task, line: Line) -> None:
-    """Who asks: one task that awaits each query."""
-    async with join(AsyncCluster(), task) as cluster:
-        services = await cluster.wait_for_services(task.count)
+            yield question
 
-        async def question(data: bytes) -> int:
-            return len(await cluster.query(data, services=services))
-
-        line.tell(**await load.ask_awaited(question, task.seconds, task.count))
-        await asyncio.to_thread(line.hear)
-
-
-async def meet(task: Task, line: Line) -> None:
-    """Who joins when told to, and says when it knew all others."""
-    if task.way == AGAIN:
-        async with join(AsyncCluster(), rehearsal(task)):
-            pass
-    meeting = Meeting(task.count)
-    cluster = AsyncCluster()
-    cluster.hook("service.discovered")(lambda service: meeting.met())
-    line.tell()
-    line.hear()
-    began = time.monotonic()
-    async with join(cluster, task):
-        line.tell(began=began)
-        await asyncio.to_thread(meeting.complete.wait)
-        line.tell(knew=meeting.knew)
-        await asyncio.to_thread(line.hear)
+    @asynccontextmanager
+    async def meet(self, task: Task, met: Callable[[], None]) -> AsyncIterator[None]:
+        cluster = AsyncCluster()
+        cluster.hook("service.discovered")(lambda service: met())
+        async with join(cluster, task):
+            yield
 
 
 def join(cluster: AsyncCluster, task: Task) -> Joining:

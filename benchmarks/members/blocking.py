@@ -6,12 +6,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from meshcluster import Cluster
 
 from ..task import TCP, UDP, UNIX, ZEROMQ, Task
-from .load import BODY, BURST, Ask, Burst, Mark, echo
+from .load import MEET_SECONDS, Ask, Burst, Flood, Mark, answer, ask_many, body, burst_of
 from .roles import Take
 
 
@@ -45,11 +46,11 @@ class Blocking:
     def send(self, task: Task) -> Iterator[tuple[Burst, Mark]]:
         with self._join(Cluster(), task) as cluster:
             services = cluster.wait_for_services()
-            send = cluster.send
+            send, data, times = cluster.send, body(task), burst_of(task)
 
             def burst() -> None:
-                for _ in range(BURST):
-                    send(BODY, services=services)
+                for _ in range(times):
+                    send(data, services=services)
 
             def mark(data: bytes) -> None:
                 send(data, services=services)
@@ -59,15 +60,25 @@ class Blocking:
     @contextmanager
     def respond(self, task: Task) -> Iterator[None]:
         cluster = Cluster()
-        cluster.hook("query")(lambda question: echo(question.data))
+        cluster.hook("query")(lambda question: answer(task, question.data))
         with self._join(cluster, task):
             yield
 
     @contextmanager
     def ask(self, task: Task) -> Iterator[Ask]:
         with self._join(Cluster(), task) as cluster:
-            services = cluster.wait_for_services(task.count)
+            services = cluster.wait_for_services(task.count, timeout=MEET_SECONDS)
             yield lambda data: len(cluster.query(data, services=services).wait())
+
+    @contextmanager
+    def ask_many(self, task: Task) -> Iterator[Flood]:
+        with self._join(Cluster(), task) as cluster:
+            services = cluster.wait_for_services(task.count)
+
+            def begin(data: bytes) -> Callable[[], object]:
+                return cluster.query(data, services=services).wait
+
+            yield partial(ask_many, begin, task)
 
     @contextmanager
     def meet(self, task: Task, met: Callable[[], None]) -> Iterator[None]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
+import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 
-from ..task import BODY_BYTES, Task
+from ..task import Task
 from .tally import END, START
 
-BODY = bytes(range(BODY_BYTES))
 BURST = 64
-"""Messages between two looks at the clock."""
+"""Messages between two looks at the clock, unless they are large."""
 
+BURST_BYTES = 1024 * 1024
 WARM_SECONDS = 0.2
+MEET_SECONDS = 60.0
+"""Within which a hundred members of one process know each other."""
 
 Burst = Callable[[], None]
-"""Sends ``BURST`` times ``BODY``."""
+"""Sends ``burst_of(task)`` times ``body(task)``."""
 
 Mark = Callable[[bytes], None]
 """Sends one message that is a mark."""
@@ -24,50 +30,68 @@ Mark = Callable[[bytes], None]
 Ask = Callable[[bytes], int]
 """Asks, waits for the answers, says how many came."""
 
+Begin = Callable[[bytes], Callable[[], object]]
+"""Asks, and gives what waits for the answer."""
 
-def echo(data: bytes) -> bytes:
+Flood = Callable[[], dict[str, float]]
+"""Keeps ``Task.at_once`` questions on their way; returns the answers a second as ``rate``."""
+
+AwaitedBurst = Callable[[], Awaitable[None]]
+AwaitedMark = Callable[[bytes], Awaitable[None]]
+AwaitedAsk = Callable[[bytes], Awaitable[int]]
+
+
+def body(task: Task) -> bytes:
+    """What is sent and asked: no two neighbouring bytes are equal."""
+    return (bytes(range(256)) * (task.body_bytes // 256 + 1))[: task.body_bytes]
+
+
+def burst_of(task: Task) -> int:
+    """How many messages go between two looks at the clock."""
+    return max(1, min(BURST, BURST_BYTES // task.body_bytes))
+
+
+def answer(task: Task, data: bytes) -> bytes:
     """The answer to a question: itself, unless it is its way here that is measured."""
-    return data if len(data) == BODY_BYTES else b""
+    return data if task.echo else b""
 
 
-def send(burst: Burst, mark: Mark, seconds: float) -> int:
+def send(burst: Burst, mark: Mark, task: Task) -> int:
     """Sends as fast as it is taken; returns how many went between the marks."""
     _burst_until(burst, time.perf_counter() + WARM_SECONDS)
     mark(START)
-    sent = _burst_until(burst, time.perf_counter() + seconds)
+    bursts = _burst_until(burst, time.perf_counter() + task.seconds)
     mark(END)
-    return sent
+    return bursts * burst_of(task)
 
 
 def _burst_until(burst: Burst, deadline: float) -> int:
-    sent = 0
+    bursts = 0
     while time.perf_counter() < deadline:
         burst()
-        sent += BURST
-    return sent
+        bursts += 1
+    return bursts
 
 
-async def send_awaited(
-    burst: Callable[[], Awaitable[None]], mark: Callable[[bytes], Awaitable[None]], seconds: float
-) -> int:
+async def send_awaited(burst: AwaitedBurst, mark: AwaitedMark, task: Task) -> int:
     """``send`` for who must be awaited."""
     await _burst_until_awaited(burst, time.perf_counter() + WARM_SECONDS)
     await mark(START)
-    sent = await _burst_until_awaited(burst, time.perf_counter() + seconds)
+    bursts = await _burst_until_awaited(burst, time.perf_counter() + task.seconds)
     await mark(END)
-    return sent
+    return bursts * burst_of(task)
 
 
-async def _burst_until_awaited(burst: Callable[[], Awaitable[None]], deadline: float) -> int:
-    sent = 0
+async def _burst_until_awaited(burst: AwaitedBurst, deadline: float) -> int:
+    bursts = 0
     while time.perf_counter() < deadline:
         await burst()
-        sent += BURST
-    return sent
+        bursts += 1
+    return bursts
 
 
 class Stopwatch:
-    """The time each question took, and how many answers were missing."""
+    """The time each question took that all answered, and how many answers were missing."""
 
     def __init__(self, expected: int) -> None:
         self._expected = expected
@@ -76,8 +100,13 @@ class Stopwatch:
 
     def note(self, began: float, answers: int) -> None:
         """Takes one question that began then and ends now."""
-        self._seconds.append(time.perf_counter() - began)
+        if answers == self._expected:
+            self._seconds.append(time.perf_counter() - began)
         self._missing += self._expected - answers
+
+    def goes_on(self, now: float, deadline: float) -> bool:
+        """Whether one more is to be asked: until the deadline, and one that all answered."""
+        return now < deadline or not self._seconds
 
     def figures(self) -> dict[str, float]:
         """The median and the 99th percentile in seconds, and the missing answers."""
@@ -92,22 +121,92 @@ class Stopwatch:
 
 def ask(ask: Ask, task: Task) -> dict[str, float]:
     """Asks one question after the other; returns the figures."""
-    body = BODY if task.body_bytes == BODY_BYTES else bytes(task.body_bytes)
+    data = body(task)
     for length in (WARM_SECONDS, task.seconds):
         stopwatch = Stopwatch(task.count)
         deadline = time.perf_counter() + length
-        while (began := time.perf_counter()) < deadline:
-            stopwatch.note(began, ask(body))
+        while stopwatch.goes_on(began := time.perf_counter(), deadline):
+            stopwatch.note(began, ask(data))
     return stopwatch.figures()
 
 
-async def ask_awaited(
-    ask: Callable[[bytes], Awaitable[int]], seconds: float, expected: int
-) -> dict[str, float]:
+async def ask_awaited(ask: AwaitedAsk, task: Task) -> dict[str, float]:
     """``ask`` for who must be awaited."""
-    for length in (WARM_SECONDS, seconds):
-        stopwatch = Stopwatch(expected)
+    data = body(task)
+    for length in (WARM_SECONDS, task.seconds):
+        stopwatch = Stopwatch(task.count)
         deadline = time.perf_counter() + length
-        while (began := time.perf_counter()) < deadline:
-            stopwatch.note(began, await ask(BODY))
+        while stopwatch.goes_on(began := time.perf_counter(), deadline):
+            stopwatch.note(began, await ask(data))
     return stopwatch.figures()
+
+
+def ask_many(begin: Begin, task: Task) -> dict[str, float]:
+    """Keeps as many questions on their way as the task says; returns the answers a second."""
+    data, waiting = body(task), deque[Callable[[], object]]()
+    for length in (WARM_SECONDS, task.seconds):
+        began, answered = time.perf_counter(), 0
+        while (now := time.perf_counter()) < began + length:
+            while len(waiting) < task.at_once:
+                waiting.append(begin(data))
+            waiting.popleft()()
+            answered += 1
+    while waiting:
+        waiting.popleft()()
+    return {"rate": answered / (now - began)}
+
+
+def ask_in_batches(ask: Ask, task: Task) -> dict[str, float]:
+    """``ask_many`` for who sends all of them with one call and takes all answers at once."""
+    data = body(task)
+    for length in (WARM_SECONDS, task.seconds):
+        began, answered = time.perf_counter(), 0
+        while (now := time.perf_counter()) < began + length:
+            answered += ask(data)
+    return {"rate": answered / (now - began)}
+
+
+def ask_in_threads(
+    asking: Callable[[], AbstractContextManager[Ask]], task: Task
+) -> dict[str, float]:
+    """``ask_many`` for who has but calls that block: so many threads, each with its own way in."""
+    data, counts = body(task), deque[int]()
+    ready = threading.Barrier(task.at_once + 1)
+
+    def asker() -> None:
+        with asking() as ask:
+            for length in (WARM_SECONDS, task.seconds):
+                ready.wait()
+                deadline, answered = time.perf_counter() + length, 0
+                while time.perf_counter() < deadline:
+                    answered += ask(data)
+                ready.wait()
+            counts.append(answered)
+
+    threads = [threading.Thread(target=asker) for _ in range(task.at_once)]
+    for thread in threads:
+        thread.start()
+    for _ in (WARM_SECONDS, task.seconds):
+        ready.wait()
+        began = time.perf_counter()
+        ready.wait()
+        took = time.perf_counter() - began
+    for thread in threads:
+        thread.join()
+    return {"rate": sum(counts) / took}
+
+
+async def ask_many_awaited(ask: AwaitedAsk, task: Task) -> dict[str, float]:
+    """``ask_many`` for who must be awaited: so many tasks that each ask one after the other."""
+    data, answered = body(task), 0
+
+    async def asker(deadline: float) -> None:
+        nonlocal answered
+        while time.perf_counter() < deadline:
+            came = await ask(data)  # before the sum is read: other tasks add to it meanwhile
+            answered += came
+
+    for length in (WARM_SECONDS, task.seconds):
+        began, answered = time.perf_counter(), 0
+        await asyncio.gather(*(asker(began + length) for _ in range(task.at_once)))
+    return {"rate": answered / (time.perf_counter() - began)}

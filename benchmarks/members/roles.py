@@ -26,10 +26,13 @@ class Member(Protocol):
         """Gives what sends to the receiver, who is there already."""
 
     def respond(self, task: Task) -> AbstractContextManager[None]:
-        """Answers each question with its own bytes."""
+        """Answers each question with ``load.answer``, as each of the members it holds."""
 
     def ask(self, task: Task) -> AbstractContextManager[load.Ask]:
         """Gives what asks the responders, who are there already."""
+
+    def ask_many(self, task: Task) -> AbstractContextManager[load.Flood]:
+        """Gives what asks the one responder, who is there already, without waiting for each."""
 
     def meet(self, task: Task, met: Callable[[], None]) -> AbstractContextManager[None]:
         """Joins at once and calls ``met`` for each other member that is discovered."""
@@ -69,7 +72,7 @@ def receive(member: Member, task: Task, line: Line) -> None:
 def send(member: Member, task: Task, line: Line) -> None:
     """The sending end of the one-way part."""
     with member.send(task) as (burst, mark):
-        line.tell(sent=load.send(burst, mark, task.seconds))
+        line.tell(sent=load.send(burst, mark, task))
         line.hear()
 
 
@@ -84,6 +87,13 @@ def ask(member: Member, task: Task, line: Line) -> None:
     """Who asks."""
     with member.ask(task) as question:
         line.tell(**load.ask(question, task))
+        line.hear()
+
+
+def ask_many(member: Member, task: Task, line: Line) -> None:
+    """Who asks without waiting for each answer."""
+    with member.ask_many(task) as flood:
+        line.tell(**flood())
         line.hear()
 
 

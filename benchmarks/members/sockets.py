@@ -7,9 +7,10 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from ..task import UNIX, Task
-from .load import BODY, BURST, Ask, Burst, Mark
+from .load import Ask, Burst, Flood, Mark, ask_many, body, burst_of
 from .roles import Take
 
 LENGTH = struct.Struct(">I")
@@ -32,14 +33,14 @@ class Sockets:
     @contextmanager
     def send(self, task: Task) -> Iterator[tuple[Burst, Mark]]:
         with connect(task) as connection:
-            sendall = connection.sendall
+            sendall, data, times = connection.sendall, body(task), burst_of(task)
 
             def batched() -> None:
-                sendall(b"".join([framed(BODY) for _ in range(BURST)]))
+                sendall(b"".join([framed(data) for _ in range(times)]))
 
             def one_by_one() -> None:
-                for _ in range(BURST):
-                    sendall(framed(BODY))
+                for _ in range(times):
+                    sendall(framed(data))
 
             def mark(data: bytes) -> None:
                 sendall(framed(data))
@@ -57,12 +58,20 @@ class Sockets:
 
             def question(data: bytes) -> int:
                 connection.sendall(data)
-                left = len(data)
-                while left > 0:
-                    left -= len(connection.recv(READ_BYTES))
+                read(connection, len(data))
                 return 1
 
             yield question
+
+    @contextmanager
+    def ask_many(self, task: Task) -> Iterator[Flood]:
+        with connect(task) as connection:
+
+            def begin(data: bytes) -> Callable[[], object]:
+                connection.sendall(data)
+                return lambda: read(connection, len(data))
+
+            yield partial(ask_many, begin, task)
 
     @contextmanager
     def meet(self, task: Task, met: Callable[[], None]) -> Iterator[None]:
@@ -74,6 +83,12 @@ def framed(data: bytes) -> bytes:
     return LENGTH.pack(len(data)) + data
 
 
+def read(connection: socket.socket, length: int) -> None:
+    """Takes an answer of that length, whatever it says."""
+    while length > 0:
+        length -= len(connection.recv(min(length, READ_BYTES)))
+
+
 def split(connection: socket.socket, take: Take) -> None:
     """Hands over each message as bytes, until the other end closes."""
     rest = b""
@@ -83,11 +98,24 @@ def split(connection: socket.socket, take: Take) -> None:
         while end - begin >= LENGTH.size:
             (length,) = LENGTH.unpack_from(data, begin)
             stop = begin + LENGTH.size + length
+            if stop > end and length > READ_BYTES:
+                take(whole(connection, data[begin + LENGTH.size :], length))
+                begin = end
             if stop > end:
                 break
             take(data[begin + LENGTH.size : stop])
             begin = stop
         rest = data[begin:]
+
+
+def whole(connection: socket.socket, head: bytes, length: int) -> bytes:
+    """A large message, of which this much is there: the rest is read to its place."""
+    buffer = bytearray(length)
+    buffer[: len(head)] = head
+    left = memoryview(buffer)[len(head) :]
+    while left and (received := connection.recv_into(left)):
+        left = left[received:]
+    return bytes(buffer)
 
 
 def echo(connection: socket.socket) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from ..task import BODY_BYTES
-
 START, END = b"start", b"end"
+MARK_BYTES = 5
+"""Bodies are longer than marks."""
 
 
 class Tally:
@@ -23,7 +23,7 @@ class Tally:
 
     def take(self, data: bytes) -> None:
         """Counts one message."""
-        if len(data) == BODY_BYTES:
+        if len(data) > MARK_BYTES:
             self._count += 1
         else:
             self._mark(data)
@@ -33,7 +33,7 @@ class Tally:
         if data == START:
             self._count = 0
             self._began = now
-        elif data == END:
+        elif data == END and not self.ended.is_set():
             self.received = self._count
             self.rate = self._count / (now - self._began)
             self.ended.set()

@@ -10,12 +10,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import zenoh
 
 from ..task import UNIX, Task
-from .load import BODY, BURST, Ask, Burst, Mark
+from .load import Ask, Burst, Flood, Mark, ask_many, body, burst_of
 from .roles import Take
 
 KEY = "benchmarks/key"
@@ -38,25 +39,26 @@ class Zenoh:
             publisher = session.declare_publisher(KEY, congestion_control=block)
             # The stubs say that matching_status is a bool; it is an object, which is always true.
             wait_until(lambda: getattr(publisher.matching_status, "matching"))  # noqa: B009
-            put = publisher.put
+            put, data, times = publisher.put, body(task), burst_of(task)
 
             def burst() -> None:
-                for _ in range(BURST):
-                    put(BODY)
+                for _ in range(times):
+                    put(data)
 
             yield burst, put
 
     @contextmanager
     def respond(self, task: Task) -> Iterator[None]:
-        with zenoh.open(listening(task)) as session:
+        def answer(question: zenoh.Query) -> None:
+            with question:
+                payload = question.payload
+                assert payload is not None
+                question.reply(KEY, payload.to_bytes())
 
-            def answer(question: zenoh.Query) -> None:
-                with question:
-                    payload = question.payload
-                    assert payload is not None
-                    question.reply(KEY, payload.to_bytes())
-
-            session.declare_queryable(KEY, answer)
+        with ExitStack() as stack:
+            for number in range(task.number, task.number + task.held):
+                session = stack.enter_context(zenoh.open(listening(task, number)))
+                session.declare_queryable(KEY, answer)
             yield
 
     @contextmanager
@@ -69,8 +71,20 @@ class Zenoh:
             def question(data: bytes) -> int:
                 return sum(len(answer(reply)) == len(data) for reply in querier.get(payload=data))
 
-            wait_until(lambda: question(BODY) == task.count)
+            wait_until(lambda: question(body(task)) == task.count)
             yield question
+
+    @contextmanager
+    def ask_many(self, task: Task) -> Iterator[Flood]:
+        with zenoh.open(connecting(task)) as session:
+            querier = session.declare_querier(KEY, consolidation=zenoh.ConsolidationMode.NONE)
+
+            def begin(data: bytes) -> Callable[[], object]:
+                replies = querier.get(payload=data)
+                return lambda: [answer(reply) for reply in replies]
+
+            wait_until(lambda: bool(begin(body(task))()))
+            yield partial(ask_many, begin, task)
 
     @contextmanager
     def meet(self, task: Task, met: Callable[[], None]) -> Iterator[None]:
@@ -99,9 +113,9 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def listening(task: Task) -> zenoh.Config:
+def listening(task: Task, number: int = 0) -> zenoh.Config:
     """For who is there first."""
-    return config(**{"listen/endpoints": [endpoint(task, task.number)]})
+    return config(**{"listen/endpoints": [endpoint(task, number)]})
 
 
 def connecting(task: Task) -> zenoh.Config:

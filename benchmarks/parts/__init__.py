@@ -1,12 +1,30 @@
-"""What is measured: one file each, with a ``run`` that gives its tables."""
+"""What is measured: one file each, with a ``run`` that gives its tables as they are finished."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..settings import Settings
 from ..table import Table
-from . import beacons, discovery, large, losses, oneway, query, roundtrip, secret
+from . import (
+    beacons,
+    discovery,
+    growth,
+    idle,
+    known,
+    large,
+    latency,
+    losses,
+    oneway,
+    peers,
+    query,
+    roundtrip,
+    secret,
+    sizes,
+    starts,
+    steps,
+    typed,
+)
 
-PARTS: dict[str, Callable[[Settings], list[Table]]] = {
+PARTS: dict[str, Callable[[Settings], Iterable[Table]]] = {
     "oneway": oneway.run,
     "roundtrip": roundtrip.run,
     "query": query.run,
@@ -15,6 +33,15 @@ PARTS: dict[str, Callable[[Settings], list[Table]]] = {
     "losses": losses.run,
     "large": large.run,
     "secret": secret.run,
+    "steps": steps.run,
+    "latency": latency.run,
+    "typed": typed.run,
+    "sizes": sizes.run,
+    "starts": starts.run,
+    "idle": idle.run,
+    "known": known.run,
+    "growth": growth.run,
+    "peers": peers.run,
 }
 
 __all__ = ("PARTS",)

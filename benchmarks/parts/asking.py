@@ -12,19 +12,22 @@ MICROSECONDS = 1e6
 
 
 def run(
-    plan: table.Plan, settings: Settings, *, responders: int, body_bytes: int = BODY_BYTES
+    plan: table.Plan, settings: Settings, *, responders: int, body_bytes: int = BODY_BYTES,
+    echo: bool = True,
 ) -> table.Table:  # fmt: skip
     """Each responder is a process; the asker starts when all are there."""
 
     def measure(entrant: Entrant) -> table.Figure:
         with Crew(
             entrant.member, entrant.way, seconds=settings.seconds, uvloop=settings.uvloop,
-            body_bytes=body_bytes,
+            body_bytes=body_bytes, echo=echo,
         ) as crew:  # fmt: skip
             there = [crew.start("respond", number=number) for number in range(responders)]
+            asker = crew.start("ask", count=responders, waits=True)
             for responder in there:
                 responder.hear()
-            got = crew.start("ask", count=responders).hear()
+            asker.go()
+            got = asker.hear()
         median, p99 = got["median"] * MICROSECONDS, got["p99"] * MICROSECONDS
         return table.Figure(median, p99=p99, lost=int(got["lost"]))
 

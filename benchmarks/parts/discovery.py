@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import table
-from ..entrants import AWAITED, BLOCKING, ZENOH, Entrant, entrants
+from ..entrants import AWAITED, BLOCKING, MDNS, PYRE, ZENOH, Entrant, entrants
 from ..process import Crew
 from ..settings import Settings
 from ..task import AGAIN, FIRST
@@ -16,14 +16,18 @@ PAIR = table.Plan(
     name="discovery",
     title="from the call of `join()` until both members know each other",
     unit="ms",
-    entrants=entrants(BLOCKING, AWAITED, ZENOH, ways=(FIRST, AGAIN)),
+    entrants=[
+        *entrants(BLOCKING, AWAITED, ZENOH, PYRE, ways=(FIRST, AGAIN)),
+        Entrant(MDNS, FIRST),
+    ],
     peers=(ZENOH,),
     goals={BLOCKING: 5.0, AWAITED: 5.0},
     remark=(
         "One member is there, the other joins in a fresh process: for the first time in that "
         "process (then what `join()` imports is part of it), or once more after it was in another "
         "mesh. `import meshcluster` is not counted. zenoh: from `zenoh.open` until both have seen "
-        "the other's liveliness token, with multicast scouting."
+        "the other's liveliness token, with multicast scouting; pyre: its beacons; zeroconf: mDNS "
+        "with its defaults, which probe whether a name is free."
     ),
 )
 

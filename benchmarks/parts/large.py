@@ -12,7 +12,6 @@ from collections.abc import Callable
 from random import Random
 from statistics import median
 
-from meshcluster.config import ClusterConfig
 from meshcluster.hooks import HookRegistry
 from meshcluster.node.effects import SendDatagram, ServiceDiscovered
 from meshcluster.node.node import Node
@@ -23,7 +22,7 @@ from meshcluster.wire.frames import Datagram, Entry, Probe, ProbeAck, ProbeReply
 
 from ..settings import Settings
 from ..table import Row, Table, rounded
-from .beacons import Other, other
+from .beacons import CONFIG, Other, other
 
 SIZES = (10, 1000, 10_000)
 TIMES = 200
@@ -47,7 +46,7 @@ class Member:
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
         self.node = Node(
-            me.identity, ClusterConfig(name="m1", ttl=1), HookRegistry(allow_async=False),
+            me.identity, CONFIG, HookRegistry(allow_async=False),
             Random(size), endpoints=me.details.endpoints, port=me.address[1],
         )  # fmt: skip
         self.directory = Directory()

@@ -6,6 +6,7 @@ from .. import table
 from ..entrants import AWAITED, BATCHES, BLOCKING, SOCKETS, ZENOH, Entrant, talking
 from ..process import Crew
 from ..settings import Settings
+from ..task import BODY_BYTES
 
 PLAN = table.Plan(
     name="oneway",
@@ -29,15 +30,21 @@ def run(settings: Settings) -> list[table.Table]:
     return [measured(PLAN, settings)]
 
 
-def measured(plan: table.Plan, settings: Settings) -> table.Table:
+def measured(
+    plan: table.Plan, settings: Settings, *, body_bytes: int = BODY_BYTES
+) -> table.Table:  # fmt: skip
     """One sends, one counts."""
 
     def measure(entrant: Entrant) -> table.Figure:
-        seconds, uvloop = settings.seconds, settings.uvloop
-        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
+        with Crew(
+            entrant.member, entrant.way, seconds=settings.seconds, uvloop=settings.uvloop,
+            body_bytes=body_bytes,
+        ) as crew:  # fmt: skip
             receiver = crew.start("receive")
+            sender = crew.start("send", waits=True)
             receiver.hear()
-            sent = crew.start("send").hear()["sent"]
+            sender.go()
+            sent = sender.hear()["sent"]
             got = receiver.hear()
         return table.Figure(got["rate"], lost=int(sent - got["received"]))
 

@@ -49,5 +49,5 @@ def run(settings: Settings) -> list[table.Table]:
     return [
         oneway.measured(SMALL, settings),
         asking.run(TURNS, settings, responders=1),
-        asking.run(LARGE, settings, responders=1, body_bytes=LARGE_BYTES),
+        asking.run(LARGE, settings, responders=1, body_bytes=LARGE_BYTES, echo=False),
     ]

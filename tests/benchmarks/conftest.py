@@ -3,6 +3,8 @@ that run them as programs go to the checkout themselves.
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 
-RUN_IT = ["test_cold.py", "test_membership.py", "test_secret.py"]
-collect_ignore = [] if find_spec("benchmarks") else RUN_IT
+AS_PROGRAMS = {"test_beacons.py", "test_command.py"}
+INSIDE = sorted({p.name for p in Path(__file__).parent.glob("test_*.py")} - AS_PROGRAMS)
+collect_ignore = [] if find_spec("benchmarks") else INSIDE
