@@ -30,7 +30,6 @@ from .joining import Joining, entered_without_async
 from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
-from .node.queries import Gathering
 from .node.snapshots import Snapshots
 from .plugins import Plugins
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
@@ -607,11 +606,13 @@ class AsyncCluster(ClusterView):
             EncodeError, NoRoute, HookRejected, HookFailed: see ``send``. That nobody matches is
             raised by ``wait`` and iteration; just after joining they first wait for members.
         """
-        driver = self._driver
-        gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
-        made = AsyncQuery(gathering, driver.asking.cancel, on_event)
-        asked, again = driver.asking.questions(
-            gathering.id, query, resolve, resolver, services, channel, protocols
-        )
-        driver.asking.query(gathering, made, asked, again)
+        asking = (self.joined or self._driver).asking
+        gathering = asking.gathering(timeout, watched=on_event is not None)
+        made = AsyncQuery(gathering, asking, on_event)
+        if not asking.tell(
+            gathering, made, query, resolve, resolver, services, channel, protocols, at_once=True
+        ):
+            asking.query(gathering, made, *asking.questions(
+                gathering.id, query, resolve, resolver, services, channel, protocols
+            ))  # fmt: skip
         return made

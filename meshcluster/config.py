@@ -16,7 +16,7 @@ DEFAULT_ADDRESS = "239.255.77.67"
 DEFAULT_PORT = 27677
 """The beacon port: outside the ephemeral range of Linux, macOS and Windows."""
 
-FRAME_BYTES = 1024 * 1024
+FRAME_BYTES = 1024 * 1024 + 128 * 1024
 """No frame on a link is longer: large messages go in parts, and a view of all members fits."""
 
 BLOCK, DROP_OLD, ERROR, DISCONNECT = "block", "drop_old", "error", "disconnect"
@@ -333,6 +333,8 @@ def _check_options(setting: str, options: object, of: str) -> None:
 
 def check_timeout(timeout: float) -> float:
     """Refuses what is no duration; the longest is ten years."""
+    if type(timeout) is float and 0.0 <= timeout <= MAX_TIMEOUT_SECONDS:
+        return timeout
     if not _is_number(timeout) or not timeout >= 0:  # which nan is not either
         raise ConfigError(f"timeout={timeout!r}: seconds, 0 or more")
     return min(timeout, MAX_TIMEOUT_SECONDS)

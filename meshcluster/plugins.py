@@ -8,18 +8,49 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
 
 from .errors import PluginError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 Place = tuple[str, int]
 """A directory of ``sys.path``, and when something was installed there last."""
+
+_INFO = (".dist-info", "egg-info")
+"""How the names of the directories end where packages say what they offer."""
 
 
 @lru_cache(maxsize=16)
 def _points(group: str, places: tuple[Place, ...]) -> tuple[EntryPoint, ...]:
     """Read anew only after a change: it takes longer than all else of a join."""
+    if not _is_named(group, places):
+        return ()
+    from importlib.metadata import entry_points  # brings forty modules
+
     return tuple(entry_points(group=group))
+
+
+def _is_named(group: str, places: tuple[Place, ...]) -> bool:
+    """Whether a package that is installed may offer something to the group. Most programs have
+    none that does, and need not import and run what reads all that packages say.
+    """
+    others = [finder for finder in sys.meta_path if finder is not PathFinder]
+    if any(hasattr(finder, "find_distributions") for finder in others):
+        return True  # who knows where it looks
+    for directory, _ in places:
+        try:
+            with os.scandir(directory or ".") as entries:
+                names = [each.path for each in entries if each.name.lower().endswith(_INFO)]
+        except OSError:  # an archive
+            return True
+        for name in names:
+            with suppress(OSError), open(os.path.join(name, "entry_points.txt"), "rb") as file:
+                if group.encode() in file.read():
+                    return True
+    return False
 
 
 def _places() -> tuple[Place, ...]:

@@ -6,10 +6,13 @@ import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .model import Service
 from .node.queries import DONE, Gathering
+
+if TYPE_CHECKING:
+    from .runtime.asking import Asking
 
 
 class Wish(enum.Enum):
@@ -28,10 +31,11 @@ STOP = Wish.STOP
 class QueryView:
     """What both faces of a query can be asked at any time, from any thread."""
 
+    service: Service | None = None
+    """Inside ``on_event``: the service that the response or error is of."""
+
     def __init__(self, gathering: Gathering) -> None:
         self._gathering = gathering
-        self.service: Service | None = None
-        """Inside ``on_event``: the service that the response or error is of."""
 
     @property
     def results(self) -> dict[Service, Any]:
@@ -72,22 +76,28 @@ class QueryView:
 
 
 OnEvent = Callable[[str, Any], Any]
+Futures = tuple[asyncio.Future[None], ...]
 
 
 class AsyncQuery(QueryView):
     """A query of an ``AsyncCluster``: ``async for service, answer in query`` or ``await query``."""
 
-    def __init__(
-        self, gathering: Gathering, cancel: Callable[[Gathering], None], on_event: OnEvent | None
-    ) -> None:
-        super().__init__(gathering)
-        self._cancel = cancel
+    _waiting: Futures = ()
+    """Of those who wait for its end, apart from those who wait for each answer."""
+    _iterating: Futures = ()
+
+    def __init__(self, gathering: Gathering, asking: Asking, on_event: OnEvent | None) -> None:
+        self._gathering = gathering
+        self._asking = asking
         self._on_event = on_event
-        self._changed = asyncio.Event()
 
     def progress(self, name: str, service: Service | None) -> None:
         """Told by the driver, in the loop."""
-        self._changed.set()
+        if self._waiting and self._gathering.over:
+            _resolve(self._waiting)
+        if self._iterating:
+            _resolve(self._iterating)
+            self._iterating = ()
         if self._on_event is None:
             return
         self.service = service
@@ -97,11 +107,12 @@ class AsyncQuery(QueryView):
     def abandon(self, failure: Exception) -> None:
         """Told by the driver."""
         super().abandon(failure)
-        self._changed.set()
+        _resolve(self._waiting)
+        _resolve(self._iterating)
 
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""
-        self._cancel(self._gathering)
+        self._asking.cancel(self._gathering)
 
     async def wait(self, timeout: float | None = None) -> dict[Service, Any]:
         """The results, once everybody expected has answered, left or died.
@@ -111,26 +122,37 @@ class AsyncQuery(QueryView):
             NoServices: nobody matched.
             TimeoutError: ``timeout`` seconds passed first; the query goes on.
         """
+        if timeout is None:
+            return await self
         async with asyncio.timeout(timeout):
-            while not self._gathering.over:
-                await self._next_change()
-        self._raise()
-        return self.results
+            return await self
 
     def __await__(self) -> Generator[Any, None, dict[Service, Any]]:
-        return self.wait().__await__()
+        gathering = self._gathering
+        while not gathering.over:
+            future = self._asking.loop.create_future()  # asyncio itself would ask the system
+            self._waiting = (*self._waiting, future)
+            yield from future
+        if gathering.failure is not None:
+            raise gathering.failure
+        return gathering.results.copy()
 
     async def __aiter__(self) -> AsyncIterator[tuple[Service, Any]]:
-        order = self._gathering.order
-        seen = 0
+        gathering, seen = self._gathering, 0
+        gathering.watched = True
         while True:
-            while seen < len(order):
+            for each in gathering.results_after(seen):
                 seen += 1
-                yield order[seen - 1]
-            if self._gathering.over:
+                yield each
+            if len(gathering.results) > seen:
+                continue
+            if gathering.over:
                 break
-            await self._next_change()
-        self._raise()
+            future = self._asking.loop.create_future()
+            self._iterating = (*self._iterating, future)
+            await future
+        if gathering.failure is not None:
+            raise gathering.failure
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,10 +163,8 @@ class AsyncQuery(QueryView):
     ) -> None:  # fmt: skip
         self.cancel()
 
-    async def _next_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
 
-    def _raise(self) -> None:
-        if self._gathering.failure is not None:
-            raise self._gathering.failure
+def _resolve(waiting: Futures) -> None:
+    for future in waiting:
+        if not future.done():  # or who waited was cancelled
+            future.set_result(None)

@@ -29,7 +29,6 @@ Patterns are trusted, as all arguments of our own caller are: a regular expressi
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -164,6 +163,8 @@ def _option(item: str) -> str:
     known = [f"-{word}" for word in (*OPERATIONS, *MODIFIERS)]
     if item in known:
         return item[1:]
+    import difflib  # for errors alone
+
     close = difflib.get_close_matches(item.lower(), known, n=1)
     hint = f"; did you mean {close[0]}?" if close else "; a tag with a dash goes into a sequence"
     raise ConfigError(f"resolver: {item!r} is none of {', '.join(known)}{hint}")

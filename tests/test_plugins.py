@@ -1,5 +1,10 @@
 """What packages offer under names; each kind has a registry of its own besides."""
 
+import os
+import subprocess
+import sys
+import zipfile
+
 import pytest
 
 from meshcluster.errors import PluginError
@@ -49,3 +54,32 @@ def test_whatever_an_import_raises_is_one_error_that_names_it(install, package):
     install(package, GROUP, "broken", f"{package}:value", BROKEN[package])
     with pytest.raises(PluginError, match=rf"thing 'broken' \({package}:value\) cannot be loaded"):
         plugins().load("broken")
+
+
+def alone(program, *places):
+    """What a program prints in a process of its own, with these places on its path."""
+    path = os.pathsep.join([*map(str, places), *sys.path])
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    return told.stdout.strip()
+
+
+def test_where_nobody_offers_anything_what_reads_all_packages_is_not_imported():
+    program = (
+        "import sys; from meshcluster.plugins import Plugins; "
+        "print(Plugins('fruit', 'nobody.offers', {}).names, 'importlib.metadata' in sys.modules)"
+    )
+    assert alone(program) == "() False"
+
+
+def test_an_archive_on_the_path_is_looked_into(tmp_path):
+    archive = tmp_path / "fruit.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("fruit-1.dist-info/METADATA", "Name: fruit\nVersion: 1\n")
+        file.writestr("fruit-1.dist-info/entry_points.txt", "[of.fruit]\npear = fruit:pear\n")
+    program = (
+        "from meshcluster.plugins import Plugins; print(Plugins('fruit', 'of.fruit', {}).names)"
+    )
+    assert alone(program, archive) == "('pear',)"

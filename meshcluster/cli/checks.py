@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..interfaces import Interface
     from ..model import Endpoint
     from ..protocols.base import Buffer, Context, Link, LinkReceiver, ProtocolHandler
+    from ..wire.split import Split
 
 GOOD, NOTE, SKIPPED, BROKEN = "good", "note", "skipped", "broken"
 
@@ -237,7 +238,7 @@ class Receiver:
     def __init__(self) -> None:
         self.came = asyncio.Event()
 
-    def frames_received(self, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, frames: Sequence[Buffer | Split]) -> None:
         """All we want is that something comes."""
         self.came.set()
 

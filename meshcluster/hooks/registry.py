@@ -53,6 +53,10 @@ class HookRegistry:
         self._hooks: dict[str, tuple[Hook, ...]] = dict.fromkeys(POINTS, ())
         self.send_hooks: tuple[Hook, ...] = ()
         """``hooks("send")`` without a call: every message looks here."""
+        self.receive_hooks: tuple[Hook, ...] = ()
+        """The same of ``hooks("receive")``."""
+        self.asynchronous: frozenset[str] = frozenset()
+        """The points with an ``async def`` among their hooks."""
         self._chains: dict[tuple[str, int, str], tuple[Function, ...]] = {}
         self.added: Callable[[Hook], None] = lambda hook: None
         """Called after a hook was added; whoever runs the hooks sets it."""
@@ -106,6 +110,10 @@ class HookRegistry:
         self._hooks[point] = hooks
         self._chains = {}
         self.send_hooks = self._hooks["send"]
+        self.receive_hooks = self._hooks["receive"]
+        self.asynchronous = frozenset(
+            each for each, placed in self._hooks.items() if any(hook.is_async for hook in placed)
+        )
 
     def _check(
         self, point: str, function: Function, channel: int | None, protocol: str | None

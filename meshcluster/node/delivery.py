@@ -12,8 +12,9 @@ from ..errors import DecodeError, HookError, Overloaded
 from ..hooks import HookRegistry
 from ..hooks.chain import intercept
 from ..model import UDP
-from ..wire.body import encode
+from ..wire.body import BYTES, encode
 from ..wire.frames import (
+    ANSWERED,
     LEAVING,
     OVERLOADED,
     RAISED,
@@ -53,6 +54,8 @@ ACK_DELAY_SECONDS = 0.02
 
 ACK_KEY = ("ack", None)
 
+_ANSWERS = {Answer}
+
 
 class Delivery:
     """Takes batches, runs the ``receive`` hooks, hands out, acknowledges."""
@@ -87,7 +90,7 @@ class Delivery:
         Raises:
             DecodeError: a batch is missing before this one, or it is a part that cannot be.
         """
-        if session.acknowledged(frame.acked, frame.taken):
+        if session.acknowledged(frame.acked, frame.taken) and session.backlog:
             self._links.ready[link] = None
         if isinstance(frame, Ack):
             return
@@ -153,7 +156,7 @@ class Delivery:
     def _events(self, session: Session, link: NodeLink, events: list[Event], size: int) -> None:
         service = session.peer.service
         assert service is not None
-        if self._hooks.hooks("receive"):
+        if self._hooks.receive_hooks:
             changed = (self._intercept_event(event, session, link) for event in events)
             events = [event for event in changed if event is not None]
         self._effects.append(EventsArrived(session, service, link.scheme, events, size))
@@ -165,6 +168,11 @@ class Delivery:
         (which has none where an acknowledged one came last), or with none after it: what ends a
         batch must not give credit for events before it.
         """
+        kinds = set(map(type, messages))
+        if kinds == _ANSWERS:
+            self._answers(session, link, messages)  # type: ignore[arg-type]
+            session.take(size)
+            return
         events: list[Event] = []
         held = False
         for message in messages:
@@ -180,12 +188,12 @@ class Delivery:
         if held:
             self._events(session, link, events, size)
         else:
-            self.took(session, size)
+            session.take(size)  # that this may be urgent is seen when the batch is acknowledged
 
     def _acked(self, session: Session, link: NodeLink, event: AckedEvent) -> None:
         service = session.peer.service
         assert service is not None
-        if self._hooks.hooks("receive"):
+        if self._hooks.receive_hooks:
             try:
                 message = self._run_receive(_message(event, EVENT, session, link))
             except HookError as error:
@@ -197,7 +205,7 @@ class Delivery:
     def _question(self, session: Session, link: NodeLink, question: Question) -> None:
         service = session.peer.service
         assert service is not None
-        if self._hooks.hooks("receive"):
+        if self._hooks.receive_hooks:
             try:
                 message = self._run_receive(_message(question, QUESTION, session, link))
             except HookError as error:  # the asker should not wait for what will not come
@@ -209,7 +217,7 @@ class Delivery:
     def _note(self, session: Session, link: NodeLink, note: Note) -> None:
         service = session.peer.service
         assert service is not None
-        if self._hooks.hooks("receive"):
+        if self._hooks.receive_hooks:
             try:
                 message = self._run_receive(_message(note, NOTE, session, link))
             except HookError:
@@ -220,7 +228,7 @@ class Delivery:
     def _request(self, session: Session, link: NodeLink, request: Request) -> None:
         service = session.peer.service
         assert service is not None
-        if self._hooks.hooks("receive"):
+        if self._hooks.receive_hooks:
             try:
                 message = self._run_receive(_message(request, REQUEST, session, link))
             except HookError as error:
@@ -242,22 +250,43 @@ class Delivery:
         session.put(Answer(question.id, outcome, question.channel, form, body))
         self._links.ready[link] = None
 
+    def _answers(self, session: Session, link: NodeLink, answers: Sequence[Answer]) -> None:
+        """A batch of answers, which are most often bytes that open queries wait for."""
+        queries, key = self._queries, session.peer.key
+        opened = {} if self._hooks.receive_hooks else queries.opened
+        for answer in answers:
+            gathering, body = opened.get(answer.id), answer.body
+            if (
+                gathering is not None
+                and answer.form == BYTES
+                and answer.outcome == ANSWERED
+                and key in gathering.waiting
+                and len(body) <= gathering.room_bytes
+            ):
+                queries.took(gathering, key, body)
+            else:
+                self._answer(session, link, answer)
+
     def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
         key = session.peer.key
-        waiter = self._requests.expecting(answer.id, session)
-        gathering = None if waiter else self._queries.expecting(answer.id, key)
-        if waiter is None and gathering is None:
-            self._counters.count("answers late, twice or not asked for")
-            return
-        message = _message(answer, ANSWER, session, link)
-        try:
-            message = self._run_receive(message)
-        except HookError as error:
-            if waiter is not None:
-                self._requests.failed(waiter, error)
-            elif gathering is not None:
-                self._queries.failed(gathering, key, error)
-            return
+        waiter, gathering = None, self._queries.opened.get(answer.id)
+        if gathering is None or key not in gathering.waiting:
+            waiter, gathering = self._requests.expecting(answer.id, session), None
+            if waiter is None:
+                self._counters.count("answers late, twice or not asked for")
+                return
+        message = Message(
+            session.peer.service, answer.channel, answer.form, answer.body, link.scheme, ANSWER
+        )
+        if self._hooks.receive_hooks:
+            try:
+                message = self._run_receive(message)
+            except HookError as error:
+                if waiter is not None:
+                    self._requests.failed(waiter, error)
+                elif gathering is not None:
+                    self._queries.failed(gathering, key, error)
+                return
         if waiter is not None:
             self._requests.answered(waiter, answer.outcome, message)
         elif gathering is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
@@ -127,7 +127,9 @@ class AckedArrived(Struct, frozen=True, eq=False):
 
 
 class QuestionArrived(Struct, frozen=True, eq=False, weakref=True):
-    """A question, to be answered through ``session``."""
+    """A question, to be answered through ``session`` by the hooks of ``point``."""
+
+    point: ClassVar[str] = "query"
 
     session: Session
     service: Service

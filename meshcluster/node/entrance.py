@@ -77,7 +77,7 @@ class Entrances:
         """One end of a handshake by a key."""
         from ..security.noise import Handshake  # which loads what members without keys do not need
 
-        prologue = codec.preface(codec.SECURITY_NOISE) + key.id + self._cluster
+        prologue = codec.preface(codec.SECURITY_NOISE, takes=0) + key.id + self._cluster
         return Handshake(key.link, prologue, self._random.randbytes(KEY_BYTES), initiator=initiator)
 
 

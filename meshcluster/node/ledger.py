@@ -42,9 +42,10 @@ class Ledger:
 
     def gone(self, message: AnyMessage, size: int) -> None:
         """A session does not hold it any more; in the loop only."""
-        left = self._shared.get(id(message), 1)
+        left = self._shared.get(id(message), 1) if self._shared else 1
         if left > 1:
             self._shared[id(message)] = left - 1
         else:
-            self._shared.pop(id(message), None)
+            if self._shared:
+                self._shared.pop(id(message), None)
             self._gone += size

@@ -8,7 +8,7 @@ by that or by any other end of a link: sessions keep what is not acknowledged.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from random import Random
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ from ..wire.frames import (
     Pong,
     Refuse,
 )  # fmt: skip
+from ..wire.split import Split
 from .counters import Counters
 from .crowds import Crowd
 from .dialling import Dial, Dialling, Unreachable
@@ -82,7 +83,7 @@ class NodeLink:
 
     __slots__ = (
         "dial", "entrance", "local", "opened_at", "out", "records", "remote", "scheme", "serial",
-        "session", "state",
+        "session", "splits", "state",
     )  # fmt: skip
 
     def __init__(
@@ -97,11 +98,13 @@ class NodeLink:
         self.entrance = entrance
         self.records: Records | None = None
         """What seals its frames, when they are."""
+        self.splits = False
+        """It takes frames in pieces, unless they are sealed."""
         self.state = State.PREFACE
         self.session: Session | None = None
         self.opened_at = inf
         """When it began to carry its session."""
-        self.out: list[bytes] = []
+        self.out: list[bytes | Split] = []
         """What waits to be written, sealed already: in the order of sealing it is written."""
 
     @property
@@ -323,6 +326,7 @@ class Links:
         link.session = session
         link.dial = None
         session.link = link
+        session.splits = link.splits and link.records is None
         session.broken = False
         told = [codec.encode_frame(frame) for frame in first]
         self._write(link, *told, *session.posted, *session.unacked_frames())
@@ -411,8 +415,8 @@ class Links:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def _write(self, link: NodeLink, *frames: bytes) -> None:
-        link.out.extend(frames if link.records is None else map(link.records.seal, frames))
+    def _write(self, link: NodeLink, *frames: bytes | Split) -> None:
+        link.out.extend(frames if link.records is None else _sealed(link.records, frames))
         self.ready[link] = None
 
     def post(self, session: Session, frame: LinkFrame, now: float) -> None:
@@ -447,7 +451,7 @@ class Links:
         if session.link is not None:
             self._write(session.link, session.ack_frame())
 
-    def take_frames(self, link: NodeLink) -> list[bytes]:
+    def take_frames(self, link: NodeLink) -> list[bytes | Split]:
         """What a link should write next, about 256 KiB at most; empty when there is nothing."""
         frames, link.out = link.out, []
         session = link.session
@@ -455,23 +459,26 @@ class Links:
             return frames
         if link.records is None:
             return frames + self._frames_of(session)
-        return [*frames, *map(link.records.seal, self._frames_of(session))]
+        return [*frames, *_sealed(link.records, self._frames_of(session))]
 
-    def _frames_of(self, session: Session) -> list[bytes]:
-        frames: list[bytes] = []
+    def _frames_of(self, session: Session) -> list[bytes | Split]:
+        frames: list[bytes | Split] = []
         details = self._details()
         if session.described != details.version:  # who hears of a change hears it first
             session.described = details.version
             frames.append(codec.encode_frame(Describe(details)))
-        size = 0
+        size, session.awake = 0, True  # until it rests: who takes sees whether it was left empty
         while size < TAKE_BYTES:
-            frame = session.next_frame()
-            if frame is None:
-                if session.rest():
-                    break
-                continue
-            frames.append(frame)
-            size += len(frame)
-        if session.ack_urgent:
+            frame = session.next_frame() if session.waiting or session.backlog else None
+            if frame is not None:
+                frames.append(frame)
+                size += len(frame)
+            elif session.rest():
+                break
+        if not size and session.ack_urgent:  # a batch would have acknowledged
             frames.append(session.ack_frame())
         return frames
+
+
+def _sealed(records: Records, frames: Iterable[bytes | Split]) -> Iterable[bytes]:
+    return (records.seal(bytes(frame)) for frame in frames)

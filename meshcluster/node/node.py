@@ -17,10 +17,8 @@ from ..errors import NoRoute, NotJoined
 from ..hooks import HookRegistry
 from ..model import UDP, Address, Endpoint, Identity
 from ..security.keyring import Keyring
-from ..wire import codec
-from ..wire.frames import (
-    Details,
-)  # fmt: skip
+from ..wire.frames import Details
+from ..wire.split import Frame, Split
 from .admission import Admission
 from .announcing import Announcing
 from .counters import Counters
@@ -70,38 +68,37 @@ class Node:
         offers: Mapping[str, object] | None = None, wall: Callable[[], float] = float,
         keyring: Keyring | None = None,
     ) -> None:  # fmt: skip
-        self.identity = identity
-        self.config = config
-        self.hooks = hooks
+        self.identity, self.config, self.hooks = identity, config, hooks
         self.counters = Counters(lock)
         self.keyring = keyring or Keyring()
         self.peers = Membership(config.limits, closed=self.keyring.required)
         self._snapshots = snapshots or Snapshots()
-        self._effects: list[Effect] = []
+        self.effects: list[Effect] = []  # see take_effects
         self._schedule = Schedule()
-        self._queries = Queries(self._schedule, self._effects, self.wake)
-        self.requests = Requests(self._schedule, self._effects)
+        self.queries = Queries(self._schedule, self.effects, self.wake)
+        self.requests = Requests(self._schedule, self.effects)
         self._joined_at, self._left = 0.0, False
         self._prober = Prober(self._schedule, random, lambda: self._detector)
         self.scope = Scope(config.ttl, own_networks)
         self._spoken = spoken or {}
         self._ourselves = self._make_ourselves(endpoints, port, offers or {})
         self._links = self._make_links(random)
+        self.ready = self._links.ready  # see ready_links
         self._delivery = Delivery(
-            hooks, links=self._links, queries=self._queries, requests=self.requests,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            hooks, links=self._links, queries=self.queries, requests=self.requests,
+            schedule=self._schedule, effects=self.effects, counters=self.counters,
         )  # fmt: skip
-        self.relief = Relief(self._links, self._effects, self.counters, self._forgotten)
+        self.relief = Relief(self._links, self.effects, self.counters, self._forgotten)
         self.parcels = self._make_parcels()
         self._admission = Admission(
             identity, config, hooks, peers=self.peers, prober=self._prober, links=self._links,
-            queries=self._queries, requests=self.requests, snapshots=self._snapshots,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            queries=self.queries, requests=self.requests, snapshots=self._snapshots,
+            schedule=self._schedule, effects=self.effects, counters=self.counters,
             stopped=self._delivery.hook_stopped,
         )  # fmt: skip
         self._views = self._make_views(random)
         interval = partial(self._views.interval, config.heartbeat_seconds)
-        self._announcing = Announcing(self.peers, self._effects, interval)
+        self._announcing = Announcing(self.peers, self.effects, interval)
         self._detector = self._make_detector(random)
         self._own = Datagrams(
             identity, config, details=lambda: self.details, views=self._views,
@@ -128,15 +125,16 @@ class Node:
     ) -> Ourselves:
         return Ourselves(
             self.identity, self.config, endpoints, port=port, offers=offers, spoken=self._spoken,
-            scope=self.scope, schedule=self._schedule, effects=self._effects,
+            scope=self.scope, schedule=self._schedule, effects=self.effects,
             counters=self.counters,
         )  # fmt: skip
 
     def _make_links(self, random: Random) -> Links:
         return Links(
             self.identity, self.config.cluster, self.config.limits, spoken=self._spoken,
-            random=random, schedule=self._schedule, effects=self._effects, counters=self.counters,
-            details=lambda: self.details, admit=lambda *hello: self._admission.greeted(*hello),
+            random=random, schedule=self._schedule, effects=self.effects, counters=self.counters,
+            details=lambda: self._ourselves.details,
+            admit=lambda *hello: self._admission.greeted(*hello),
             unreachable=self._unreachable, forgotten=self._forgotten, given_up=self._given_up,
             covers=self.scope.covers,
             entrances=Entrances(self.keyring, self.config.cluster, random),
@@ -145,7 +143,7 @@ class Node:
     def _make_parcels(self) -> Parcels:
         return Parcels(
             self.identity, self.config.cluster, self.config.limits, delivery=self._delivery,
-            effects=self._effects, counters=self.counters, wake=self.wake, peers=self.peers,
+            effects=self.effects, counters=self.counters, wake=self.wake, peers=self.peers,
             schedule=self._schedule, offered=UDP in self._spoken, observer=self.config.observer,
             reaches=lambda peer, now: self._announcing.reaches(peer, now),
         )  # fmt: skip
@@ -163,14 +161,14 @@ class Node:
     def _make_detector(self, random: Random) -> Detector:
         return Detector(
             self.identity, self.config, peers=self.peers, random=random, schedule=self._schedule,
-            effects=self._effects, counters=self.counters, views=self._views,
+            effects=self.effects, counters=self.counters, views=self._views,
             announce=self._announcing.announce, gone=self._admission.lose, ping=self._links.ping,
         )  # fmt: skip
 
     def _make_discovery(self, random: Random) -> Discovery:
         return Discovery(
             self.identity, self.config, peers=self.peers, prober=self._prober, random=random,
-            schedule=self._schedule, effects=self._effects, counters=self.counters,
+            schedule=self._schedule, effects=self.effects, counters=self.counters,
             scope=self.scope, own=self._own, views=self._views, snapshots=self._snapshots,
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
             by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
@@ -180,7 +178,7 @@ class Node:
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
         return Seeds(
             self.config, peers=self.peers, random=random, schedule=self._schedule,
-            effects=self._effects, counters=self.counters, interval=interval,
+            effects=self.effects, counters=self.counters, interval=interval,
             in_scope=self.scope.covers, knock=self._discovery.knock,
         )  # fmt: skip
 
@@ -195,7 +193,7 @@ class Node:
         return Reading(
             self.config.limits, links=self._links, delivery=self._delivery,
             admission=self._admission, detector=self._detector, views=self._views,
-            ourselves=self._ourselves, effects=self._effects, counters=self.counters,
+            ourselves=self._ourselves, effects=self.effects, counters=self.counters,
         )  # fmt: skip
 
     def _make_guard(self) -> Guard | None:
@@ -204,7 +202,7 @@ class Node:
             return None
         return Guard(
             self.identity, self.keyring, self.config.limits, peers=self.peers,
-            effects=self._effects, counters=self.counters, take=self._discovery.received,
+            effects=self.effects, counters=self.counters, take=self._discovery.received,
             unmasked=self._admission.unmasked,
         )  # fmt: skip
 
@@ -230,9 +228,9 @@ class Node:
             "vouch": lambda _, now: self._views.send_vouches(now),
             "seed": lambda _, now: self._seeds.ask(now),
             "view": lambda _, now: self._views.look(now),
-            "query": self._queries.timed_out,
+            "query": self.queries.timed_out,
             "request": self.requests.timed_out,
-            "settle": self._queries.settle,
+            "settle": self.queries.settle,
             "receipt": self.parcels.look_after,
             "ack": lambda _, now: self._delivery.send_acks(),
         }
@@ -258,27 +256,32 @@ class Node:
         return self._schedule.next()
 
     @property
+    def active(self) -> bool:
+        """Whether there is anything to perform or to write."""
+        return bool(self.effects or self.ready)
+
+    @property
     def busy(self) -> bool:
         """Whether there is anything to perform, to write, or a timer to be set."""
-        return bool(self._effects or self._links.ready or self._schedule.changed)
+        return self.active or self._schedule.changed
 
     def take_effects(self) -> list[Effect]:
         """What is to be done, in order; the caller now owns it."""
-        if not self._effects:
+        if not self.effects:
             return []
-        effects = self._effects.copy()
-        self._effects.clear()
+        effects = self.effects.copy()
+        self.effects.clear()
         return effects if self._guard is None else self._guard.sealed(effects)
 
     def ready_links(self) -> list[NodeLink]:
         """Links that may have something to write; asked for once."""
-        if not self._links.ready:
+        if not self.ready:
             return []
-        links = list(self._links.ready)
-        self._links.ready.clear()
+        links = list(self.ready)
+        self.ready.clear()
         return links
 
-    def take_frames(self, link: NodeLink) -> list[bytes]:
+    def take_frames(self, link: NodeLink) -> list[bytes | Split]:
         """What a link should write next; empty when there is nothing (more)."""
         return self._links.take_frames(link)
 
@@ -341,7 +344,7 @@ class Node:
 
     # --- data --------------------------------------------------------------------------------
 
-    def frames_received(self, link: NodeLink, frames: Sequence[codec.Buffer], now: float) -> None:
+    def frames_received(self, link: NodeLink, frames: Sequence[Frame], now: float) -> None:
         """Frames came over a link, in order. They are not kept."""
         self._reading.received(link, frames, now)
 
@@ -381,11 +384,11 @@ class Node:
         the query waits until the mesh has settled and asks whom ``resolve`` finds then.
         """
         settled_at = self._joined_at + self.config.limits.settle_seconds
-        self._queries.start(gathering, now, asked, resolve, settled_at)
+        self.queries.start(gathering, now, asked, resolve, settled_at)
 
     def cancel_query(self, gathering: Gathering) -> None:
         """Ends a query; answers that still come are dropped."""
-        self._queries.cancel(gathering)
+        self.queries.cancel(gathering)
 
     # --- members -----------------------------------------------------------------------------
 
@@ -414,11 +417,11 @@ class Node:
         tried = ", ".join(f"{scheme}: {reason}" for scheme, reason in attempts)
         text = f"no way to {service.name}: {tried or 'no protocol in common'}"
         if session.wanted and self.counters.count("members that could not be reached"):
-            self._effects.append(Report(text))
+            self.effects.append(Report(text))
         for asked in session.withdraw_questions():
-            gathering = self._queries.expecting(asked, peer.key)
+            gathering = self.queries.expecting(asked, peer.key)
             if gathering is not None:
-                self._queries.failed(gathering, peer.key, NoRoute(text, attempts))
+                self.queries.failed(gathering, peer.key, NoRoute(text, attempts))
             else:
                 self.requests.unreachable(asked, session, NoRoute(text, attempts))
         self._discovery.probe(peer, now, want=False)
@@ -437,7 +440,7 @@ class Node:
         """The other end of a session had lost us, and with us what we asked of it."""
         service, unsent = session.peer.service, session.unsent_questions
         if service is not None:
-            self._queries.member_gone(service, reason, unsent)
+            self.queries.member_gone(service, reason, unsent)
             self.requests.member_gone(service, reason, unsent)
 
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
@@ -501,7 +504,7 @@ class Node:
 
     def close_queries(self) -> None:
         """Ends all queries and requests: we leave."""
-        self._queries.close(NotJoined("the cluster was left before the query ended"))
+        self.queries.close(NotJoined("the cluster was left before the query ended"))
         self.requests.close(NotJoined("the cluster was left before the answer came"))
 
     @property

@@ -19,8 +19,14 @@ from ..wire.frames import AckedEvent, AnyMessage, Event, Note, Part
 WHOLE_BYTES = 256 * 1024
 """A message with a larger body goes in parts."""
 
+NEAR_WHOLE_BYTES = 1024 * 1024
+"""The same for a process of our own user."""
+
 PART_BYTES = 60 * 1024
 """With its frame and its length it fits the buffer that links read into (``Splitter``)."""
+
+NEAR_PART_BYTES = 240 * 1024
+"""To a process of our own user, for which it is copied and not sent."""
 
 AHEAD_BYTES = 1024 * 1024
 """No part is sent while so much is not acknowledged: what is put meanwhile would wait behind it."""
@@ -50,10 +56,10 @@ class Cut:
         """All of it was sent."""
         return self.offset >= len(self.message.body)
 
-    def part(self, number: int, acked: int, taken: int) -> Part:
-        """The next part, under this number."""
+    def part(self, number: int, acked: int, taken: int, *, near: bool = False) -> Part:
+        """The next part, under this number; ``near``: to a process of our own user."""
         body, begin = self.message.body, self.offset
-        self.offset = end = min(begin + PART_BYTES, len(body))
+        self.offset = end = min(begin + (NEAR_PART_BYTES if near else PART_BYTES), len(body))
         head = None if begin else replace(self.message, body=b"")
         return Part(number, acked, taken, self.asked, head, len(body) - end, body[begin:end])
 

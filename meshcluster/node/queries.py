@@ -6,9 +6,12 @@ is cancelled. What comes later, or twice, or from somebody not asked, is counted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from ..errors import (
     ClusterError,
@@ -20,6 +23,7 @@ from ..errors import (
 from ..model import Service
 from ..wire.frames import ANSWERED, Question
 from ..wire.message import Message
+from .deadlines import Deadlines
 from .effects import Effect, QueryProgress
 from .requests import failure
 from .schedule import Schedule
@@ -28,76 +32,74 @@ from .session import Session
 Asked = Sequence[tuple[Session, Service, Question]]
 """Who is asked what, through which session."""
 
+Receivers = Sequence[tuple[Service, Session]]
+
 Resolve = Callable[[], Asked]
 """Finds out who is to be asked; raises ``NoServices`` when nobody matches."""
 
 START, RESPONSE, ERROR, TIMEOUT, DONE = "start", "response", "error", "timeout", "done"
 
 
-class Gathering:
+class Sink(Protocol):
+    """A query object of the facade, told in the loop what happens to its gathering."""
+
+    def progress(self, name: str, service: Service | None) -> None: ...
+
+    def abandon(self, failure: Exception) -> None: ...
+
+
+class Gathering(Struct, eq=False):
     """What one query has collected. Changed by the node only; others read copies.
 
-    ``order`` lists (service, answer) as they came, for iteration. ``failure`` is what waiting for
-    it raises: None while all is well, ``QueryTimeout``, ``NoServices`` and the like otherwise.
+    ``results`` are in the order in which they came. ``failure`` is what waiting for it raises: None
+    while all is well, ``QueryTimeout``, ``NoServices`` and the like otherwise. ``watched``: each
+    step of it is told; else only its end.
     """
 
-    __slots__ = (
-        "errors",
-        "expected",
-        "failure",
-        "id",
-        "order",
-        "over",
-        "results",
-        "room_bytes",
-        "timeout",
-        "waiting",
-    )
+    id: int
+    timeout: float
+    watched: bool = True
+    deadline: float = inf
+    """When it ends at last; known when it has started."""
+    sink: Sink | None = None
+    """Until it has ended: a query and its gathering that hold each other were freed late."""
+    room_bytes: float = inf
+    """What further answers may have together."""
+    asked: int = 0
+    """How many were."""
+    waiting: dict[bytes, Service] = {}
+    results: dict[Service, Any] = {}
+    errors: dict[Service, Exception] = {}
+    over: bool = False
+    failure: Exception | None = None
 
-    def __init__(self, query_id: int, timeout: float) -> None:
-        self.id = query_id
-        self.timeout = timeout
-        self.room_bytes = inf
-        """What further answers may have together; set when it starts."""
-        self.expected: dict[bytes, Service] = {}
-        self.waiting: dict[bytes, Service] = {}
-        self.results: dict[Service, Any] = {}
-        self.errors: dict[Service, Exception] = {}
-        self.order: list[tuple[Service, Any]] = []
-        self.over = False
-        self.failure: Exception | None = None
-
-    def expect(self, services: Iterable[Service]) -> None:
-        """Sets who is asked."""
-        self.expected = {service.key: service for service in services}
-        self.waiting = dict(self.expected)
+    def results_after(self, count: int) -> tuple[tuple[Service, Any], ...]:
+        """The answers that came after the first ``count`` (any thread)."""
+        return tuple(self.results.items())[count:] if len(self.results) > count else ()
 
     @property
     def remaining(self) -> tuple[Service, ...]:
         """Who was asked and has not answered."""
         return tuple(self.waiting.copy().values())
 
-    def answered(self, key: bytes, outcome: int, message: Message) -> str:
+    def answered(self, service: Service, outcome: int, message: Message) -> str:
         """Notes an answer; returns the name of what happened."""
-        service = self.waiting[key]
-        if len(message.body) > self.room_bytes:
+        size = len(message.body)
+        if size > self.room_bytes:
             text = f"the answer of {service.name} is beyond what all may have together"
-            return self.failed(key, MessageTooLarge(text))
-        self.room_bytes -= len(message.body)
+            return self.failed(service, MessageTooLarge(text))
+        self.room_bytes -= size
         if outcome == ANSWERED:
             try:
                 data = message.data
             except DecodeError as error:
-                return self.failed(key, error)
-            del self.waiting[key]
+                return self.failed(service, error)
             self.results[service] = data
-            self.order.append((service, data))
             return RESPONSE
-        return self.failed(key, failure(service, outcome, message))
+        return self.failed(service, failure(service, outcome, message))
 
-    def failed(self, key: bytes, error: Exception) -> str:
+    def failed(self, service: Service, error: Exception) -> str:
         """Notes that no answer will come from somebody."""
-        service = self.waiting.pop(key)
         self.errors[service] = error
         return ERROR
 
@@ -105,7 +107,7 @@ class Gathering:
         """The deadline has passed."""
         names = ", ".join(sorted(service.name for service in self.waiting.values()))
         self.failure = QueryTimeout(
-            f"{len(self.waiting)} of {len(self.expected)} did not answer within "
+            f"{len(self.waiting)} of {self.asked} did not answer within "
             f"{self.timeout:g} s: {names}",
             self.results,
             self.errors,
@@ -116,7 +118,8 @@ class Gathering:
 class Queries:
     """The open queries of a node: starts them, and ends each at the right moment.
 
-    ``wake`` is called for each session that got a question.
+    ``wake`` is called for each session that got a question. ``open`` may be called from any thread:
+    a dictionary's assignment and a deque's append are atomic. All else belongs to the node.
     """
 
     def __init__(
@@ -125,7 +128,33 @@ class Queries:
         self._schedule = schedule
         self._effects = effects
         self._wake = wake
-        self._open: dict[int, Gathering] = {}
+        self._deadlines = Deadlines(schedule, "query")
+        self.opened: dict[int, Gathering] = {}
+        """By number; for others to look into."""
+        self._fresh: deque[tuple[Gathering, Receivers]] = deque()
+
+    def open(
+        self, gathering: Gathering, receivers: Receivers, services: dict[bytes, Service]
+    ) -> None:
+        """Notes a query that nobody watches, before its questions are put into the sessions of
+        those it expects (any thread); ``begin`` starts it.
+        """
+        gathering.waiting = services.copy()
+        gathering.asked = len(services)
+        self.opened[gathering.id] = gathering
+        self._fresh.append((gathering, receivers))
+
+    def begin(self, now: float) -> None:
+        """Begins to count the time of the queries that are new."""
+        fresh = self._fresh
+        while fresh:
+            gathering, receivers = fresh.popleft()
+            gathering.deadline = deadline = now + gathering.timeout
+            if deadline < self._deadlines.look_at:
+                self._deadlines.note(deadline)
+            for service, session in receivers:
+                if session.peer.service is None and self.expecting(gathering.id, service.key):
+                    self.failed(gathering, service.key, ServiceLost(service, "is gone"))
 
     def start(
         self, gathering: Gathering, now: float, asked: Asked | None, resolve: Resolve,
@@ -134,8 +163,11 @@ class Queries:
         """Starts a query. ``asked`` is None when nobody matched: then it waits until ``settled_at``
         and asks whom ``resolve`` finds then.
         """
-        self._open[gathering.id] = gathering
-        self._schedule.set(("query", gathering.id), now + gathering.timeout)
+        if gathering.over:
+            return  # we left, or its maker did not wait for us to hear of it
+        self.opened[gathering.id] = gathering
+        gathering.deadline = now + gathering.timeout
+        self._deadlines.note(gathering.deadline)
         if asked is not None:
             self._ask(gathering, asked, now)
         elif now < settled_at:
@@ -158,7 +190,8 @@ class Queries:
             self._ask(gathering, asked, now)
 
     def _ask(self, gathering: Gathering, asked: Asked, now: float) -> None:
-        gathering.expect(service for _, service, _ in asked)
+        gathering.waiting = {service.key: service for _, service, _ in asked}
+        gathering.asked = len(gathering.waiting)
         self._progress(gathering, START, None)
         for session, service, question in asked:
             if session.peer.service is None:
@@ -169,31 +202,44 @@ class Queries:
 
     def expecting(self, query_id: int, key: bytes) -> Gathering | None:
         """The open query of this id, if it still waits for this member."""
-        gathering = self._open.get(query_id)
+        gathering = self.opened.get(query_id)
         return gathering if gathering is not None and key in gathering.waiting else None
 
     def answered(self, gathering: Gathering, key: bytes, outcome: int, message: Message) -> None:
         """A member that was expected answered."""
-        name = gathering.answered(key, outcome, message)
-        self._progress(gathering, name, gathering.expected[key])
+        service = gathering.waiting.pop(key)
+        name = gathering.answered(service, outcome, message)
+        if gathering.watched:
+            self._progress(gathering, name, service)
+        elif not gathering.waiting:
+            self._end(gathering)
+
+    def took(self, gathering: Gathering, key: bytes, body: bytes) -> None:
+        """The same for the commonest answer: bytes, which there is room for."""
+        service = gathering.waiting.pop(key)
+        gathering.room_bytes -= len(body)
+        gathering.results[service] = body
+        if gathering.watched:
+            self._progress(gathering, RESPONSE, service)
+        elif not gathering.waiting:
+            self._end(gathering)
 
     def failed(self, gathering: Gathering, key: bytes, error: Exception) -> None:
         """No answer will come from a member that was expected."""
-        name = gathering.failed(key, error)
-        self._progress(gathering, name, gathering.expected[key])
+        service = gathering.waiting.pop(key)
+        self._progress(gathering, gathering.failed(service, error), service)
 
     def member_gone(self, service: Service, reason: str, unsent: Collection[int] = ()) -> None:
         """A member left or died, or will answer nothing but what is ``unsent``: nobody waits for it
         any more.
         """
-        for gathering in tuple(self._open.values()):
+        for gathering in tuple(self.opened.values()):
             if service.key in gathering.waiting and gathering.id not in unsent:
                 self.failed(gathering, service.key, ServiceLost(service, reason))
 
-    def timed_out(self, query_id: int, now: float) -> None:
-        """The deadline of a query passed."""
-        gathering = self._open.get(query_id)
-        if gathering is not None:
+    def timed_out(self, _whose: None, now: float) -> None:
+        """The deadline of a query may have passed."""
+        for gathering in self._deadlines.due(tuple(self.opened.values()), now):
             gathering.time_out()
             self._progress(gathering, TIMEOUT, None)
             self._end(gathering)
@@ -205,17 +251,24 @@ class Queries:
 
     def close(self, failure: Exception) -> None:
         """Ends all queries; waiting for them raises ``failure``."""
-        for gathering in tuple(self._open.values()):
+        for gathering in tuple(self.opened.values()):
             gathering.failure = failure
             self._end(gathering)
 
+    def abandon(self, failure: Exception) -> None:
+        """Tells all of them without an effect, where nothing performs effects any more."""
+        for gathering in tuple(self.opened.values()):
+            sink, gathering.sink = gathering.sink, None
+            if sink is not None:
+                sink.abandon(failure)
+
     def _progress(self, gathering: Gathering, name: str, service: Service | None) -> None:
-        self._effects.append(QueryProgress(gathering, name, service))
+        if gathering.watched:
+            self._effects.append(QueryProgress(gathering, name, service))
         if service is not None and not gathering.waiting:
             self._end(gathering)
 
     def _end(self, gathering: Gathering) -> None:
         gathering.over = True
-        self._open.pop(gathering.id, None)
-        self._schedule.cancel(("query", gathering.id))
+        self.opened.pop(gathering.id, None)
         self._effects.append(QueryProgress(gathering, DONE, None))

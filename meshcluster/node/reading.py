@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from ..config import Limits
 from ..errors import DecodeError
 from ..model import LEFT
 from ..wire import codec
 from ..wire.frames import Ack, Describe, Goodbye, Numbered, Unopened, View, ViewRequest
+from ..wire.split import Split
 from .admission import Admission
 from .counters import Counters
 from .delivery import Delivery
@@ -17,6 +19,9 @@ from .effects import Effect, Report
 from .links import Links, NodeLink, State
 from .ourselves import Ourselves
 from .views import Views
+
+_BATCHED = (*get_args(Numbered), Ack)
+"""As a tuple: a union that is made anew for each frame costs more than the look."""
 
 
 class Reading:
@@ -37,18 +42,18 @@ class Reading:
         self._effects = effects
         self._counters = counters
 
-    def received(self, link: NodeLink, frames: Sequence[codec.Buffer], now: float) -> None:
+    def received(self, link: NodeLink, frames: Sequence[codec.Buffer | Split], now: float) -> None:
         """Frames came over a link, in order. They are not kept."""
         try:
             for frame in frames:
                 if link.state is State.CLOSED:
                     return
                 if link.records is not None:
-                    frame = link.records.open(frame)
+                    frame = link.records.open(_whole(frame))
                 if link.state is State.OPEN:
                     self._frame(link, frame, now)
                 else:
-                    self._links.begin(link, frame, now)
+                    self._links.begin(link, _whole(frame), now)
         except DecodeError as error:
             self.report_fault(link, str(error))
             self._links.lost(link, str(error), now)
@@ -59,14 +64,14 @@ class Reading:
             text = f"ended a {link.scheme} link from {link.remote or 'this host'}: {reason}"
             self._effects.append(Report(f"{text} (further ones are only counted)"))
 
-    def _frame(self, link: NodeLink, data: codec.Buffer, now: float) -> None:
+    def _frame(self, link: NodeLink, data: codec.Buffer | Split, now: float) -> None:
         session = link.session
         assert session is not None
-        frame = codec.decode_frame(data)
+        frame = data.frame() if isinstance(data, Split) else codec.decode_frame(data)
         session.peer.heard_at = now
         if session.peer.suspicion is not None:
             self._detector.alive(session.peer, now)
-        if isinstance(frame, Numbered | Ack):
+        if isinstance(frame, _BATCHED):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
             self._admission.lose(session.peer, LEFT, now)
@@ -82,3 +87,7 @@ class Reading:
             self._ourselves.unopened(frame, now)
         elif not self._links.pinged(frame, session, now):
             raise DecodeError("hello on an open link")
+
+
+def _whole(frame: codec.Buffer | Split) -> codec.Buffer:
+    return bytes(frame) if isinstance(frame, Split) else frame

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
+from itertools import repeat, starmap
 from math import inf
 from typing import TYPE_CHECKING
 
 from ..config import Limits
 from ..model import Endpoint
-from ..wire.codec import decode_frame, encode_frame
+from ..wire.codec import encode_frame
 from ..wire.frames import (
     Ack,
     AckedEvent,
@@ -34,8 +35,9 @@ from ..wire.frames import (
     Question,
     Request,
 )  # fmt: skip
+from ..wire.split import Split, decode_any, encode_split
 from .ledger import Ledger
-from .parts import WHOLE_BYTES, Arriving, Cuts, is_asked
+from .parts import NEAR_WHOLE_BYTES, WHOLE_BYTES, Arriving, Cuts, is_asked
 
 if TYPE_CHECKING:
     from .dialling import Dial
@@ -46,12 +48,16 @@ BATCH_MESSAGES = 256
 BATCH_BYTES = 64 * 1024
 """A batch ends at either bound. Larger ones gain nothing and make the first message wait."""
 
+NEAR_BATCH_BYTES = 512 * 1024
+"""To a process of our own user, to which large bodies are not sent but shown."""
+
 LARGE_BODY_BYTES = 1024
 """Sessions that carried a larger body measure their batches; others only count them. While they
 wait only larger ones are counted in bytes (``ledger.py``)."""
 
 ACK_BATCHES = 16
 ACK_BYTES = 256 * 1024
+NEAR_ACK_BYTES = 1024 * 1024
 """Acknowledge at once from here; below, the acknowledgement waits for a batch that goes back."""
 
 _EVENT_ONLY = {Event}
@@ -98,6 +104,7 @@ class Session:
         "promises",
         "received",
         "redial_at",
+        "splits",
         "stalled",
         "taken",
         "token",
@@ -129,6 +136,8 @@ class Session:
         self.dialled_at = -inf
         """When the last round of dialling began, and when the next is to."""
         self.redial_at = inf
+        self.splits = False
+        """Its link takes frames in pieces."""
         self.links = 0
         self.peer_links = 0
         self.failures = 0
@@ -153,7 +162,7 @@ class Session:
 
     def _begin(self) -> None:
         self._number = 0
-        self._unacked: deque[tuple[int, bytes]] = deque()
+        self._unacked: deque[tuple[int, bytes | Split]] = deque()
         self.ledger.frames -= self._unacked_bytes
         self._unacked_bytes = 0
         self._cuts.begin()
@@ -214,7 +223,7 @@ class Session:
         """Whether anything needs its link, beside us, who have one to hear when it breaks."""
         return not self.idle or bool(self.posted)
 
-    def next_frame(self) -> bytes | None:
+    def next_frame(self) -> bytes | Split | None:
         """The next batch or part, numbered and kept until acknowledged; None when nothing may go.
         In turns, so that neither waits for more than one of the other.
         """
@@ -234,14 +243,14 @@ class Session:
         self._number += 1
         kind = Events if events_only else Batch
         batch = kind(self._number, self.acks, self.taken, messages)  # type: ignore[arg-type]
-        frame = encode_frame(batch)
+        frame = encode_split(batch) if self.large and self.splits else encode_frame(batch)
         if self.large:
             for message in messages:
                 if len(message.body) > LARGE_BODY_BYTES:
                     self.released(message)
         return self._sent(frame)
 
-    def _sent(self, frame: bytes) -> bytes:
+    def _sent(self, frame: bytes | Split) -> bytes | Split:
         size = len(frame)
         self._unacked.append((self._number, frame))
         self._unacked_bytes += size
@@ -253,6 +262,8 @@ class Session:
 
     def _leaving(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes which acknowledged sends leave; takes out what was withdrawn meanwhile."""
+        if AckedEvent not in map(type, messages):
+            return messages
         promises, leaving = self.promises, []
         for message in messages:
             if type(message) is AckedEvent:
@@ -263,7 +274,7 @@ class Session:
             leaving.append(message)
         return leaving
 
-    def _part(self) -> bytes | None:
+    def _part(self) -> bytes | Split | None:
         """The next part; None: none may go."""
         self._part_next = False
         cut = self._cuts.next()
@@ -273,29 +284,31 @@ class Session:
             self._cuts.forget(cut)
             return self.next_frame()
         self._number += 1
-        frame = encode_frame(cut.part(self._number, self.acks, self.taken))
+        part = cut.part(self._number, self.acks, self.taken, near=self.splits)
+        frame = encode_split(part) if self.splits else encode_frame(part)
         self._cuts.sent(cut, self._number, len(frame))
         return self._sent(frame)
 
     def _collect(self) -> list[AnyMessage]:
         """Takes messages for one batch, in order; events only while the receiver gives credit."""
-        no_credit = self._event_bytes - self._peer_taken >= self._limits.event_window_bytes
-        if no_credit or self._cuts.told is not None:
+        credit = self._limits.event_window_bytes + self._peer_taken - self._event_bytes
+        if credit <= 0 or self._cuts.told is not None:
             return self._collect_exempt()
         if self.stalled:
-            return self._measured(self.stalled)
+            return self._measured(self.stalled, credit)
         count = min(len(self.waiting), BATCH_MESSAGES)  # before looking at large: see put
         if self.large:
-            return self._measured(self.waiting)
-        pop = self.waiting.popleft
-        return [pop() for _ in range(count)]
+            return self._measured(self.waiting, credit)
+        return list(starmap(self.waiting.popleft, repeat((), count)))  # a loop without bytecode
 
-    def _measured(self, queue: deque[AnyMessage]) -> list[AnyMessage]:
+    def _measured(self, queue: deque[AnyMessage], credit: int) -> list[AnyMessage]:
         messages: list[AnyMessage] = []
-        size = 0
-        while queue and size < BATCH_BYTES and len(messages) < BATCH_MESSAGES:
+        size, bound, whole = 0, BATCH_BYTES, WHOLE_BYTES
+        if self.splits:
+            bound, whole = min(NEAR_BATCH_BYTES, credit), NEAR_WHOLE_BYTES
+        while queue and size < bound and len(messages) < BATCH_MESSAGES:
             length = len(queue[0].body)
-            if length > WHOLE_BYTES:
+            if length > whole:
                 told = not is_asked(queue[0])
                 if told and messages:
                     break  # these go before it
@@ -303,6 +316,8 @@ class Session:
                 if told:
                     break
                 continue
+            if self.splits and messages and size + length > whole:
+                break  # together they would be longer than a frame may be
             messages.append(queue.popleft())
             size += length
         return messages
@@ -324,19 +339,18 @@ class Session:
                 size += len(message.body)
         return messages
 
-    def unacked_frames(self) -> list[bytes]:
+    def unacked_frames(self) -> list[bytes | Split]:
         """What was sent and not acknowledged, to be sent again on a new link."""
-        return [frame for _, frame in self._unacked]
+        return [frame if self.splits else bytes(frame) for _, frame in self._unacked]
 
     def rest(self) -> bool:
         """Called when ``next_frame`` gave None; False when something was put meanwhile."""
-        if self._unacked_bytes >= self._limits.unacked_bytes:
-            return True  # an acknowledgement or a new link brings us back
         self.awake = False
         if not self.waiting:
             return True
         self.awake = True
-        return False
+        # With too much unacknowledged, an acknowledgement or a new link brings us back.
+        return self._unacked_bytes >= self._limits.unacked_bytes
 
     def withdraw_questions(self) -> list[int]:
         """Takes back what waits for an answer and was never sent; returns the ids."""
@@ -391,7 +405,7 @@ class Session:
         messages: list[AnyMessage] = []
         for number, data in self._unacked:
             if number not in ends:
-                frame = decode_frame(data)
+                frame = decode_any(data)
                 assert isinstance(frame, Events | Batch)
                 messages += frame.messages
             elif (whole := ends[number]) is not None:
@@ -456,7 +470,7 @@ class Session:
         """So much is owed that it should not wait for a batch that goes back."""
         return (
             self._owed_batches >= ACK_BATCHES
-            or self._owed_bytes >= ACK_BYTES
+            or self._owed_bytes >= (NEAR_ACK_BYTES if self.splits else ACK_BYTES)
             or self.taken - self._taken_told >= self._limits.event_window_bytes // 4
         )
 

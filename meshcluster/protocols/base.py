@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from ..config import FRAME_BYTES, Limits
 from ..model import Endpoint
+from ..wire.split import Split
 
 Buffer = bytes | bytearray | memoryview
 Props = dict[str, str | int]
@@ -35,7 +36,7 @@ class LinkReceiver(Protocol):
     def limit_bytes(self) -> int:
         """No frame may be longer; it grows once the other end has introduced itself."""
 
-    def frames_received(self, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, frames: Sequence[Buffer | Split]) -> None:
         """The complete frames of one read, in order. They may be reused after the call."""
 
     def pause_sending(self) -> None:
@@ -58,6 +59,9 @@ class Link(Protocol):
     process of our own user is at the other end (``credentials.is_same_user`` asks it of a UNIX
     socket). What it carries need not be sealed then. Whoever reads it does so by
     ``getattr(link, "same_user", False)``.
+
+    So it may have ``takes_split``: True says that its ``send`` takes frames in pieces too
+    (``wire/split.py``). Without it they come joined.
     """
 
     @property

@@ -33,8 +33,7 @@ def peer_uid(connected: socket.socket) -> int | None:
         return None
     try:
         if hasattr(socket, "SO_PEERCRED"):
-            found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
-            uid = int(_LINUX.unpack(found)[1])
+            uid = _told_by_linux(connected)[1]
         elif hasattr(socket, "LOCAL_PEERCRED"):
             found = connected.getsockopt(_SOL_LOCAL, socket.LOCAL_PEERCRED, _BSD_BYTES)
             uid = int(_BSD.unpack_from(found)[1])
@@ -43,6 +42,24 @@ def peer_uid(connected: socket.socket) -> int | None:
     except (OSError, struct.error):  # it has ended
         return None
     return None if uid in (NOBODY, 2**32 - 1) else uid
+
+
+def _told_by_linux(connected: socket.socket) -> tuple[int, int, int]:
+    found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
+    pid, uid, gid = _LINUX.unpack(found)
+    return pid, uid, gid
+
+
+def partner(connected: socket.socket) -> int:
+    """The process that connected a UNIX socket, or listened on it, if it is proven to be of our
+    user and the socket is no group's; 0: it is not, or the system cannot say.
+    """
+    if not hasattr(socket, "SO_PEERCRED") or not is_same_user(connected) or in_group(connected):
+        return 0
+    try:
+        return _told_by_linux(connected)[0]
+    except (OSError, struct.error):  # it has ended
+        return 0
 
 
 def is_same_user(connected: socket.socket) -> bool:
@@ -59,7 +76,13 @@ def trouble_with(connected: socket.socket) -> str:
     uid = peer_uid(connected)
     if uid is None or uid == os.geteuid():
         return ""
-    path = connected.getsockname() or connected.getpeername()
-    if isinstance(path, str) and path and is_shared(Path(path).parent):
-        return ""
-    return f"another user is at the other end: uid {uid}"
+    return "" if in_group(connected) else f"another user is at the other end: uid {uid}"
+
+
+def in_group(connected: socket.socket) -> bool:
+    """Whether a UNIX socket lies in a group's directory."""
+    try:
+        path = connected.getsockname() or connected.getpeername()
+    except OSError:  # it has ended
+        return False
+    return isinstance(path, str) and bool(path) and is_shared(Path(path).parent)

@@ -4,15 +4,18 @@ answers to those of others.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import ref
 
+from ..config import check_timeout
 from ..errors import EncodeError, HookError, NoServices, NotJoined
+from ..hooks import HookRegistry
 from ..model import Service
 from ..node.effects import (
     AckedArrived,
@@ -22,38 +25,42 @@ from ..node.effects import (
     RequestDone,
 )  # fmt: skip
 from ..node.promises import Promise
-from ..node.queries import DONE, Asked, Gathering
+from ..node.queries import DONE, Asked, Gathering, Sink
 from ..node.requests import Finish, Waiter
+from ..node.session import LARGE_BODY_BYTES
 from ..resolver import Resolver, Words
-from ..wire.body import encode
-from ..wire.frames import RAISED, UNTOLD, AckedEvent, Answer, Request
+from ..wire.body import BYTES, encode
+from ..wire.frames import RAISED, UNTOLD, AckedEvent, Answer, Question, Request
 from ..wire.message import ANSWER, REQUEST
 
 if TYPE_CHECKING:
     from .driver import Driver
+    from .waking import Waking
 
 from .sending import BEING_LEFT, Part
 
 logger = logging.getLogger("meshcluster")
 
+FULL = 32
+"""So many questions to a member leave before the turn of the loop ends in which they are asked: it
+answers these while the others are asked, and both are at work."""
+
 Taken = QuestionArrived | RequestArrived
 """What another member asks of us."""
-
-
-class QuerySink(Protocol):
-    """A query object of the facade, told in the loop what happens to its gathering."""
-
-    def progress(self, name: str, service: Service | None) -> None: ...
-
-    def abandon(self, failure: Exception) -> None: ...
 
 
 class Asking:
     """The open queries and requests of a driver."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, hooks: HookRegistry, waking: Waking) -> None:
+        limits = driver.config.limits
         self._driver = driver
-        self._sinks: dict[int, QuerySink] = {}
+        self._hooks = hooks
+        self._waking = waking
+        self._short_bytes = min(LARGE_BODY_BYTES, limits.message_bytes)
+        self.loop = asyncio.get_running_loop()
+        self._queries = driver.node.queries
+        self._room_bytes = limits.query_bytes
         self._ids = itertools.count(1)
         self._taken: dict[int, ref[Taken]] = {}
         """What was asked of us and is not answered: weakly, for a responder may forget it."""
@@ -80,25 +87,77 @@ class Asking:
 
     # --- queries -----------------------------------------------------------------------------
 
+    def gathering(self, timeout: float, *, watched: bool) -> Gathering:
+        """What a new query will collect (any thread).
+
+        Raises:
+            ConfigError: ``timeout`` is no duration.
+        """
+        return Gathering(
+            next(self._ids), check_timeout(timeout), watched, room_bytes=self._room_bytes
+        )
+
+    def tell(
+        self, gathering: Gathering, sink: Sink, data: object, resolve: Words | None,
+        resolver: Resolver | None, services: Iterable[Service] | None, channel: int,
+        protocols: Sequence[str] | None, *, at_once: bool,
+    ) -> bool:  # fmt: skip
+        """The hot path of asking, as ``Driver.tell`` is of sending: members that were told
+        something before, a body that is not large, no ``send`` hooks, and nobody watches. Otherwise
+        False: look closer (any thread; ``at_once``: in the loop).
+
+        Questions of one turn of the loop leave together; with ``at_once`` neither one that is the
+        only open waits for its end, nor ``FULL`` of them.
+        """
+        sender = self._driver.sender
+        if services is None:
+            services = sender.directory.resolved.get(resolve) if type(resolve) is str else None
+        elif resolve is not None:
+            return False
+        told, receivers, by_key = sender.audience
+        if services is not told:
+            _, receivers, by_key = sender.audience_of(services)
+        if not receivers or resolver is not None or channel or protocols is not None:
+            return False
+        if gathering.watched or self._hooks.send_hooks:
+            return False
+        form, body = (BYTES, data) if type(data) is bytes else encode(data)
+        if len(body) > self._short_bytes:
+            return False
+        gathering.sink = sink
+        self._queries.open(gathering, receivers, by_key)
+        question = Question(gathering.id, 0, form, body)
+        waking = self._waking
+        for _, session in receivers:
+            session.waiting.append(question)
+            if not session.awake:
+                waking.notice(session)
+        alone = len(self._queries.opened) == 1
+        if at_once and not waking.looks and (alone or not len(session.waiting) % FULL):
+            waking.look()
+        else:
+            waking.wake()  # the time runs from here, whether or not the sessions are busy
+        return True
+
     def query(
-        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
+        self, gathering: Gathering, sink: Sink, asked: Asked | None,
         resolve: Callable[[], Asked],
     ) -> None:  # fmt: skip
         """Starts a query; see ``Node.ask``. After leaving it ends at once."""
         driver = self._driver
-        self._sinks[gathering.id] = sink
-        gathering.room_bytes = driver.config.limits.query_bytes
+        gathering.sink = sink
         driver.node.ask(gathering, driver.time(), asked, resolve)
         if not driver.joined:
             driver.node.close_queries()
         driver.step()
 
     def query_soon(
-        self, gathering: Gathering, sink: QuerySink, asked: Asked | None,
+        self, gathering: Gathering, sink: Sink, asked: Asked | None,
         resolve: Callable[[], Asked],
     ) -> None:  # fmt: skip
         """Has the loop start a query (any thread)."""
-        self._sinks[gathering.id] = sink  # at once: the loop may never get to it
+        gathering.sink = sink
+        self._queries.opened[gathering.id] = gathering  # at once: the loop may never get to it
         self._driver.call_soon(lambda: self.query(gathering, sink, asked, resolve))
 
     def cancel(self, gathering: Gathering) -> None:
@@ -108,11 +167,12 @@ class Asking:
 
     def progressed(self, effect: QueryProgress) -> None:
         """Tells who made the query what happened to it."""
-        sink = self._sinks.get(effect.gathering.id)
+        gathering = effect.gathering
+        sink = gathering.sink
         if sink is None:
             return
-        if effect.gathering.over and effect.name == DONE:
-            del self._sinks[effect.gathering.id]
+        if effect.name is DONE:
+            gathering.sink = None
         try:
             sink.progress(effect.name, effect.service)
         except Exception:  # on_event is a user's function
@@ -178,7 +238,7 @@ class Asking:
     # --- answers of ours ---------------------------------------------------------------------
 
     def take(self, arrived: Taken) -> None:
-        """Notes what was asked of us, until ``answer``."""
+        """Notes what was asked of us and is not answered at once, until ``answer``."""
         number = id(arrived)
         self._taken[number] = ref(arrived, lambda _: self._taken.pop(number, None))
 
@@ -191,27 +251,38 @@ class Asking:
     def answer(self, arrived: Taken | AckedArrived, outcome: int, value: object) -> None:
         """Sends what came of a question, or of an event that is to be acknowledged (any thread)."""
         driver, asked = self._driver, arrived.question
-        receivers = ((arrived.service, arrived.session),)
-        try:
-            form, body = driver.sender.encode(value, 0)
-            parts = driver.sender.prepare(ANSWER, form, body, asked.channel, receivers)
-        except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
-            kind = type(error).__name__
-            driver.node.counters.count(f"answers not sent: {kind}")
-            logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
-            form, body = encode([kind, "the answer could not be sent"])
-            parts = [(asked.channel, form, body, receivers)]
-            outcome = UNTOLD if isinstance(arrived, AckedArrived) else RAISED
-        for channel, form, body, _ in parts:
-            driver.put(arrived.session, Answer(asked.id, outcome, channel, form, body))
-        self._taken.pop(id(arrived), None)  # last: in between nothing would seem to be to do
+        form, body, channel = BYTES, value, asked.channel
+        if type(body) is not bytes or len(body) > self._short_bytes or self._hooks.send_hooks:
+            outcome, channel, form, body = self._prepared(arrived, outcome, value)
+        session = arrived.session
+        session.put(Answer(asked.id, outcome, channel, form, body))
+        if not session.awake:
+            self._waking.notice(session)
+        if self._taken:
+            self._taken.pop(id(arrived), None)  # last: in between nothing would seem to be to do
         if not driver.joined:
             driver.wake()
+
+    def _prepared(
+        self, arrived: Taken | AckedArrived, outcome: int, value: object
+    ) -> tuple[int, int, int, bytes]:
+        """The outcome, channel, form and body of an answer, as the ``send`` hooks leave it."""
+        sender, channel = self._driver.sender, arrived.question.channel
+        try:
+            form, body = sender.encode(value, 0)
+            receivers = ((arrived.service, arrived.session),)
+            ((channel, form, body, _),) = sender.prepare(ANSWER, form, body, channel, receivers)
+        except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
+            kind = type(error).__name__
+            self._driver.node.counters.count(f"answers not sent: {kind}")
+            logger.info("an answer to %s was not sent: %s", arrived.service.name, error)
+            form, body = encode([kind, "the answer could not be sent"])
+            outcome = UNTOLD if isinstance(arrived, AckedArrived) else RAISED
+        return outcome, channel, form, body
 
     # --- the end -----------------------------------------------------------------------------
 
     def abandon(self, failure: Exception) -> None:
         """Ends what no loop will end: waiting for it raises ``failure``."""
-        for sink in tuple(self._sinks.values()):
-            sink.abandon(failure)
+        self._queries.abandon(failure)
         self._driver.node.requests.abandon(failure)

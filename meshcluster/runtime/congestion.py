@@ -50,6 +50,10 @@ class Congestion:
     def _all_full(self) -> bool:
         return self._ledger.held_bytes >= self._limits.all_waiting_bytes
 
+    def is_full(self, session: Session) -> bool:
+        """Whether a receiver, or all of them together, have too much waiting."""
+        return self._is_full(session) or self._all_full
+
     def _is_full(self, session: Session) -> bool:
         limits = self._limits
         return (

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -24,10 +22,9 @@ from ..node.links import NodeLink
 from ..node.node import Node
 from ..node.session import LARGE_BODY_BYTES, Session
 from ..protocols.base import Buffer, Link, ProtocolHandler
-from ..resolver import Words
-from ..wire.body import BYTES, encode
 from ..wire.frames import AnyMessage, Event
-from . import forking
+from ..wire.split import Split
+from . import forking, heap
 from .asking import Asking
 from .congestion import Congestion
 from .dials import Dials
@@ -40,6 +37,8 @@ from .observers import Observers
 from .outlets import Outlets
 from .runners import Caller, HookCalls, Runner
 from .sending import BEING_LEFT, Part, Sender
+from .telling import Telling
+from .waking import Waking
 
 logger = logging.getLogger("meshcluster")
 
@@ -69,12 +68,9 @@ class Driver:
         """Somebody waits for room."""
         self._hooks = hooks
         self._mailboxes = mailboxes
-        self._limit = config.limits.waiting_messages
-        self._short_bytes = min(LARGE_BODY_BYTES, config.limits.message_bytes)
         self._announcers = announcers
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self._ends: dict[NodeLink, LinkEnd] = {}
         self._closing = Closing()
         self._left = False
@@ -83,23 +79,23 @@ class Driver:
         self._lookups = Lookups(
             lambda found: node.seeds_found(found, self.time()), node.seed_failed, self.call_soon
         )
-        self.asking = Asking(self)
         self._listeners = Listeners(
             handlers, self.accept, self._renewed, lambda: sorted(node.scope.own_addresses)
         )
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
-        self._woken: deque[Session] = deque()
-        self._waking = False
-        self._stepping = False
-        self._changes = 0
+        self._waking = Waking(self._drain)
+        self._telling = Telling(self.sender, hooks, self.congestion, self._waking, config.limits)
+        self.tell = self._telling.tell
+        self.asking = Asking(self, hooks, self._waking)
+        self._stepping, self._changes = False, 0
         self._leaving: Leaving | None = None
         self._closed = asyncio.Event()
         self.joined = True
-        calls = HookCalls(hooks, channels, node.counters, self.asking.answer)
+        calls = HookCalls(hooks, channels, node.counters, self.asking.answer, self.asking.take)
         self.runner = make_runner(calls, self.took, config.limits)
         self._observers = Observers(
-            hooks, self.runner, calls.answer, limit=config.limits.held_questions,
+            hooks, self.runner, calls, limit=config.limits.held_questions,
             known=lambda: self.sender.services,
         )  # fmt: skip
         self._performers = self._effect_performers()
@@ -125,7 +121,7 @@ class Driver:
             fx.CheckEndpoint: self._listeners.check,
             fx.EventsArrived: self._observers.events,
             fx.AckedArrived: self._observers.events,
-            fx.QuestionArrived: self._question,
+            fx.QuestionArrived: self._observers.question,
             fx.NoteArrived: self._letter,
             fx.RequestArrived: self._letter,
             fx.RequestDone: self.asking.answered,
@@ -135,6 +131,7 @@ class Driver:
 
     def start(self) -> None:
         """Begins to announce; handlers and announcers are open."""
+        heap.keep_freed()
         self.node.start(self._loop.time())
         self.step()
 
@@ -148,47 +145,62 @@ class Driver:
         """
         if self._stepping:
             return
-        self._stepping = True
+        self._stepping = self._waking.looks = True
         try:
-            while self._perform() or self._write_ready():
-                pass
+            self._work()
+            self._waking.looks = False
+            if self._waking.asked:  # hooks put something: it goes now, without a turn of the loop
+                self._look()
+                self._work()
+        except BaseException:
+            if self._waking.asked:  # after a hook's SystemExit: what it put is not forgotten
+                self._loop.call_soon(self._drain)
+            raise
         finally:
-            self._stepping = False
+            self._stepping = self._waking.looks = False
         self._arm()
         if self._leaving is not None and self._leaving.over:
             self._leaving.ended.set()
 
-    def _perform(self) -> bool:
+    def _work(self) -> None:
+        node = self.node
+        while node.effects or node.ready:
+            if node.effects:
+                self._perform()
+            if node.ready:
+                self._write_ready()
+
+    def _perform(self) -> None:
         effects = self.node.take_effects()
         if self.node.changes != self._changes:
             self._changes = self.node.changes
             self.sender.refresh(effects)
         for effect in effects:
             self._performers[type(effect)](effect)
-        return bool(effects)
 
-    def _write_ready(self) -> bool:
-        links = self.node.ready_links()
-        for link in links:
+    def _write_ready(self) -> None:
+        for link in self.node.ready_links():
             end = self._ends.get(link)
             if end is not None:
                 self._write(end)
-        return bool(links)
 
     def _write(self, end: LinkEnd) -> None:
+        session = end.node_link.session
         for _ in range(WRITES_A_TURN):
             frames = self.node.take_frames(end.node_link) if end.writable else ()
             if not frames:
                 break
-            end.link.send(frames)
+            end.link.send(frames)  # type: ignore[arg-type]  # see Link: in pieces to who takes them
+            if session is not None and not session.awake:
+                break  # it was left empty
         else:
             self._loop.call_soon(self.pump, end)  # let others have their turn
-        if end.node_link.session is not None:
-            self.tell_room(end.node_link.session)
+        if session is not None:
+            self.tell_room(session)
 
     def tell_room(self, session: Session) -> None:
         """Lets those look again who wait for room, if there is."""
-        self._limit = self.congestion.short_limit
+        self._telling.limit = self.congestion.short_limit
         if self.full and self.congestion.has_room(session):
             self.full = False
             self.room()
@@ -200,6 +212,8 @@ class Driver:
 
     def _arm(self) -> None:
         """Sets the timer if the node has something to do earlier than it is set."""
+        if self._timer is not None and not self.node.busy:
+            return
         deadline = self.node.deadline()
         if deadline is None or (self._timer is not None and self._armed <= deadline):
             return
@@ -207,6 +221,17 @@ class Driver:
             self._timer.cancel()
         self._armed = deadline
         self._timer = self._loop.call_at(deadline, self._due)
+
+    def rearm(self) -> None:
+        """Sets the timer later when what it was set for is done: it would wake us for nothing.
+
+        Called after a datagram, which answers a question. After a step it would cost each message.
+        """
+        deadline = self.node.deadline()
+        if self._timer is not None and deadline is not None and deadline > self._armed:
+            self._timer.cancel()
+            self._timer = None
+            self._arm()
 
     def _due(self) -> None:
         self._timer = None
@@ -229,16 +254,20 @@ class Driver:
         )
         if node_link is None:
             return None
+        node_link.splits = getattr(link, "takes_split", False)
         end = LinkEnd(self, link, node_link, self.config.limits)
         self._ends[node_link] = end
         forking.watch(link)
         self._loop.call_soon(self.step)
         return end
 
-    def frames_received(self, end: LinkEnd, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, end: LinkEnd, frames: Sequence[Buffer | Split]) -> None:
         """From a link."""
         self.node.frames_received(end.node_link, frames, self._loop.time())
         self.step()
+        session = end.node_link.session
+        if session is not None and (self.full or not self._telling.limit):
+            self.tell_room(session)  # what is acknowledged is not held any more
 
     def link_lost(self, end: LinkEnd, reason: str, *, fault: bool) -> None:
         """From a link."""
@@ -274,44 +303,7 @@ class Driver:
         """Queues a message and sees to it that the loop looks (any thread)."""
         session.put(message)
         if not session.awake:
-            self._notice(session)
-
-    def _notice(self, session: Session) -> None:
-        try:
-            session.awake = True
-            self._woken.append(session)
-            self.wake()
-        except BaseException:  # Ctrl-C in this very moment must not silence the session for ever
-            session.awake = self._waking = False
-            raise
-
-    def tell(
-        self, data: object, resolve: Words | None, services: Iterable[Service] | None, channel: int
-    ) -> tuple[Service, ...] | None:
-        """The hot path of sending: the commonest case of ``Sender.event`` in a third of its time.
-
-        That is: one receiver, given or resolved before, with room; a body that is not large; no
-        ``send`` hooks. Otherwise None: look closer (any thread).
-        """
-        sender = self.sender
-        if services is None:
-            found = sender.directory.resolved
-            services = found.get(resolve) if type(resolve) is str else None
-        elif resolve is not None:
-            return None
-        if type(services) is not tuple or len(services) != 1 or self._hooks.send_hooks or channel:
-            return None
-        service = services[0]
-        session = sender.common.get(service.key) if type(service) is Service else None
-        if session is None or len(session.waiting) >= self._limit or session.stalled:
-            return None
-        form, body = (BYTES, data) if type(data) is bytes else encode(data)
-        if len(body) > self._short_bytes:
-            return None
-        session.waiting.append(Event(0, form, body))
-        if not session.awake:
-            self._notice(session)
-        return services
+            self._waking.notice(session)
 
     def commit(
         self, parts: Sequence[Part], make: Callable[[int, int, bytes], AnyMessage] = Event
@@ -337,7 +329,7 @@ class Driver:
 
     def took(self, session: Session, size: int) -> None:
         """Hooks took ``size`` bytes of a session (any thread)."""
-        if threading.get_ident() == self._thread:
+        if self._waking.inside:
             self.node.took(session, size)
             self.wake()
         else:
@@ -362,37 +354,28 @@ class Driver:
 
     def wake(self) -> None:
         """Has the loop look, once for all that is put until it gets to it (any thread)."""
-        if self._waking:
-            return
-        self._waking = True
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._drain)
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            raise NotJoined("the cluster was left") from None
+        self._waking.wake()
 
     def _drain(self) -> None:
-        self._waking = False  # first: what is put from here on wakes again
+        self._look()
+        self.step()
+
+    def _look(self) -> None:
+        self._waking.asked = False  # first: what is put from here on wakes again
         now = self._loop.time()
         self.node.requests.start(now)
+        self.node.queries.begin(now)
         if self._left:
             self.node.close_queries()  # what was asked while we left
-        woken = self._woken
-        while woken:
-            session = woken.popleft()
+        while self._waking.noticed:
+            session = self._waking.noticed.popleft()
             self.node.wake(session, now)
-            self.tell_room(session)  # what goes by datagrams is never written to a link
-        self.step()
+            if session.link is None:
+                self.tell_room(session)  # what goes by datagrams is never written to a link
 
     def standing(self, service: Service) -> Standing:
         """How a member stands now (any thread)."""
         return self.sender.standing(service, self._loop.time())
-
-    def _question(self, effect: fx.QuestionArrived) -> None:
-        self.asking.take(effect)
-        self._observers.question(effect)
 
     def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
         if isinstance(effect, fx.RequestArrived):
@@ -419,7 +402,7 @@ class Driver:
         else:
             frames = self.node.take_frames(effect.link)
             if frames:
-                end.link.send(frames)
+                end.link.send(frames)  # type: ignore[arg-type]
             end.link.close()
 
     def _suspected(self, effect: fx.ServiceSuspected) -> None:
@@ -502,5 +485,5 @@ class Driver:
     def forked(self) -> None:
         """In a forked child: whatever still runs here performs nothing and wakes nobody."""
         self.joined = False
-        self._left = self._stepping = self._waking = True
+        self._left = self._stepping = self._waking.asked = True
         self.asking.abandon(ForkedClusterError())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..model import Identity, Service
 from ..node.effects import QuestionArrived
@@ -20,6 +20,7 @@ Answer = Callable[[bytes, bytes], None]
 class GuestAsked(QuestionArrived, frozen=True):
     """A guest's message. It has no session: its answer goes back by itself."""
 
+    point: ClassVar[str] = "guest"  # guests are never taken for members
     answered: Callable[[int, object], None]
 
 

@@ -23,6 +23,7 @@ class Hearing:
         if not self._node.datagram_received(data, source, self._driver.time()):
             return False
         self._driver.step()
+        self._driver.rearm()
         return True
 
     def datagram_refused(self, address: Address) -> None:

@@ -10,6 +10,7 @@ from ..config import FRAME_BYTES, Limits
 from ..node.links import NodeLink, State
 from ..protocols.base import Buffer, Link
 from ..wire.sealed import TAG_BYTES
+from ..wire.split import Split
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -33,7 +34,7 @@ class LinkEnd:
         """What has not introduced itself may send a hello and nothing longer."""
         return self._large if self.node_link.state is State.OPEN else self._small
 
-    def frames_received(self, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, frames: Sequence[Buffer | Split]) -> None:
         self._driver.frames_received(self, frames)
 
     def pause_sending(self) -> None:

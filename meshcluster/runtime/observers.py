@@ -15,19 +15,19 @@ from ..model import Service
 from ..node.effects import AckedArrived, EventsArrived, MessagesLost, QuestionArrived
 from ..wire.frames import NO_RESPONDER, Event
 from ..wire.message import Lost, Message
-from .runners import Answer, Runner
+from .runners import HookCalls, Runner
 
 
 class Observers:
     """Hands discoveries, events and questions to a runner, in order."""
 
     def __init__(
-        self, hooks: HookRegistry, runner: Runner, answer: Answer, *, limit: int,
+        self, hooks: HookRegistry, runner: Runner, calls: HookCalls, *, limit: int,
         known: Callable[[], Sequence[Service]],
     ) -> None:  # fmt: skip
         self._hooks = hooks
         self._runner = runner
-        self._answer = answer
+        self._calls = calls
         self._limit = limit
         self._known = known
         self._events: list[EventsArrived | AckedArrived] | None = (
@@ -65,9 +65,10 @@ class Observers:
         if self._questions is None:
             self._runner.question(arrived)
         elif len(self._questions) < self._limit:
+            self._calls.take(arrived)
             self._questions.append(arrived)
         else:
-            self._answer(arrived, NO_RESPONDER, None)
+            self._calls.answer(arrived, NO_RESPONDER, None)
 
     def hook_added(self, hook: Hook) -> None:
         """A hook was placed while we are joined."""

@@ -42,6 +42,9 @@ logger = logging.getLogger("meshcluster.hooks")
 Answer = Callable[[QuestionArrived | AckedArrived, int, object], None]
 """Sends the outcome of a question and its value; from any thread."""
 
+Take = Callable[[QuestionArrived], None]
+"""Notes a question that is not answered at once; in the loop."""
+
 Job = Callable[[], Awaitable[None]]
 
 Took = Callable[[Session, int], None]
@@ -88,12 +91,14 @@ class HookCalls:
     """Calls hooks and contains what they raise: logged with its traceback, and counted."""
 
     def __init__(
-        self, hooks: HookRegistry, channels: Channels, counters: Counters, answer: Answer
-    ) -> None:
+        self, hooks: HookRegistry, channels: Channels, counters: Counters, answer: Answer,
+        take: Take,
+    ) -> None:  # fmt: skip
         self.hooks = hooks
         self.counters = counters
         self._channels = channels
         self._answer = answer
+        self._take = take
         self.open_questions = 0
 
     def call(self, function: Function, argument: object) -> None:
@@ -112,7 +117,7 @@ class HookCalls:
         self, point: str, channel: int, protocol: str, service: Service
     ) -> Sequence[Function]:
         """The functions for a message; none, counted, where it is not for us."""
-        if reason := self.drops(channel, service):
+        if channel and (reason := self.drops(channel, service)):
             self.counters.count(reason)
             return ()
         return self.hooks.chain(point, channel, protocol)
@@ -160,10 +165,11 @@ class HookCalls:
 
     def run_question(self, arrived: QuestionArrived) -> None:
         """Asks the responders in order; the first answer wins."""
+        asked, protocol, service = arrived.question, arrived.protocol, arrived.service
+        channel = asked.channel
         try:
-            message = self.message_of(arrived)
-            point = point_of(arrived)
-            for function in self.chain(point, message.channel, message.protocol, arrived.service):
+            message = Message(service, channel, asked.form, asked.body, protocol, QUESTION)
+            for function in self.chain(arrived.point, channel, protocol, service):
                 answer = function(message)
                 if answer is not PASS:
                     self.answer(arrived, ANSWERED, answer)
@@ -179,6 +185,11 @@ class HookCalls:
         logger.info("a responder raised for %s", arrived.service.name, exc_info=error)
         self.answer(arrived, RAISED, [type(error).__name__, text_of(error)])
 
+    def take(self, arrived: QuestionArrived) -> None:
+        """Notes a question that is answered later: leaving waits for that."""
+        if not isinstance(arrived, GuestAsked):
+            self._take(arrived)
+
     def answer(
         self, arrived: QuestionArrived | AckedArrived, outcome: int, value: object
     ) -> None:  # fmt: skip
@@ -190,11 +201,6 @@ class HookCalls:
             self._answer(arrived, outcome, value)
         except NotJoined:
             self.counters.count("answers after leaving")
-
-
-def point_of(arrived: QuestionArrived) -> str:
-    """Where a question is answered: guests are never taken for members."""
-    return "guest" if isinstance(arrived, GuestAsked) else "query"
 
 
 def _all(chain: Sequence[Function]) -> Sequence[Function]:
@@ -242,6 +248,7 @@ class ThreadRunner:
         if self._asked - self._answered >= self._limit:
             self._calls.answer(arrived, OVERLOADED, None)
             return
+        self._calls.take(arrived)
         self._asked += 1
         self.responders.put(self._run_question, arrived)
 
@@ -356,11 +363,12 @@ class LoopRunner:
 
     def question(self, arrived: QuestionArrived) -> None:
         calls = self._calls
-        if not any(hook.is_async for hook in calls.hooks.hooks(point_of(arrived))):
+        if arrived.point not in calls.hooks.asynchronous:
             calls.run_question(arrived)
         elif self._questions >= self._limit:
             calls.answer(arrived, OVERLOADED, None)
         else:
+            calls.take(arrived)
             self._questions += 1
             self._spawn(self._respond(arrived))
 
@@ -369,7 +377,7 @@ class LoopRunner:
         try:
             message = calls.message_of(arrived)
             for function in calls.chain(
-                point_of(arrived), message.channel, message.protocol, arrived.service
+                arrived.point, message.channel, message.protocol, arrived.service
             ):
                 answer = function(message)
                 if asyncio.iscoroutine(answer):

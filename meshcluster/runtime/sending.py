@@ -7,6 +7,7 @@ limits, and whatever is wrong is raised there. Then only an append to a deque cr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .. import resolver as resolving
 from ..channels import HOST_CHANNEL, LAN_CHANNEL, NEAR
@@ -40,6 +41,14 @@ Part = tuple[int, int, bytes, Receivers]
 protocols apart."""
 
 
+NOBODY: tuple[object, Session | None] = object(), None
+"""No services are these."""
+
+Audience = tuple[object, Receivers, dict[bytes, Service]]
+"""Services as they were named; each with its session, and by key."""
+
+NO_AUDIENCE: Audience = object(), (), {}
+
 NAMED = 5
 """So many members are named in an error; there may be thousands."""
 
@@ -60,6 +69,11 @@ class Sender:
         self.directory = Directory()
         self.common: dict[bytes, Session] = {}
         """The sessions that carry what names no protocol, of the members told something so far."""
+        self.latest = NOBODY
+        """The services of the last short send, and the session to the one that they are: most
+        sends have the receiver of the one before."""
+        self.audience = NO_AUDIENCE
+        """The same of the last question: whom it asked, and the session to each."""
         self._stopped = False
         self.changed: Callable[[], None] = lambda: None
         """Called in the loop after each change of the members; whoever waits for some sets it."""
@@ -72,12 +86,14 @@ class Sender:
             elif isinstance(effect, ServiceGone):
                 self.directory.remove(effect.service)
                 self.common.pop(effect.service.key, None)
+                self.latest, self.audience = NOBODY, NO_AUDIENCE
         self.changed()
 
     def stop(self) -> None:
         """We leave: no send is short any more, so that each hears it."""
         self._stopped = True
         self.common = {}
+        self.latest, self.audience = NOBODY, NO_AUDIENCE
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -186,6 +202,36 @@ class Sender:
             self.common[key] = session
             if self._stopped or self._node.peers.member(key) is not session.peer:
                 self.common.pop(key, None)  # gone in this very moment: nobody else takes it out
+
+    def only(self, services: object) -> Session | None:
+        """The session to the only one of ``services``, if it was told something before; None:
+        look closer.
+        """
+        if type(services) is not tuple or len(services) != 1 or type(services[0]) is not Service:
+            return None
+        key = services[0].key
+        session = self.common.get(key)
+        if session is not None:
+            self.latest = services, session
+            if self.common.get(key) is not session:
+                self.latest = NOBODY  # gone in this very moment: see _keep
+        return session
+
+    def audience_of(self, services: object) -> Audience:
+        """The session to each of ``services``, if all were told something before and none is named
+        twice; nobody: look closer.
+        """
+        if type(services) is not tuple or {*map(type, services)} - {Service}:
+            return NO_AUDIENCE
+        by_key = {service.key: service for service in services}
+        sessions = [self.common.get(key) for key in by_key]
+        if None in sessions or len(by_key) < len(services):
+            return NO_AUDIENCE
+        receivers: Any = tuple(zip(services, sessions, strict=True))
+        self.audience = audience = services, receivers, by_key
+        if sessions != [self.common.get(key) for key in by_key]:
+            self.audience = NO_AUDIENCE  # gone in this very moment: see _keep
+        return audience
 
     def _lane(self, peer: Peer, service: Service, protocols: Sequence[str] | None) -> Session:
         """The session restricted to ``protocols``: the common one where its link is one of them."""

@@ -391,15 +391,17 @@ class Cluster(ClusterView):
 
         ``on_event`` is called on a thread of its own, in order.
         """
-        driver = self._driver
-        gathering = Gathering(driver.asking.next_id(), check_timeout(timeout))
+        asking = (self._cluster.joined or self._driver).asking
+        gathering = asking.gathering(timeout, watched=on_event is not None)
         made = Query(
             gathering, self._cancel_query, on_event, self._call_back, self._loop.check_outside
         )
-        asked, again = driver.asking.questions(
-            gathering.id, query, resolve, resolver, services, channel, protocols
-        )
-        driver.asking.query_soon(gathering, made, asked, again)
+        if not asking.tell(
+            gathering, made, query, resolve, resolver, services, channel, protocols, at_once=False
+        ):
+            asking.query_soon(gathering, made, *asking.questions(
+                gathering.id, query, resolve, resolver, services, channel, protocols
+            ))  # fmt: skip
         return made
 
     def _cancel_query(self, gathering: Gathering) -> None:

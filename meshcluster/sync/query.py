@@ -28,10 +28,14 @@ class Query(QueryView):
         self._later = later
         self._check_outside = check_outside
         self._changed = Bell()
+        self._ended = Bell()
+        """Apart, so that who waits for the end is not woken for each answer."""
 
     def progress(self, name: str, service: Service | None) -> None:
         """Told by the driver, in the loop; ``on_event`` runs on the thread for callbacks."""
         self._changed.ring()
+        if self.done:
+            self._ended.ring()
         if self._on_event is not None:
             self._later(self._tell, self._on_event, name, service)
 
@@ -44,6 +48,7 @@ class Query(QueryView):
         """Told by the driver."""
         super().abandon(failure)
         self._changed.ring()
+        self._ended.ring()
 
     def cancel(self) -> None:
         """Ends the query; iteration and ``wait`` end with what there is."""
@@ -59,7 +64,7 @@ class Query(QueryView):
             TimeoutError: ``timeout`` seconds passed first; the query goes on.
         """
         self._check_outside()
-        if not self._changed.wait_for(lambda: self.done, timeout):
+        if not self._ended.wait_for(lambda: self.done, timeout):
             waiting = len(self._gathering.waiting)
             raise TimeoutError(f"{waiting} have not answered after {timeout:g} s")
         self._raise()
@@ -67,14 +72,16 @@ class Query(QueryView):
 
     def __iter__(self) -> Iterator[tuple[Service, Any]]:
         self._check_outside()
-        order = self._gathering.order
-        seen = 0
+        gathering, seen = self._gathering, 0
+        gathering.watched = True  # before looking: what comes from here on is told
         while True:
-            self._changed.wait_for(lambda: len(order) > seen or self.done)  # noqa: B023
-            if seen == len(order):
+            self._changed.wait_for(lambda: len(gathering.results) > seen or self.done)  # noqa: B023
+            fresh = gathering.results_after(seen)
+            if not fresh:
                 break
-            yield order[seen]
-            seen += 1
+            for each in fresh:
+                seen += 1
+                yield each
         self._raise()
 
     def __enter__(self) -> Self:

@@ -78,7 +78,7 @@ def introduce(one: Bench, other: Bench, now: float = 0.0) -> None:
     other.hear(one, probe, now)
     (reply,) = other.datagrams()
     one.hear(other, reply, now)
-    ack = next(e for e in one.node._effects if isinstance(e, fx.SendDatagram))
+    ack = next(e for e in one.node.effects if isinstance(e, fx.SendDatagram))
     other.node.datagram_received(ack.data, one.address, now)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from ..model import Endpoint
 from ..protocols.base import Accept, Buffer, Link, LinkReceiver, Props, ProtocolHandler
 from ..protocols.stream import CUT_SECONDS
+from ..wire.split import Split
 
 SYN_SECONDS = 1.0
 """Between two tries of TCP to connect."""
@@ -148,7 +149,7 @@ class CabledLink:
         """The receiver's."""
         return 0 if self._receiver is None else self._receiver.limit_bytes
 
-    def frames_received(self, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, frames: Sequence[Buffer | Split]) -> None:
         """Arrives, or is held on its way."""
         copies = [bytes(frame) for frame in frames]
         self._do(lambda: self._arrived(copies))

@@ -38,6 +38,7 @@ from ..model import LOOPBACK, Endpoint
 from ..protocols import Context, load
 from ..protocols.base import Buffer, Link, LinkReceiver, Props, ProtocolHandler
 from ..wire import codec
+from ..wire.split import Split
 
 LARGE_BYTES = 200_000
 WAIT_SECONDS = 20.0
@@ -86,7 +87,7 @@ class End:
         self.times_lost = 0
         self.fault = False
 
-    def frames_received(self, frames: Sequence[Buffer]) -> None:
+    def frames_received(self, frames: Sequence[Buffer | Split]) -> None:
         """Keeps copies: a link may use its buffer again."""
         for frame in frames:
             self.frames.put_nowait(bytes(frame))

@@ -368,14 +368,15 @@ class VirtualMember:
             frames = self.node.take_frames(node_link)
             if not frames:
                 return
-            self._simulation.write(link, frames)
+            self._simulation.write(link, [bytes(frame) for frame in frames])
 
     def _close(self, node_link: NodeLink, *, abort: bool) -> None:
         link = self._links.pop(node_link, None)
         if link is None:
             return
         if not abort:
-            self._simulation.write(link, self.node.take_frames(node_link))
+            last = self.node.take_frames(node_link)
+            self._simulation.write(link, [bytes(frame) for frame in last])
         self._simulation.close(link, abort=abort)
 
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Any, TypeVar, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from msgspec.msgpack import Ext
@@ -23,6 +22,9 @@ from msgspec.msgpack import Ext
 from ..errors import DecodeError, EncodeError
 from .collisions import FEW, check_keys, collide
 from .depth import LEAVES, is_deeper
+
+if TYPE_CHECKING:  # else imported by who has one: most programs send no time with a zone
+    from zoneinfo import ZoneInfo
 
 BYTES, TEXT, PLAIN, EXTENDED, TYPED = FORMS = (1, 2, 3, 4, 5)
 
@@ -216,17 +218,22 @@ def _from_dict(value: dict[Any, Any], place: str, depth: int) -> Any:
 
 def _from_datetime(value: datetime, place: str, _depth: int) -> Ext:
     zone = value.tzinfo
-    key = ""
-    if type(zone) is ZoneInfo and zone.key:
-        key = zone.key
-    elif zone is None or (type(zone) is timezone and not _is_named(zone)):
-        pass
-    else:
+    key = _key_of(zone)
+    if not key and not (zone is None or (type(zone) is timezone and not _is_named(zone))):
         kind = type(zone).__name__
         raise EncodeError(f"{place} has a tzinfo of class {kind}: use timezone or ZoneInfo")
     clock = value.replace(tzinfo=None, fold=0).isoformat()
     offset = "" if zone is None or key else repr(_microseconds(zone.utcoffset(value)))
     return Ext(_DATETIME, _encode([clock, value.fold, offset, key]))
+
+
+def _key_of(zone: tzinfo | None) -> str:
+    """The name of a time zone; "" when it is none that has one."""
+    if zone is None or type(zone) is timezone:
+        return ""
+    from zoneinfo import ZoneInfo
+
+    return zone.key or "" if type(zone) is ZoneInfo else ""
 
 
 _CONVERTERS: dict[type, Callable[[Any, str, int], Any]] = {
@@ -273,6 +280,8 @@ def _apart(items: list[Any], keys: Iterable[Any]) -> list[Any]:
 def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
     zone: timezone | ZoneInfo | None = None
     if key:
+        from zoneinfo import ZoneInfoNotFoundError
+
         try:
             zone = _zone(key)
         except (ZoneInfoNotFoundError, OSError):
@@ -284,6 +293,8 @@ def _to_datetime(clock: str, fold: int, offset: str, key: str) -> datetime:
 
 @lru_cache(maxsize=ZONES)
 def _zone(key: str) -> ZoneInfo:
+    from zoneinfo import ZoneInfo
+
     return ZoneInfo(key)
 
 

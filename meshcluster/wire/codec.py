@@ -41,6 +41,10 @@ SECURITY_NOISE = 1
 
 PREFACE_MAGIC = b"mesh"
 
+TAKES_NOTICES = 1
+"""What a preface says besides: that its sender understands ``notices.py``, on links that have any.
+Who does not know of it looks over it."""
+
 ADDRESS_CHARACTERS = 64
 """An address is no longer, the name of its interface included."""
 
@@ -83,11 +87,14 @@ def decode_frame(data: Buffer) -> LinkFrame:
         DecodeError: not a link frame of version 1.
     """
     try:
-        if data[1:2] not in _BATCHES:
+        batch = data[1:2] in _BATCHES
+        if not batch:
             check_keys(data, above_bytes=CHECKED_BYTES)
         frame: LinkFrame = _link_frames.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DecodeError(f"link frame: {error}") from None
+    if batch:
+        return frame
     if isinstance(frame, Hello):
         check_identity(frame.id, frame.boot)
         check_details(frame.details)
@@ -221,9 +228,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def preface(security: int = SECURITY_NONE) -> bytes:
-    """The first frame on a link: magic, version, security mode, two bytes kept for later."""
-    return PREFACE_MAGIC + bytes([VERSION, security, 0, 0])
+def preface(security: int = SECURITY_NONE, *, takes: int = TAKES_NOTICES) -> bytes:
+    """The first frame on a link: magic, version, security mode, ``takes``, a byte kept."""
+    return PREFACE_MAGIC + bytes([VERSION, security, takes, 0])
+
+
+def takes_notices(data: Buffer) -> bool:
+    """Whether this is the preface of somebody who understands notices."""
+    return len(data) == 8 and data[:4] == PREFACE_MAGIC and bool(data[6] & TAKES_NOTICES)
 
 
 def security_of(data: Buffer) -> int:

@@ -9,6 +9,7 @@ import msgspec
 from ..config import check_channel
 from ..model import Service
 from . import body as bodies
+from .body import BYTES
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         Raises:
             DecodeError: the body is not what its form says.
         """
-        if self.form == bodies.BYTES:
+        if self.form == BYTES:
             return self.body
         return bodies.decode(self.form, self.body)
 

@@ -3,13 +3,18 @@
 One buffer a stream, reused: a small one until it is filled at once, for who only opens streams
 shall cost little. A length over the limit is refused before anything is allocated, and a long
 frame's buffer grows only as its bytes really arrive.
+
+In place of a length may stand a notice (``notices.py``), where somebody takes them.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from ..errors import DecodeError
+from .notices import MARK, size_of
+from .split import Split
 
 HEADER = struct.Struct(">I")
 BUFFER_BYTES = 64 * 1024
@@ -19,13 +24,15 @@ FIRST_BYTES = 4 * 1024
 class Splitter:
     """Write into ``buffer()``, then ``advance()``; frames are valid until the next ``buffer()``.
 
-    ``limit_bytes`` may be raised while in use (after a link's hello).
+    ``limit_bytes`` may be raised while in use (after a link's hello). ``noticed`` takes notices
+    and the limit, and gives the frames that they bring; None: a notice is an oversized frame.
     """
 
-    __slots__ = ("_begin", "_bytes", "_end", "_filled", "_view", "limit_bytes")
+    __slots__ = ("_begin", "_bytes", "_end", "_filled", "_view", "limit_bytes", "noticed")
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
+        self.noticed: Callable[[memoryview, int], bytes | Split | None] | None = None
         self._allocate(FIRST_BYTES)
         self._filled = False
         """All of the buffer was written into: the stream is a busy one."""
@@ -41,7 +48,7 @@ class Splitter:
         self._compact()
         return self._view[self._end :]
 
-    def advance(self, count: int) -> list[memoryview]:
+    def advance(self, count: int) -> list[memoryview | bytes | Split]:
         """Takes ``count`` bytes written into the buffer; returns the frames now complete.
 
         They end before a frame that is over ``limit_bytes``: the frames before it may raise the
@@ -52,10 +59,19 @@ class Splitter:
         """
         view, begin, end = self._view, self._begin, self._end + count
         self._filled = end == len(view)
-        frames: list[memoryview] = []
+        frames: list[memoryview | bytes | Split] = []
         while end - begin >= HEADER.size:
             (length,) = HEADER.unpack_from(view, begin)
             if length > self.limit_bytes:
+                if length >= MARK and self.noticed is not None:
+                    stop = begin + size_of(view[begin:end])
+                    if stop > end:
+                        break
+                    frame = self.noticed(view[begin:stop], self.limit_bytes)
+                    if frame is not None:
+                        frames.append(frame)
+                    begin = stop
+                    continue
                 if frames:
                     break
                 raise DecodeError(f"oversized frame: {length} bytes is over {self.limit_bytes}")
@@ -84,5 +100,6 @@ class Splitter:
         size, needed = len(self._bytes), BUFFER_BYTES
         if left >= HEADER.size:
             (length,) = HEADER.unpack_from(self._view, self._begin)
-            needed = max(needed, HEADER.size + int(length))
+            if length < MARK:
+                needed = max(needed, HEADER.size + int(length))
         return min(needed, 2 * size if self._filled else size)

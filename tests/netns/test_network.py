@@ -215,6 +215,14 @@ def test_limits_are_raised_and_restored_by_the_last_that_needs_them(limits):
     assert limits() == ["128", "100000"]
 
 
+def test_where_there_are_none_to_raise_nothing_is_remembered(limits):
+    for path, _ in ground_module.LIMITS:
+        path.unlink()
+    with neighbour_limits():
+        pass
+    assert not ground_module.LIMITS_FILE.exists()
+
+
 def test_limits_that_a_killed_run_left_are_restored_by_the_next(limits):
     program = """
 import sys

@@ -27,7 +27,7 @@ def sent(bench):
 
 def beacon(bench, now):
     bench.node._discovery.beacon(now)
-    announced, *_ = [e for e in bench.node._effects if isinstance(e, fx.Announce)]
+    announced, *_ = [e for e in bench.node.effects if isinstance(e, fx.Announce)]
     return codec.decode_datagram(announced.data)
 
 

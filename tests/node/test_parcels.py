@@ -249,7 +249,7 @@ def sent_at_last(one, *messages, now=0.0):
 
 
 def receipts(bench):
-    made = [codec.decode_datagram(e.data) for e in bench.node._effects if hasattr(e, "data")]
+    made = [codec.decode_datagram(e.data) for e in bench.node.effects if hasattr(e, "data")]
     return [datagram for datagram in made if isinstance(datagram, Receipt)]
 
 

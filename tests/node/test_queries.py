@@ -135,6 +135,8 @@ def test_a_query_ends_with_the_last_answer_not_at_its_deadline(asker, ada, bob):
     assert gathering.failure is None
     assert gathering.results == {ada.service: 1, bob.service: 2}
     assert asker.told() == [(START, None), (RESPONSE, "bob"), (RESPONSE, "ada"), (DONE, None)]
+    asker.advance(5.0)
+    assert asker.told() == []
     assert asker.schedule.next() is None
 
 
@@ -142,7 +144,9 @@ def test_answers_are_kept_in_the_order_in_which_they_came(asker, ada, bob):
     gathering = asker.ask(ada, bob)
     asker.answer(gathering, bob, 2)
     asker.answer(gathering, ada, 1)
-    assert gathering.order == [(bob.service, 2), (ada.service, 1)]
+    assert list(gathering.results.items()) == [(bob.service, 2), (ada.service, 1)]
+    assert gathering.results_after(1) == ((ada.service, 1),)
+    assert gathering.results_after(2) == ()
 
 
 def test_an_answer_counts_once(asker, ada, bob):
@@ -243,6 +247,85 @@ def test_after_its_deadline_no_answer_is_expected(asker, ada):
     assert gathering.results == {}
 
 
+def test_each_of_several_ends_at_its_own_deadline(asker, ada):
+    later, sooner, between = (asker.ask(ada, timeout=seconds) for seconds in (3.0, 1.0, 2.0))
+    over = []
+    for now in (1.0, 2.0, 3.0):
+        asker.advance(now)
+        over.append([each.over for each in (sooner, between, later)])
+    assert over == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+# --- started from any thread ---
+
+
+def opened(asker, *peers, timeout=5.0):
+    """A query that nobody watches, as a facade opens it."""
+    asker.count += 1
+    gathering = Gathering(asker.count, timeout, watched=False)
+    receivers = [(peer.service, peer.session("", Limits())) for peer in peers]
+    asker.queries.open(gathering, receivers, {peer.key: peer.service for peer in peers})
+    return gathering
+
+
+def test_one_that_nobody_watches_tells_its_end_and_nothing_else(asker, ada, bob):
+    gathering = opened(asker, ada, bob)
+    asker.queries.begin(0.0)
+    asker.answer(gathering, ada, 1)
+    assert asker.told() == []
+    asker.answer(gathering, bob, 2)
+    assert gathering.results == {ada.service: 1, bob.service: 2}
+    assert asker.told() == [(DONE, None)]
+
+
+def test_an_answer_of_bytes_is_taken_as_any_other(asker, ada, bob):
+    watched, unwatched = asker.ask(ada, bob), opened(asker, ada, bob)
+    asker.queries.begin(0.0)
+    for gathering in (watched, unwatched):
+        gathering.room_bytes = 10
+        asker.queries.took(gathering, ada.key, b"four")
+        assert (gathering.results, gathering.room_bytes) == ({ada.service: b"four"}, 6)
+        asker.queries.took(gathering, bob.key, b"")
+        assert gathering.over
+    assert asker.told() == [
+        (START, None), (RESPONSE, "ada"), (RESPONSE, "bob"), (DONE, None), (DONE, None)
+    ]  # fmt: skip
+
+
+def test_who_begins_to_watch_is_told_from_there_on(asker, ada, bob):
+    gathering = opened(asker, ada, bob)
+    asker.queries.begin(0.0)
+    asker.answer(gathering, ada, 1)
+    gathering.watched = True
+    asker.answer(gathering, bob, 2)
+    assert asker.told() == [(RESPONSE, "bob"), (DONE, None)]
+
+
+def test_its_time_runs_from_when_the_node_begins_it(asker, ada):
+    gathering = opened(asker, ada, timeout=2.0)
+    asker.queries.begin(10.0)
+    asker.advance(11.9)
+    assert not gathering.over
+    asker.advance(12.0)
+    assert isinstance(gathering.failure, QueryTimeout)
+
+
+def test_who_went_before_it_began_has_failed(asker, ada, bob):
+    gathering = opened(asker, ada, bob)
+    service, bob.service = bob.service, None
+    asker.queries.begin(0.0)
+    assert isinstance(gathering.errors[service], ServiceLost)
+    assert gathering.remaining == (ada.service,)
+
+
+def test_one_that_ended_before_it_began_is_not_begun(asker, ada):
+    gathering = opened(asker, ada)
+    asker.queries.member_gone(ada.service, "left")
+    ada.service = None
+    asker.queries.begin(0.0)
+    assert (gathering.over, len(gathering.errors)) == (True, 1)
+
+
 # --- cancelling and closing ---
 
 
@@ -253,6 +336,8 @@ def test_a_cancelled_query_ends_without_failure_and_once(asker, ada):
     assert (gathering.over, gathering.failure) == (True, None)
     assert asker.told() == [(START, None), (DONE, None)]
     assert not asker.answer(gathering, ada, 1)
+    asker.advance(5.0)
+    assert asker.told() == []
     assert asker.schedule.next() is None
 
 
@@ -330,7 +415,7 @@ class Story:
         )
         self.gatherings = [first, second]
         self.told = {each.id: [] for each in self.gatherings}
-        self.ends = {}
+        self.ends, self.asked = {}, {}
         self.look()
 
     def happen(self, name, *how):
@@ -377,9 +462,10 @@ class Story:
 
     def look_at(self, gathering, told):
         groups = [set(gathering.results), set(gathering.errors), set(gathering.remaining)]
-        assert sum(map(len, groups)) == len(set().union(*groups)) == len(gathering.expected)
-        assert set().union(*groups) == set(gathering.expected.values())
-        assert dict(gathering.order) == gathering.results
+        everybody = set().union(*groups)
+        assert sum(map(len, groups)) == len(everybody) == gathering.asked
+        if gathering.asked:
+            assert self.asked.setdefault(gathering.id, everybody) == everybody
         assert told.count(RESPONSE) == len(gathering.results)
         assert told.count(ERROR) == len(gathering.errors)
         assert gathering.over == (DONE in told)

@@ -363,7 +363,7 @@ def test_receive_hooks_may_edit_what_goes_to_mailboxes_and_back(two):
         bench.hooks.add("receive", lambda m: m.replace(data=m.data + "+"))
     two.session(two.one).put(Note("box", 0, *body.encode("note")))
     two.request()
-    (note,) = [e for e in two.other.node._effects if isinstance(e, fx.NoteArrived)]
+    (note,) = [e for e in two.other.node.effects if isinstance(e, fx.NoteArrived)]
     (request,) = two.other.take(fx.RequestArrived)
     assert note.note.mailbox == request.question.mailbox == "box"
     assert body.decode(note.note.form, note.note.body) == "note+"

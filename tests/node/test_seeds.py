@@ -55,7 +55,7 @@ def test_of_too_many_addresses_some_are_drawn():
 def test_what_is_out_of_scope_is_not_asked_and_counted():
     bench = Bench(1, ttl=0, seeds=("mesh.local",))
     bench.node.seeds_found([("10.0.0.7", 27677), ("127.0.0.1", 27677)], 0.0)
-    reports = [e for e in bench.node._effects if isinstance(e, fx.Report)]
+    reports = [e for e in bench.node.effects if isinstance(e, fx.Report)]
     assert asked(bench) == [("127.0.0.1", 27677)]
     assert bench.dropped == {"seeds: out of scope": 1}
     assert "10.0.0.7 is out of reach at ttl=0" in reports[0].text

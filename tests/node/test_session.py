@@ -8,13 +8,14 @@ from hypothesis import strategies as some
 
 from meshcluster.config import FRAME_BYTES, Limits
 from meshcluster.node.membership import Peer
-from meshcluster.node.parts import AHEAD_BYTES, PART_BYTES, WHOLE_BYTES
+from meshcluster.node.parts import AHEAD_BYTES, NEAR_WHOLE_BYTES, PART_BYTES, WHOLE_BYTES
 from meshcluster.node.session import (
     ACK_BATCHES,
     ACK_BYTES,
     BATCH_BYTES,
     BATCH_MESSAGES,
     LARGE_BODY_BYTES,
+    NEAR_BATCH_BYTES,
     Session,
 )
 from meshcluster.wire.codec import decode_frame
@@ -29,6 +30,7 @@ from meshcluster.wire.frames import (
     Part,
     Question,
 )
+from meshcluster.wire.split import SPLIT_BYTES, Split, decode_any
 
 KIB = 1024
 SMALL_WINDOW = Limits(event_window_bytes=1000)
@@ -58,14 +60,14 @@ class Half:
         """Puts all that may go under way; gives the batches."""
         frames = list(iter(self.session.next_frame, None))
         self.under_way += frames
-        return [decode_frame(frame) for frame in frames]
+        return [decode_any(frame) for frame in frames]
 
     def send_ack(self):
         if self.session.ack_owed:
             self.under_way.append(self.session.ack_frame())
 
     def receive(self, frame):
-        batch = decode_frame(frame)
+        batch = decode_any(frame)
         self.session.acknowledged(batch.acked, batch.taken)
         if isinstance(batch, Ack) or not self.session.accept(batch, len(frame)):
             return
@@ -469,6 +471,19 @@ def test_what_is_not_acknowledged_is_bounded():
     assert len(bob.heard) == 3000
 
 
+def test_who_may_send_no_more_is_told_of_what_is_put_unless_something_waits():
+    """What comes next is an acknowledgement, and it looks only at what waits."""
+    ada, _ = pair(Limits(unacked_bytes=1))
+    ada.put(event())
+    ada.session.awake = True
+    assert ada.session.next_frame()
+    assert (ada.session.rest(), ada.session.awake) == (True, False)
+    ada.put(event())
+    ada.session.awake = True
+    assert ada.session.next_frame() is None
+    assert (ada.session.rest(), ada.session.awake) == (True, True)
+
+
 # --- credit ---
 
 
@@ -850,3 +865,61 @@ def test_they_can_be_taken_back_wherever_they_wait():
     assert ada.session.withdraw_questions() == [1, 2]
     assert list(ada.session.stalled) == [event(b"a")]
     assert ada.session.backlog == 1
+
+
+# --- frames in pieces --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def near():
+    """A session whose link takes frames in pieces."""
+    half = Half()
+    half.session.splits = True
+    return half
+
+
+def test_large_bodies_go_with_others_and_are_not_copied(near):
+    small, large = event(b"small"), event(bytes(SPLIT_BYTES + 1))
+    near.put(small, large, large, small)
+    assert [len(batch.messages) for batch in near.send()] == [4]
+    (pieces,) = near.under_way
+    assert type(pieces) is Split
+    assert [body is large.body for body in pieces.bodies] == [True, True]
+
+
+def test_no_more_of_them_than_a_frame_may_have(near):
+    near.put(
+        *(event(bytes(NEAR_BATCH_BYTES - 1)) for _ in range(3)), event(bytes(NEAR_WHOLE_BYTES))
+    )
+    assert [len(batch.messages) for batch in near.send()] == [2, 1, 1]
+    assert all(len(frame) <= FRAME_BYTES for frame in near.under_way)
+
+
+def test_pieces_count_as_the_frame_that_they_are(near):
+    near.put(event(bytes(2 * SPLIT_BYTES)), question(1, bytes(3 * SPLIT_BYTES)))
+    near.send()
+    assert near.session.held_bytes == len(bytes(near.under_way[0]))
+
+
+def test_a_message_in_parts_goes_in_fewer_and_arrives_as_it_was(near):
+    bob, large = Half(), event(bytes_of(NEAR_WHOLE_BYTES + 8))
+    near.put(large)
+    assert len(near.send()) == 5
+    for frame in near.under_way:
+        bob.receive(frame)
+    assert bob.heard == [large]
+
+
+def test_on_a_link_that_does_not_take_pieces_the_whole_is_sent_again(near):
+    near.put(event(bytes(SPLIT_BYTES + 1)))
+    near.send()
+    assert near.session.unacked_frames() == [near.under_way[0]]
+    near.session.splits = False
+    assert near.session.unacked_frames() == [bytes(near.under_way[0])]
+
+
+def test_what_went_in_pieces_can_be_given_up(near):
+    messages = [event(bytes(SPLIT_BYTES + 1)), event(bytes(NEAR_WHOLE_BYTES + 1)), event(b"small")]
+    near.put(*messages)
+    near.send()
+    assert near.session.discard() == messages

@@ -475,7 +475,7 @@ def test_many_are_vouched_for_in_datagrams_that_fit(monkeypatch: pytest.MonkeyPa
         prove(one, Bench(number, tags=("x" * 60,)), 1.0)
     one.node.take_effects()
     one.node.advance(1.5)
-    sizes = [len(effect.data) for effect in one.node._effects if isinstance(effect, fx.Announce)]
+    sizes = [len(effect.data) for effect in one.node.effects if isinstance(effect, fx.Announce)]
     assert max(sizes) <= 1200
     names = [name for datagram in vouched(one) for name in datagram]
     assert names == [f"n{n}" for n in range(3, 40)]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from meshcluster.protocols import credentials
-from meshcluster.protocols.credentials import is_same_user, peer_uid, trouble_with
+from meshcluster.protocols.credentials import is_same_user, partner, peer_uid, trouble_with
 
 pytestmark = pytest.mark.skipif(
     sys.platform not in ("linux", "darwin"), reason="the system does not tell"
@@ -110,3 +110,38 @@ def test_a_socket_that_is_closed_proves_nothing():
     ours.close()
     other.close()
     assert peer_uid(ours) is None
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the process")
+
+
+def connected_in(folder):
+    """Our end of a UNIX socket in this directory, with ourselves at the other."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "x.sock"))
+        listener.listen()
+        caller = socket.socket(socket.AF_UNIX)
+        caller.connect(str(folder / "x.sock"))
+        return caller
+
+
+@LINUX
+@pytest.mark.parametrize(("mode", "found"), [(0o700, os.getpid), (0o2770, int)])
+def test_the_process_at_the_other_end_is_a_partner_but_not_in_a_groups_directory(
+    runtime_dir, mode, found
+):
+    runtime_dir.chmod(mode)
+    with connected_in(runtime_dir) as caller:
+        assert is_same_user(caller)
+        assert partner(caller) == found()
+
+
+@LINUX
+@pytest.mark.process
+def test_another_user_is_no_partner(visited):
+    assert partner(visited(12345)) == 0
+
+
+def test_where_the_system_does_not_tell_nobody_is_a_partner(pair, monkeypatch):
+    monkeypatch.delattr(socket, "SO_PEERCRED", raising=False)
+    assert partner(pair) == 0

@@ -6,7 +6,12 @@ import struct
 
 import pytest
 
-from meshcluster.protocols import StreamLink
+from meshcluster.protocols import StreamLink, memfd
+from meshcluster.protocols.ring import LARGE_BYTES
+from meshcluster.wire import notices
+from meshcluster.wire.codec import preface
+from meshcluster.wire.frames import Event, Events
+from meshcluster.wire.split import encode_split
 
 
 class Receiver:
@@ -170,3 +175,123 @@ async def test_half_a_frame_at_the_end_is_dropped(connect):
 async def test_a_link_of_this_machine_has_no_remote_address(connect):
     link, _ = await connect(Receiver(), local=True)
     assert (link.local, link.remote) == (True, "")
+
+
+# --- memory that both ends share ---------------------------------------------------------------
+
+PREFACE = preface()
+LARGE = b"L" * (LARGE_BYTES + 1)
+shares_memory = pytest.mark.skipif(not memfd.AVAILABLE, reason="no anonymous memory here")
+
+
+@pytest.fixture
+async def introduced():
+    """Two links over the ends of one socket pair, which have told each other their prefaces."""
+    links = []
+
+    async def introduced(first=PREFACE, *, local=True):
+        for end in socket.socketpair():
+            receiver = Receiver()
+            _, link = await asyncio.get_running_loop().create_connection(
+                lambda receiver=receiver: StreamLink(lambda link: receiver, local=local), sock=end
+            )
+            links.append((link, receiver))
+        for link, _ in links:
+            link.send([first])
+        for _, receiver in links:
+            assert await soon(receiver.frames.get()) == first
+        return links
+
+    yield introduced
+    for link, receiver in links:
+        link.abort()
+        await soon(receiver.lost.wait())
+
+
+async def sent(link, receiver, frame):
+    link.send([frame])
+    assert await soon(receiver.frames.get()) == frame
+
+
+async def shared(links):
+    """Has the first link share memory with the second, and the second open it."""
+    (one, back), (two, receiver) = links
+    await sent(one, receiver, LARGE)
+    await sent(two, back, b"behind the answer")
+    assert one._ring.descriptor() == -1
+    return one, receiver
+
+
+@shares_memory
+async def test_large_frames_go_through_memory_and_arrive_in_their_turn(introduced):
+    one, receiver = await shared(await introduced())
+    frames = [b"before", LARGE, b"between", LARGE * 3, LARGE, b"behind"]
+    one.send(frames)
+    assert [await soon(receiver.frames.get()) for _ in frames] == frames
+    assert len(one._ring._room) == 3
+
+
+@shares_memory
+async def test_frames_in_pieces_arrive_in_pieces_through_memory(introduced):
+    one, receiver = await shared(await introduced())
+    split = encode_split(Events(1, 0, 0, [Event(0, 1, LARGE)]))
+    one.send([split])
+    assert await soon(receiver.frames.get()) == bytes(split)
+    assert len(one._ring._room) == 1
+
+
+@pytest.mark.parametrize("size", [len(LARGE), 200_000])
+async def test_over_a_socket_the_two_pieces_are_one_frame(connect, size):
+    link, other = await connect(Receiver())
+    split = encode_split(Events(1, 0, 0, [Event(0, 1, bytes(size))]))
+    link.send([split, b"behind"])
+    expected, received = framed(bytes(split), b"behind"), bytearray()
+    while len(received) < len(expected):
+        received += await soon(asyncio.get_running_loop().sock_recv(other, 1_000_000))
+    assert received == expected
+
+
+@shares_memory
+async def test_credit_comes_with_what_is_sent_back(introduced):
+    links = await introduced()
+    one, receiver = await shared(links)
+    await sent(one, receiver, LARGE)
+    assert len(one._ring._room) == 1
+    await sent(links[1][0], links[0][1], b"something back")
+    assert len(one._ring._room) == 0
+
+
+@shares_memory
+async def test_many_arrive_also_when_nothing_is_sent_back(introduced):
+    one, receiver = await shared(await introduced())
+    for number in range(4 * memfd.RING_BYTES // len(LARGE)):
+        await sent(one, receiver, bytes([number % 256]) * len(LARGE))
+    assert len(one._ring._room) < memfd.RING_BYTES // len(LARGE)
+
+
+@shares_memory
+async def test_more_than_fits_goes_by_the_socket_in_its_turn(introduced):
+    one, receiver = await shared(await introduced())
+    frames = [bytes([number]) * 500_000 for number in range(20)]
+    one.send(frames)
+    assert [await soon(receiver.frames.get()) for _ in frames] == frames
+
+
+@pytest.mark.parametrize(
+    ("first", "local"), [(preface(takes=0), True), (preface(), False)], ids=["old", "remote"]
+)
+async def test_who_does_not_take_notices_or_may_be_elsewhere_gets_none(introduced, first, local):
+    (one, _), (_, receiver) = await introduced(first, local=local)
+    for _ in range(3):
+        await sent(one, receiver, LARGE)
+    assert one._ring is None
+
+
+@shares_memory
+async def test_a_lie_about_memory_is_a_fault_of_the_link(connect):
+    receiver = Receiver()
+    _, other = await connect(receiver, local=True)
+    other.send(framed(preface()) + notices.place(100, 0))
+    await soon(receiver.lost.wait())
+    assert receiver.fault
+    assert "outside of the memory" in receiver.reasons[0]

@@ -1,8 +1,10 @@
-"""Acknowledged sends: to whom, how many at once, for how long. (Queries and requests, the rest of
-``asking.py``, are in test_query.py and test_mailbox.py.)
+"""Acknowledged sends: to whom, how many at once, for how long; and when questions leave. (What else
+queries and requests do is in test_query.py and test_mailbox.py.)
 """
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -10,6 +12,7 @@ from meshcluster import (
     ConfigError,
     Congested,
     NoRoute,
+    NoServices,
     NotAcknowledged,
     OutcomeUnknown,
     RemoteError,
@@ -188,3 +191,81 @@ async def test_so_many_may_be_open_and_a_further_one_waits_for_its_turn(mesh):
     await soon(asyncio.gather(*tasks))
     await soon(asyncio.gather(*(one.send(n, resolve="other", ack=True) for n in range(4, 100))))
     assert got == list(range(100))
+
+
+# --- when questions leave ------------------------------------------------------------------
+
+
+@pytest.fixture
+async def echo(pair):
+    """Who asks, whom, and how many frames have carried that so far."""
+    one, other = pair
+    other.hook("query")(lambda question: question.data)
+    services = one.resolve("other")
+    await soon(one.query(b"hello", services=services))  # there is a link
+    (session,) = [s for peer in one.joined.node.peers for s in peer.sessions.values()]
+    return one, services, lambda: session._number
+
+
+async def test_questions_of_one_turn_of_the_loop_leave_together(echo):
+    one, services, frames = echo
+    began = frames()
+    queries = [one.query(bytes([number]), services=services) for number in range(64)]
+    answers = [await soon(query.wait()) for query in queries]
+    assert [list(each.values()) for each in answers] == [[bytes([n])] for n in range(64)]
+    # The first was the only open one, and did not wait; FULL more did not wait for the rest.
+    assert frames() - began == 3
+
+
+async def test_one_that_is_the_only_open_leaves_at_once(echo):
+    one, services, frames = echo
+    began = frames()
+    query = one.query(b"x", services=services)
+    assert frames() - began == 1
+    await soon(query.wait())
+
+
+async def test_a_query_that_ended_is_freed_without_the_collector(echo):
+    one, services, _ = echo
+    gc.disable()
+    try:
+        query = one.query(b"x", services=services)
+        await soon(query.wait())
+        freed = weakref.ref(query)
+        del query
+        assert freed() is None
+    finally:
+        gc.enable()
+
+
+async def test_who_is_named_twice_is_asked_once(echo):
+    one, services, _ = echo
+    for _ in range(2):
+        assert len(await soon(one.query(b"x", services=(*services, *services)))) == 1
+
+
+async def test_several_askers_of_several_get_the_answers_of_those(mesh):
+    one, *others = await mesh("one", "a", "b", "c")
+    for other in others:
+        other.hook("query")(lambda question, tags=other.tags: question.data + tags[0].encode())
+    whom = [one.resolve("a"), one.resolve("b"), one.services]
+    whom.append(whom[0] + one.resolve("c"))
+    for _ in range(3):
+        for services in whom:
+            answers = await soon(one.query(b"?", services=services))
+            assert {s.tags[0].encode() for s in answers} == {a[1:] for a in answers.values()}
+            assert set(answers) == set(services)
+
+
+async def test_who_was_asked_last_and_is_gone_is_asked_no_more(pair):
+    one, other = pair
+    other.hook("query")(lambda question: 1)
+    services = one.resolve("other")
+    for _ in range(2):
+        await soon(one.query(b"x", services=services))
+    gone = asyncio.Event()
+    one.hook("service.lost")(lambda service: gone.set())
+    await other.leave()
+    await soon(gone.wait())
+    with pytest.raises(NoServices):
+        await soon(one.query(b"x", services=services))

@@ -155,7 +155,13 @@ def test_channel_1_takes_from_this_host_only_and_2_from_this_lan(channel, how, r
     hooks, counters, took, answers = HookRegistry(allow_async=False), Counters(), [], []
     hooks.add("event", lambda message: took.append(message.body))
     hooks.add("query", lambda message: "answer")
-    calls = HookCalls(hooks, Channels(), counters, lambda *answer: answers.append(answer[1:]))
+    calls = HookCalls(
+        hooks,
+        Channels(),
+        counters,
+        lambda *answer: answers.append(answer[1:]),
+        lambda arrived: None,
+    )
     ada = Service(Identity(bytes(16), 1, "ada", "h"), **how)
     events = [Event(channel, 2, b"x"), Event(channel, 2, b"y"), Event(0, 2, b"z")]
     calls.run_events(EventsArrived(None, ada, "tcp", events, 9), lambda chain: chain)

@@ -48,6 +48,39 @@ async def test_the_ways_to_name_receivers_add_up_and_each_gets_it_once(join):
     assert sorted(texts) == ["end", "end", "end", "x", "x"]
 
 
+async def test_who_was_told_last_and_is_gone_is_told_no_more(pair):
+    one, other = pair
+    services = one.resolve("other")
+    for _ in range(2):
+        await one.send(b"x", services=services)
+    assert one.joined.sender.latest[0] is services
+    gone = asyncio.Event()
+    one.hook("service.lost")(lambda service: gone.set())
+    await other.leave()
+    await soon(gone.wait())
+    with pytest.raises(NoServices):
+        await one.send(b"x", services=services)
+
+
+async def test_who_was_told_last_is_told_no_more_while_we_leave(pair):
+    one, _ = pair
+    services, sender = one.resolve("other"), one.joined.sender
+    for _ in range(2):
+        await one.send(b"x", services=services)
+    sender.stop()
+    assert one.joined.tell(b"x", None, services, 0) is None
+
+
+async def test_senders_to_several_in_turn_reach_the_right_ones(join):
+    one, *others = [await join(tag) for tag in ("one", "a", "b")]
+    await one.wait_for_services(2)
+    heard = [heard_by(other) for other in others]
+    for number in range(6):
+        await one.send(number, services=one.resolve("ab"[number % 2]))
+    got = [[(await soon(queue.get())).data for _ in range(3)] for queue in heard]
+    assert got == [[0, 2, 4], [1, 3, 5]]
+
+
 @pytest.fixture
 def near_and_far():
     """A sender that knows a member on this host, one on this LAN and one farther away."""

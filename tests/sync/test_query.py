@@ -14,6 +14,7 @@ from meshcluster import (
     NoRoute,
     NoServices,
     NotJoined,
+    Query,
     QueryTimeout,
     RemoteError,
     ServiceLost,
@@ -75,6 +76,24 @@ def test_it_ends_the_moment_all_have_answered(asker, responder):
     assert by_tag(query.wait(10)) == {"a": "a!", "b": "b!", "c": "c!"}
     assert query.done
     assert query.remaining == ()
+
+
+def test_who_waits_for_the_end_is_woken_by_the_end_alone(asker, responder):
+    for tag in "abc":
+        responder(tag, lambda question: None)
+    looks = []
+
+    class Watched(Query):
+        @property
+        def done(self):
+            looks.append(threading.get_ident())
+            return super().done
+
+    query = asker.query("!", timeout=3600)
+    query.__class__ = Watched
+    query.wait(10)
+    # Before it waits it looks twice; the last answer and the end are told by one ring each.
+    assert looks.count(threading.get_ident()) <= 4
 
 
 def test_answers_come_as_they_are_given(asker, responder):

@@ -21,6 +21,7 @@ from meshcluster.wire.codec import (
     packed,
     preface,
     security_of,
+    takes_notices,
 )
 from meshcluster.wire.frames import (
     Ack,
@@ -366,7 +367,8 @@ def test_a_negative_boot_is_refused_on_its_way_in():
 
 
 def test_the_preface_is_eight_fixed_bytes():
-    assert preface() == b"mesh\1\0\0\0"
+    assert preface() == b"mesh\1\0\1\0"
+    assert preface(takes=0) == b"mesh\1\0\0\0"
     security_of(memoryview(b"mesh\1\0\0\0"))
 
 
@@ -384,6 +386,18 @@ def test_the_preface_is_eight_fixed_bytes():
 )
 def test_a_link_that_does_not_begin_as_ours_is_refused(data, reason):
     assert reason in is_refused(security_of, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "takes"),
+    [
+        (preface(), True), (preface(1), True), (b"mesh\1\0\xff\0", True),
+        (preface(takes=0), False), (b"mesh\1\0\xfe\0", False), (b"nets\1\0\1\0", False),
+        (preface() + b"\0", False), (b"", False),
+    ],
+)  # fmt: skip
+def test_a_preface_says_whether_its_sender_takes_notices(data, takes):
+    assert takes_notices(memoryview(data)) is takes
 
 
 @pytest.mark.parametrize("kept_for_later", [b"\1\0", b"\0\1", b"\xff\xff"])

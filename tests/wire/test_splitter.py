@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from meshcluster.errors import DecodeError
+from meshcluster.wire import notices
 from meshcluster.wire.splitter import BUFFER_BYTES, HEADER, Splitter
 
 KIB, MIB = 1024, 1024 * 1024
@@ -239,3 +240,55 @@ def test_a_busy_stream_soon_has_all_of_its_buffer():
     splitter.buffer()[:4] = bytes(4)
     splitter.advance(4)
     assert len(splitter.buffer()) == 64 * KIB
+
+
+def taking(splitter, brought=b"brought"):
+    """Has it take notices; each place brings the same frame."""
+    taken = []
+
+    def noticed(notice, limit):
+        taken.append((bytes(notice), limit))
+        return brought if notices.read(notice)[0] == notices.PLACE else None
+
+    splitter.noticed = noticed
+    return taken
+
+
+def test_a_notice_is_an_oversized_frame_to_who_takes_none():
+    with pytest.raises(DecodeError, match="oversized"):
+        arrive(Splitter(LIMIT), notices.credit(1))
+
+
+@pytest.mark.parametrize("at_most", [1, 3, 5, LIMIT])
+def test_notices_stand_between_frames_and_bring_some(at_most):
+    splitter = Splitter(100)
+    taken = taking(splitter)
+    said = [notices.place(9, 5), notices.credit(2), notices.offer(3, 4096, bytes(16))]
+    stream = stream_of(b"a") + said[0] + stream_of(b"b") + said[1] + said[2] + stream_of(b"c")
+    assert arrive(splitter, stream, at_most) == [b"a", b"brought", b"b", b"c"]
+    assert taken == [(notice, 100) for notice in said]
+
+
+def test_what_the_frames_before_a_notice_allow_counts_for_it():
+    splitter, frames = Splitter(100), []
+    stream = stream_of(b"preface") + notices.place(9, 5)
+    room = splitter.buffer()
+    room[: len(stream)] = stream
+    frames += map(bytes, splitter.advance(len(stream)))
+    assert frames == [b"preface"]
+    taking(splitter)
+    assert splitter.advance(0) == [b"brought"]
+
+
+def test_an_unknown_notice_ends_the_stream():
+    splitter = Splitter(100)
+    taking(splitter)
+    with pytest.raises(DecodeError, match="unknown notice"):
+        arrive(splitter, b"\xff\xff\xff\xff")
+
+
+def test_a_notice_that_has_not_come_whole_takes_no_memory():
+    splitter = Splitter(100)
+    taking(splitter)
+    arrive(splitter, notices.place(9, 5)[:5])
+    assert len(splitter.buffer()) < BUFFER_BYTES
