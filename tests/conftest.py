@@ -49,8 +49,26 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("fixed")
 
+# What takes longest begins first: where files are spread over processes, none works on alone at
+# the end (with --no-loadscope-reorder, in pyproject.toml).
+LONGEST = [
+    "tests/simulation/test_thousand.py",
+    "tests/simulation/test_large.py",
+    "tests/netns/test_slow_members.py",
+    "tests/fuzz/test_targets.py",
+    "tests/netns/test_crashes.py",
+    "tests/embedding/test_fork.py",
+    "tests/netns/test_healing.py",
+    "tests/netns/test_doctor.py",
+]
+
 _failed = pytest.StashKey[bool]()
 _numbers = itertools.count()
+
+
+def pytest_collection_modifyitems(items):
+    places = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)
