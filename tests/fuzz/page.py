@@ -15,8 +15,8 @@ What strangers can send is fed, mutated, to what reads it. Made by
     python -m tests.fuzz --keep
 
 which feeds ten million inputs to each parser (to a whole member fewer), writes this page and
-`tests/fuzz/tally.jsonl`. The same seed and corpus give the same inputs. CI feeds a tenth of it, of
-what takes long less. The table has the last run of each, which may have been shorter
+`tests/fuzz/tally.jsonl`. The same seed and corpus give the same inputs. CI feeds a twentieth of it,
+of what takes long less. The table has the last run of each, which may have been shorter
 (`--inputs`). Nothing but the refusals below came of any of them.
 
 {table}

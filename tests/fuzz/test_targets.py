@@ -9,7 +9,7 @@ from .guiding import guide
 from .running import Run, pool_of
 from .targets import TARGETS
 
-INPUTS = 1_000_000 if os.environ.get("CI") else 100_000
+INPUTS = 500_000 if os.environ.get("CI") else 100_000
 SLOWEST_MICROSECONDS = 10_000
 """Ten times what is promised of an idle machine, where the tally is made."""
 

@@ -32,7 +32,7 @@ NOT_RUN = {
     "docs/quickstart.md: python3 -m venv": "installs from the network, as .ci/run does",
     "docs/membership-figures.md: python -m benchmarks membership": "takes hours; "
     "tests/benchmarks runs a small one",
-    "docs/fuzzing.md: python -m tests.fuzz": "takes an hour; tests/fuzz runs a tenth in CI",
+    "docs/fuzzing.md: python -m tests.fuzz": "takes an hour; tests/fuzz runs a twentieth in CI",
 }
 """By page and the first words of a block."""
 
