@@ -351,7 +351,7 @@ def join_and_leave(cluster):
 threads = [threading.Thread(target=join_and_leave, args=(cluster,)) for cluster in clusters]
 for thread in threads:
     thread.start()
-for number in range(60):
+for number in range(30):
     if (pid := os.fork()) == 0:
         signal.alarm(20)
         for cluster in clusters:

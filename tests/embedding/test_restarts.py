@@ -6,9 +6,15 @@ from meshcluster.security.sealing import KEPT_CIPHERS
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-MOST_BYTES = 500 * 200 + KEPT_CIPHERS * 400 + 500 * 500
-"""Tables of what was lately heard fill up: ciphers of senders, and sources, of which each restart
-is one and 4,096 are kept."""
+each_count = pytest.mark.parametrize("restarts", [150, pytest.param(500, marks=pytest.mark.long)])
+
+
+def most_bytes(restarts):
+    """Tables of what was lately heard fill up: ciphers of senders, and sources, of which each
+    restart is one and 4,096 are kept.
+    """
+    return restarts * (200 + 500) + min(restarts, KEPT_CIPHERS) * 400
+
 
 COUNTING = """
 import atexit, tracemalloc
@@ -41,9 +47,11 @@ def measure():
 
 
 @pytest.mark.timeout(120)
-def test_500_starts_and_stops_of_a_blocking_cluster_leave_nothing(start):
+@each_count
+def test_starts_and_stops_of_a_blocking_cluster_leave_nothing(start, restarts):
     process = start(
-        COUNTING
+        f"RESTARTS = {restarts}"
+        + COUNTING
         + """
 peer = join("peer", answer=lambda question: question.data)
 made = Cluster()
@@ -65,7 +73,7 @@ for number in range(20):
     restart(number)
 alone()
 before, used = held(), measure()
-for number in range(500):
+for number in range(RESTARTS):
     restart(number)
 alone()
 now = held()
@@ -74,13 +82,15 @@ tell({key: (before[key], now[key]) for key in now if before[key] != now[key]}, m
     )
     differences, grown_bytes = process.hear(100)
     assert differences == {}
-    assert grown_bytes < MOST_BYTES
+    assert grown_bytes < most_bytes(restarts)
 
 
 @pytest.mark.timeout(120)
-def test_500_starts_and_stops_of_an_async_cluster_leave_nothing(start):
+@each_count
+def test_starts_and_stops_of_an_async_cluster_leave_nothing(start, restarts):
     process = start(
-        COUNTING
+        f"RESTARTS = {restarts}"
+        + COUNTING
         + """
 made = AsyncCluster()
 
@@ -99,7 +109,7 @@ async def main():
         for number in range(20):
             await restart(number)
         before, tasks, used = held(), len(asyncio.all_tasks()), measure()
-        for number in range(500):
+        for number in range(RESTARTS):
             await restart(number)
         await asyncio.sleep(0)
         now = held()
@@ -111,4 +121,4 @@ run(main())
     )
     differences, tasks, grown_bytes = process.hear(100)
     assert (differences, tasks) == ({}, 0)
-    assert grown_bytes < MOST_BYTES
+    assert grown_bytes < most_bytes(restarts)

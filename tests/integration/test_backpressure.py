@@ -27,8 +27,8 @@ pytestmark = [
 MIB = 1024 * 1024
 BODY_BYTES = 8 * 1024
 READERS = 20
-CAP_BYTES = 6 * MIB
-WARM, SHARE = 300, 1200
+CAP_BYTES = 3 * MIB
+WARM, SHARE = 300, 600
 """Events at first, and then twice: with all running, and with one stopped."""
 PATIENT = Timing(probe_seconds=60.0, answer_seconds=60.0, suspect_seconds=60.0, late_seconds=60.0)
 """Who is stopped remains a member."""

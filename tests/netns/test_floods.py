@@ -68,7 +68,7 @@ def flood(network, seconds):
 
 @pytest.mark.slow
 def test_a_flood_of_seconds(network):
-    assert flood(network, 6) > 0  # how fast, the long one says: this one runs beside other tests
+    assert flood(network, 3) > 0  # how fast, the long one says: this one runs beside other tests
 
 
 @pytest.mark.long

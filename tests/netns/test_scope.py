@@ -52,7 +52,7 @@ def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap_and_nothing_fo
     one, witness = here.join("one", **BRISK), lan.hosts[2].join("witness", ttl=1, **BRISK)
     one.ask("join_others(19)")
     ports = [str(PORT), *map(str, one.ask(OWN_PORTS))]
-    for _ in range(3):
+    for _ in range(2):
         lan.unplug(here)
         one.ask(FIVE_BEACONS)
         lan.plug(here)
@@ -63,7 +63,7 @@ def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap_and_nothing_fo
     assert len(one.ask("met(19)")) == 19
     assert set(dropped) == {"datagrams: own copies"}
     heard = witness.ask("counted('datagrams: of another cluster', 0)")
-    assert heard["datagrams: of another cluster"] == 6  # each round one from each neighbour
+    assert heard["datagrams: of another cluster"] == 4  # each round one from each neighbour
     assert witness.ask("names()") == []
     assert capture.frames(here) == []
     assert capture.frames(there)

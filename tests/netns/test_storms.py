@@ -97,8 +97,8 @@ def parted(network, seconds):
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_fifteen_seconds_apart_and_views_are_equal_at_once(network):
-    parted(network, 15)
+def test_eight_seconds_apart_and_views_are_equal_at_once(network):
+    parted(network, 8)
 
 
 @pytest.mark.long
