@@ -165,7 +165,7 @@ def test_who_cancels_takes_back_what_has_not_left():
     one, two = sim.members
     session, again = without_credit(one)
     promise = one.promise("do", "m2")
-    promise.cancel(one.node.requests)
+    promise.cancel()
     again()
     one.send("after", "m2")
     sim.run(seconds=1)

@@ -64,9 +64,9 @@ class Asker:
         return waiter
 
     def advance(self, now):
-        for kind, request_id in self.schedule.pop_due(now):
+        for kind, whose in self.schedule.pop_due(now):
             assert kind == "request"
-            self.requests.timed_out(request_id, now)
+            self.requests.timed_out(whose, now)
 
     def ends(self):
         """The number, value and error of each that ended since the last look."""
@@ -89,7 +89,8 @@ def test_an_answer_ends_the_request_with_its_value(asker, ada):
     waiter = asker.ask(ada)
     asker.requests.answered(waiter, ANSWERED, message(ada, {"a": (1, 2)}))
     assert asker.ends() == [(1, {"a": (1, 2)}, None)]
-    assert asker.schedule.next() is None
+    asker.advance(100.0)
+    assert asker.ends() == []
 
 
 def test_answers_may_come_in_any_order(asker, ada):
@@ -182,11 +183,12 @@ def test_a_request_that_could_not_be_sent_ends_so(asker, ada):
 
 
 def test_one_that_was_cancelled_ends_silently_even_before_its_start(asker, ada):
-    asker.requests.cancel(asker.ask(ada).id)
+    asker.ask(ada).cancel()
     early = asker.ask(ada, start=False)
-    asker.requests.cancel(early.id)
+    for _ in range(2):
+        early.cancel()
+    assert repr(early) == "<Waiter for ada, over>"
     asker.requests.start(0.0)
-    asker.requests.cancel(99)
     asker.advance(100.0)
     assert asker.ends() == []
     assert asker.schedule.next() is None
@@ -266,7 +268,7 @@ def test_a_request_and_its_answer(two):
 
 def test_a_late_answer_is_counted(two):
     waiter = two.request()
-    two.one.node.requests.cancel(waiter.id)
+    waiter.cancel()
     two.answer()
     assert two.done() == []
     assert two.one.dropped["answers late, twice or not asked for"] == 1
