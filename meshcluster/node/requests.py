@@ -157,12 +157,6 @@ class Requests:
         for waiter in tuple(self.opened.values()):
             self._end(waiter, None, error)
 
-    def abandon(self, error: Exception) -> None:
-        """Tells all of them without an effect, where nothing performs effects any more."""
-        for waiter in tuple(self.opened.values()):
-            waiter.finish(None, error)
-        self.opened.clear()
-
     def _end(self, waiter: Waiter, value: Any, error: Exception | None) -> None:
         if self.opened.pop(waiter.id, None) is not None:
             self._effects.append(RequestDone(waiter, value, error))

@@ -230,16 +230,19 @@ class Asking:
     def answered(self, effect: RequestDone) -> None:
         """Tells who made the request what came of it."""
         waiter, driver = effect.waiter, self._driver
-        finish, waiter.finish = waiter.finish, nobody
-        try:
-            finish(effect.value, effect.error)
-        except Exception:  # it is a user's function
-            driver.node.counters.count("hooks that raised")
-            logger.exception("what was to hear of a request raised")
+        self._finish(waiter, effect.value, effect.error)
         if driver.full:
             session = waiter.session
             if len(session.promises) <= driver.config.limits.open_sends // 2:
                 driver.tell_room(session)
+
+    def _finish(self, waiter: Waiter, value: object, error: Exception | None) -> None:
+        finish, waiter.finish = waiter.finish, nobody
+        try:
+            finish(value, error)
+        except Exception:  # it is a user's function
+            self._driver.node.counters.count("hooks that raised")
+            logger.exception("what was to hear of a request raised")
 
     # --- acknowledged sends ------------------------------------------------------------------
 
@@ -311,8 +314,9 @@ class Asking:
         sender, channel = self._driver.sender, arrived.question.channel
         try:
             form, body = sender.encode(value, 0)
-            receivers = ((arrived.service, arrived.session),)
-            ((channel, form, body, _),) = sender.prepare(ANSWER, form, body, channel, receivers)
+            if self._hooks.send_hooks:
+                receivers = ((arrived.service, arrived.session),)
+                ((channel, form, body, _),) = sender.prepare(ANSWER, form, body, channel, receivers)
         except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
             kind = type(error).__name__
             self._driver.node.counters.count(f"answers not sent: {kind}")
@@ -326,4 +330,6 @@ class Asking:
     def abandon(self, failure: Exception) -> None:
         """Ends what no loop will end: waiting for it raises ``failure``."""
         self._queries.abandon(failure)
-        self._driver.node.requests.abandon(failure)
+        while self._requests.opened:
+            _, waiter = self._requests.opened.popitem()
+            self._finish(waiter, None, failure)
