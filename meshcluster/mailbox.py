@@ -66,7 +66,8 @@ class MailboxBase:
             data: anything ``cluster.send`` takes.
             finish: called once, in the member's loop, as ``finish(value, error)``: with the answer
                 and None, or with None and the reason why there is none (see ``request``). It must
-                be short; where nothing is sent it may be called before ``ask`` returns.
+                be short; where nothing is sent it may be called before ``ask`` returns, and where
+                the loop has ended meanwhile, in the thread that leaves.
             timeout: seconds until it is given up.
 
         Returns:
