@@ -181,13 +181,18 @@ class NoResponder(QueryError):
 class ServiceLost(QueryError):
     """The member ``service`` left or died before it answered, or (``reason`` "leaving") takes no
     question any more.
+
+    ``unhandled`` (bool, False by default): it is known that the member never had what it was asked,
+    which had not left us or was turned away; asking another one does nothing twice. False: it may
+    have had it.
     """
 
-    def __init__(self, service: Service, reason: str) -> None:
+    def __init__(self, service: Service, reason: str, *, unhandled: bool = False) -> None:
         verb = "is " if reason in ("unreachable", "refused", "leaving") else ""
         super().__init__(f"{service.name} {verb}{reason}")
         self.service = service
         self.reason = reason
+        self.unhandled = unhandled
 
 
 class OutcomeUnknown(QueryError):

@@ -10,7 +10,7 @@ from typing import Any
 from .config import check_timeout
 from .errors import ConfigError
 from .model import Service
-from .node.requests import Finish
+from .node.requests import Finish, Waiter
 from .runtime.driver import Driver
 from .runtime.mailboxes import Mailboxes
 from .runtime.sending import Part
@@ -32,6 +32,9 @@ WaitFor = Callable[[Find, int, str, float], Awaitable[tuple[Service, ...]]]
 class MailboxBase:
     """What both faces of a mailbox share. ``name`` is the same on every member that has it."""
 
+    _at_once = False
+    """Its calls are made in the loop, which need not be woken to send what is asked."""
+
     def __init__(
         self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
         in_loop: Callable[[Callable[[], None]], None],
@@ -52,12 +55,32 @@ class MailboxBase:
         """Whom ``wait_for_services`` waits for, in words."""
         return f" with mailbox {self.name!r}"
 
-    def _ask(
-        self, service: Service, data: object, timeout: float, finish: Finish
-    ) -> Callable[[], None]:
-        """Sends a request; returns what cancels it."""
-        driver = self._driver()
-        return driver.asking.request(service, self.name, data, check_timeout(timeout), finish)
+    def ask(
+        self, service: Service, data: object, finish: Finish, *, timeout: float = REQUEST_SECONDS
+    ) -> Waiter:
+        """Asks the mailbox of this name at one member, without a future: what ``request`` is made
+        of, for layers that bring their own.
+
+        Args:
+            service: whom.
+            data: anything ``cluster.send`` takes.
+            finish: called once, in the member's loop, as ``finish(value, error)``: with the answer
+                and None, or with None and the reason why there is none (see ``request``). It must
+                be short; where nothing is sent it may be called before ``ask`` returns, and where
+                the loop has ended meanwhile, in the thread that leaves.
+            timeout: seconds until it is given up.
+
+        Returns:
+            What waits; ``cancel()`` of it, from any thread, drops the answer. ``finish`` is not
+            called any more then (from another thread: unless that happens in this very moment).
+
+        Raises:
+            NoServices, EncodeError, MessageTooLarge, HookRejected, HookFailed, NotJoined.
+            ConfigError: ``timeout`` is no duration.
+        """
+        return self._driver().asking.request(
+            service, self.name, data, check_timeout(timeout), finish, at_once=self._at_once
+        )
 
     def offer(self, value: object) -> None:
         """Says something else of this mailbox: ``service.offers[name]`` at every other member.
@@ -82,6 +105,8 @@ class MailboxBase:
 
 class AsyncMailbox(MailboxBase):
     """A mailbox of an ``AsyncCluster``: made by ``cluster.mailbox``."""
+
+    _at_once = True
 
     def __init__(
         self, name: str, boxes: Mailboxes, driver: Callable[[], Driver],
@@ -129,15 +154,20 @@ class AsyncMailbox(MailboxBase):
             ServiceLost; NoRoute; QueryTimeout. Cancelling the future drops the answer.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def finish(value: Any, error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-
-        cancel = self._ask(service, data, timeout, finish)
-        future.add_done_callback(lambda done: cancel() if done.cancelled() else None)
+        waiter = self.ask(service, data, partial(_finish, future), timeout=timeout)
+        future.add_done_callback(partial(_done, waiter))
         return future
+
+
+def _finish(future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def _done(waiter: Waiter, future: asyncio.Future[Any]) -> None:
+    if future.cancelled():
+        waiter.cancel()

@@ -69,6 +69,7 @@ def test_no_route_says_why_each_endpoint_failed_in_the_order_tried():
 
 def test_a_timed_out_query_keeps_what_arrived():
     failure = ServiceLost(BOB, "left")
+    assert not failure.unhandled
     results, failures, missing = {ADA: 1}, {BOB: failure}, [ADA]
     error = QueryTimeout("too late", results, failures, missing)
     results.clear(), failures.clear(), missing.clear()

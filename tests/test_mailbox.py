@@ -1,7 +1,9 @@
 """Mailboxes of ``AsyncCluster``: notes in order, once; requests answered, failed or given up."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -422,6 +424,190 @@ async def test_a_request_made_while_leaving_ends_too(pair):
     if not isinstance(again[0], NotJoined):
         with pytest.raises(NotJoined):
             await soon(again[0])
+
+
+# --- asking without a future -------------------------------------------------------------------
+
+
+class Ends:
+    """What each request came to, by number, in the order in which they ended."""
+
+    def __init__(self):
+        self.ends = []
+
+    def __call__(self, number):
+        return lambda value, error: self.ends.append((number, value, error))
+
+    async def all(self, count):
+        await until(lambda: len(self.ends) >= count)
+        return self.ends
+
+
+@pytest.fixture
+async def asking(pair):
+    """Who asks, its mailbox, whom, and how many frames have carried that so far."""
+    one, other = pair
+    other.mailbox("box", echo)
+    box, service = await having(one, "box")
+    await soon(box.request(service, b"hello"))  # there is a link
+    (session,) = [s for peer in one.joined.node.peers for s in peer.sessions.values()]
+    return one, box, service, lambda: session._number
+
+
+async def test_what_is_asked_ends_once_with_the_answer_in_the_order_of_asking(asking):
+    _, box, service, _ = asking
+    ends = Ends()
+    values = [b"bytes", "text", {"a": (1, 2)}, None, b"x" * 100_000, b""]
+    for number, value in enumerate(values):
+        box.ask(service, value, ends(number))
+    assert await ends.all(len(values)) == [(n, value, None) for n, value in enumerate(values)]
+
+
+async def test_requests_of_one_turn_of_the_loop_leave_together(asking):
+    _, box, service, frames = asking
+    began, ends = frames(), Ends()
+    box.ask(service, b"alone", ends(0))
+    assert frames() - began == 1
+    for number in range(1, 64):
+        box.ask(service, b"x", ends(number))
+    assert [number for number, _, _ in await ends.all(64)] == list(range(64))
+    # The first was the only open one, and did not wait; FULL more did not wait for the rest.
+    assert frames() - began == 3
+
+
+async def test_what_is_asked_when_an_answer_comes_goes_with_what_else_is(asking):
+    _, box, service, frames = asking
+    began, ends = frames(), Ends()
+
+    def again(value, error):
+        box.ask(service, b"second", ends(1))
+
+    for _ in range(20):
+        box.ask(service, b"first", again)
+    await ends.all(20)
+    assert frames() - began <= 4  # of each twenty the first alone, at most, and the others together
+
+
+async def test_who_is_told_and_raises_holds_up_nobody(asking, caplog):
+    one, box, service, _ = asking
+    ends = Ends()
+    box.ask(service, 1, lambda value, error: 1 / 0)
+    box.ask(service, 2, ends(2))
+    assert await ends.all(1) == [(2, 2, None)]
+    assert one.dropped["hooks that raised"] == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_why_there_is_no_answer_is_told(asking, pair):
+    one, _, service, _ = asking
+    ends, held = Ends(), []
+    pair[1].mailbox("slow", lambda letter: held.append(letter) or LATER)
+    one.mailbox("nobody's").ask(service, 1, ends("nobody's"))
+    one.mailbox("slow").ask(service, 1, ends("no time"), timeout=0.01)
+    told = {name: (value, type(error)) for name, value, error in await ends.all(2)}
+    assert told == {"no time": (None, QueryTimeout), "nobody's": (None, NoResponder)}
+
+
+@pytest.mark.parametrize("where", ["loop", "thread"])
+async def test_who_cancels_hears_nothing_more(asking, where):
+    one, box, service, _ = asking
+    ends = Ends()
+    waiter = box.ask(service, 1, ends(1))
+    if where == "loop":
+        waiter.cancel()
+    else:
+        await asyncio.to_thread(waiter.cancel)
+    box.ask(service, 2, ends(2))
+    assert (await ends.all(1))[-1] == (2, 2, None)
+    assert where == "thread" or one.dropped["answers late, twice or not asked for"] == 1
+    assert repr(waiter) == f"<Waiter for {service.name}, over>"
+
+
+async def test_what_came_with_the_answer_that_has_it_cancelled_is_not_told(asking):
+    _, box, service, _ = asking
+    ends, waiters = Ends(), []
+
+    def first(value, error):
+        for waiter in waiters:
+            waiter.cancel()
+
+    box.ask(service, 0, ends(0))  # goes at once; those behind it go together
+    box.ask(service, 1, first)
+    waiters.append(box.ask(service, 2, ends(2)))
+    box.ask(service, 3, ends(3))
+    assert await ends.all(2) == [(0, 0, None), (3, 3, None)]
+
+
+async def test_hooks_and_large_bodies_take_the_long_way_to_the_same_end(asking):
+    one, box, service, _ = asking
+    ends, seen = Ends(), []
+    one.hook("send")(lambda message: seen.append(message.kind))
+    one.hook("receive")(lambda message: seen.append(message.kind))
+    box.ask(service, b"x" * 5000, ends(0))
+    assert await ends.all(1) == [(0, b"x" * 5000, None)]
+    assert seen == ["request", "answer"]
+
+
+async def test_an_end_frees_who_waited_without_the_collector(asking):
+    _, box, service, _ = asking
+    gc.disable()
+    try:
+        ends = Ends()
+        waiter = box.ask(service, 1, ends(1))
+        freed = weakref.ref(ends)
+        await ends.all(1)
+        del ends
+        assert freed() is None
+        assert repr(waiter).endswith("over>")
+    finally:
+        gc.enable()
+
+
+# --- whether a member that was lost had it -----------------------------------------------------
+
+
+async def lost(future):
+    with pytest.raises(ServiceLost) as raised:
+        await soon(future)
+    return raised.value
+
+
+async def test_what_had_not_left_its_member_never_had(asking, pair):
+    one, box, service, _ = asking
+    for end in list(one.joined._ends.values()):
+        end.pause_sending()
+    requests = [box.request(service, n) for n in range(3)]
+    query = one.query(1, services=(service,))
+    await pair[1].leave()
+    assert [(await lost(each)).unhandled for each in requests] == [True] * 3
+    await soon(query.wait())
+    assert query.errors[service].unhandled
+
+
+async def test_what_was_turned_away_its_member_never_had(asking, pair):
+    _, box, service, _ = asking
+    begun = []
+    pair[1].mailbox("slow", lambda letter: begun.append(letter) or LATER)
+    slow = pair[0].mailbox("slow").request(service, 1)
+    await until(lambda: begun)
+    leaving = asyncio.create_task(pair[1].leave(timeout=10))
+    await until(lambda: pair[1].joined._leaving is not None)
+    error = await lost(box.request(service, 1))
+    assert (error.reason, error.unhandled) == ("leaving", True)
+    begun[0].reply("done")
+    assert await soon(slow) == "done"
+    await soon(leaving)
+
+
+async def test_what_its_member_had_it_may_have_done(pair):
+    one, other = pair
+    held = []
+    other.mailbox("box", lambda letter: held.append(letter) or LATER)
+    box, service = await having(one, "box")
+    future = box.request(service, 1)
+    await until(lambda: held)
+    await other.leave()
+    assert not (await lost(future)).unhandled
 
 
 # --- where they are ----------------------------------------------------------------------------

@@ -299,8 +299,10 @@ class Admission:
         self._schedule.cancel(("forget", peer.key))
         self._peers.forget(peer)
         lost: list[AnyMessage] = []
+        unsent: set[int] = set()
         for session in peer.sessions.values():
             self._links.drop(session)
+            unsent |= session.unsent_questions
             lost += session.discard()
         peer.service, peer.gone = None, service
         if service is not None and not peer.observer:
@@ -308,8 +310,8 @@ class Admission:
             self.changes += 1
             self._effects.append(ServiceGone(service, reason))
             self._watch(now)
-            self._queries.member_gone(service, reason)
-            self._requests.member_gone(service, reason)
+            self._queries.member_gone(service, reason, unsent)
+            self._requests.member_gone(service, reason, unsent)
             self._seeds.lost(now)
         self.given_up(service, reason, lost)
         self.alive(peer, now)

@@ -54,7 +54,7 @@ ACK_DELAY_SECONDS = 0.02
 
 ACK_KEY = ("ack", None)
 
-_ANSWERS = {Answer}
+_ANSWERS, _REQUESTS = {Answer}, {Request}
 
 
 class Delivery:
@@ -173,6 +173,10 @@ class Delivery:
             self._answers(session, link, messages)  # type: ignore[arg-type]
             session.take(size)
             return
+        if kinds == _REQUESTS and not self._hooks.receive_hooks:
+            self._requested(session, link, messages)  # type: ignore[arg-type]
+            session.take(size)
+            return
         events: list[Event] = []
         held = False
         for message in messages:
@@ -225,6 +229,12 @@ class Delivery:
             note = Note(note.mailbox, message.channel, message.form, message.body)
         self._effects.append(NoteArrived(service, link.scheme, note))
 
+    def _requested(self, session: Session, link: NodeLink, requests: list[Request]) -> None:
+        """A batch of requests that nobody intercepts."""
+        service, scheme = session.peer.service, link.scheme
+        assert service is not None
+        self._effects += [RequestArrived(session, service, scheme, each) for each in requests]
+
     def _request(self, session: Session, link: NodeLink, request: Request) -> None:
         service = session.peer.service
         assert service is not None
@@ -251,21 +261,29 @@ class Delivery:
         self._links.ready[link] = None
 
     def _answers(self, session: Session, link: NodeLink, answers: Sequence[Answer]) -> None:
-        """A batch of answers, which are most often bytes that open queries wait for."""
-        queries, key = self._queries, session.peer.key
-        opened = {} if self._hooks.receive_hooks else queries.opened
+        """A batch of answers, which are most often to open requests, or bytes that open queries
+        wait for.
+        """
+        queries, requests, peer = self._queries, self._requests, session.peer
+        opened, waiters, key = queries.opened, requests.opened, peer.key
+        if self._hooks.receive_hooks:
+            opened, waiters = {}, {}
         for answer in answers:
-            gathering, body = opened.get(answer.id), answer.body
-            if (
-                gathering is not None
-                and answer.form == BYTES
-                and answer.outcome == ANSWERED
-                and key in gathering.waiting
-                and len(body) <= gathering.room_bytes
-            ):
-                queries.took(gathering, key, body)
-            else:
-                self._answer(session, link, answer)
+            if answer.outcome == ANSWERED:
+                waiter = waiters.get(answer.id)
+                if waiter is not None and waiter.session.peer is peer:
+                    requests.took(waiter, answer)
+                    continue
+                gathering, body = opened.get(answer.id), answer.body
+                if (
+                    gathering is not None
+                    and answer.form == BYTES
+                    and key in gathering.waiting
+                    and len(body) <= gathering.room_bytes
+                ):
+                    queries.took(gathering, key, body)
+                    continue
+            self._answer(session, link, answer)
 
     def _answer(self, session: Session, link: NodeLink, answer: Answer) -> None:
         key = session.peer.key

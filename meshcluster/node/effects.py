@@ -145,13 +145,15 @@ class NoteArrived(Struct, frozen=True):
     note: Note
 
 
-class RequestArrived(Struct, frozen=True, eq=False, weakref=True):
+class RequestArrived(Struct, eq=False, weakref=True):
     """Something asked of a mailbox, to be answered through ``session``."""
 
     session: Session
     service: Service
     protocol: str
     question: Request
+    answered: bool = False
+    """The answer was put into ``session``."""
 
 
 class RequestDone(Struct, frozen=True):

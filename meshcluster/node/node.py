@@ -440,8 +440,8 @@ class Node:
         """The other end of a session had lost us, and with us what we asked of it."""
         service, unsent = session.peer.service, session.unsent_questions
         if service is not None:
-            self.queries.member_gone(service, reason, unsent)
-            self.requests.member_gone(service, reason, unsent)
+            self.queries.forgotten(service, reason, unsent)
+            self.requests.forgotten(service, reason, unsent)
 
     def networks_changed(self, networks: Iterable[str], now: float) -> None:
         """Our interfaces have these addresses (with prefixes) from now on, or work again."""

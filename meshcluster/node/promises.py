@@ -71,10 +71,10 @@ class Promise:
         """All is known that ever will be."""
         return not self._open
 
-    def cancel(self, requests: Requests) -> None:
+    def cancel(self) -> None:
         """Nobody waits any more. What has not left never will."""
         for waiter in self.waiters:
-            requests.cancel(waiter.id)
+            waiter.cancel()
             waiter.session.promises.pop(waiter.id, None)
 
     def result(self) -> tuple[Service, ...]:

@@ -25,7 +25,7 @@ from ..wire.frames import ANSWERED, Question
 from ..wire.message import Message
 from .deadlines import Deadlines
 from .effects import Effect, QueryProgress
-from .requests import failure
+from .requests import failure, never_asked
 from .schedule import Schedule
 from .session import Session
 
@@ -154,7 +154,7 @@ class Queries:
                 self._deadlines.note(deadline)
             for service, session in receivers:
                 if session.peer.service is None and self.expecting(gathering.id, service.key):
-                    self.failed(gathering, service.key, ServiceLost(service, "is gone"))
+                    self.failed(gathering, service.key, never_asked(service))
 
     def start(
         self, gathering: Gathering, now: float, asked: Asked | None, resolve: Resolve,
@@ -195,7 +195,7 @@ class Queries:
         self._progress(gathering, START, None)
         for session, service, question in asked:
             if session.peer.service is None:
-                self.failed(gathering, service.key, ServiceLost(service, "is gone"))
+                self.failed(gathering, service.key, never_asked(service))
             else:
                 session.put(question)
                 self._wake(session, now)
@@ -230,9 +230,15 @@ class Queries:
         self._progress(gathering, gathering.failed(service, error), service)
 
     def member_gone(self, service: Service, reason: str, unsent: Collection[int] = ()) -> None:
-        """A member left or died, or will answer nothing but what is ``unsent``: nobody waits for it
-        any more.
-        """
+        """A member left or died: nobody waits for it any more. What is ``unsent`` it never had."""
+        for gathering in tuple(self.opened.values()):
+            if service.key in gathering.waiting:
+                unhandled = gathering.id in unsent
+                error = ServiceLost(service, reason, unhandled=unhandled)
+                self.failed(gathering, service.key, error)
+
+    def forgotten(self, service: Service, reason: str, unsent: Collection[int]) -> None:
+        """A member will answer nothing but what is ``unsent``."""
         for gathering in tuple(self.opened.values()):
             if service.key in gathering.waiting and gathering.id not in unsent:
                 self.failed(gathering, service.key, ServiceLost(service, reason))

@@ -26,7 +26,7 @@ from ..node.effects import (
 )  # fmt: skip
 from ..node.promises import Promise
 from ..node.queries import DONE, Asked, Gathering, Sink
-from ..node.requests import Finish, Waiter
+from ..node.requests import Finish, Waiter, nobody
 from ..node.session import LARGE_BODY_BYTES
 from ..resolver import Resolver, Words
 from ..wire.body import BYTES, encode
@@ -60,6 +60,7 @@ class Asking:
         self._short_bytes = min(LARGE_BODY_BYTES, limits.message_bytes)
         self.loop = asyncio.get_running_loop()
         self._queries = driver.node.queries
+        self._requests = driver.node.requests
         self._room_bytes = limits.query_bytes
         self._ids = itertools.count(1)
         self._taken: dict[int, ref[Taken]] = {}
@@ -182,31 +183,66 @@ class Asking:
     # --- requests ----------------------------------------------------------------------------
 
     def request(
-        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish
-    ) -> Callable[[], None]:
-        """Asks one member's mailbox; returns what cancels that (any thread).
+        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish, *,
+        at_once: bool,
+    ) -> Waiter:  # fmt: skip
+        """Asks one member's mailbox; returns who waits, to be cancelled (any thread; ``at_once``:
+        in the loop). The hot path, and when it leaves, as in ``tell``.
 
         Raises:
             NoServices, EncodeError, HookError: see ``Sender.letter``.
             NotJoined: the cluster is being left.
         """
+        session = self._driver.sender.common.get(service.key) if type(service) is Service else None
+        if session is None or self._hooks.send_hooks:
+            return self._request(service, mailbox, data, timeout, finish)
+        form, body = (BYTES, data) if type(data) is bytes else encode(data)
+        if len(body) > self._short_bytes:
+            return self._request(service, mailbox, data, timeout, finish)
+        requests, waiting, waking = self._requests, session.waiting, self._waking
+        waiter = Waiter(next(self._ids), service, session, timeout, finish)
+        requests.open(waiter)
+        waiting.append(Request(waiter.id, mailbox, 0, form, body))
+        if not session.awake:
+            waking.notice(session)
+        alone = len(requests.opened) == 1
+        if at_once and not waking.looks and (alone or not len(waiting) % FULL):
+            waking.look()
+        elif not waking.asked:
+            waking.wake()  # its time runs from here, whether or not the session is busy
+        return waiter
+
+    def _request(
+        self, service: Service, mailbox: str, data: object, timeout: float, finish: Finish
+    ) -> Waiter:
+        """The same of whatever may be asked of whomever."""
         driver = self._driver
         if not driver.joined:
             raise NotJoined(BEING_LEFT)
         ((channel, form, body, receivers),) = driver.sender.letter(REQUEST, service, mailbox, data)
         ((_, session),) = receivers
-        waiter = Waiter(self.next_id(), service, session, timeout, finish)
-        driver.node.requests.open(waiter)
+        waiter = Waiter(next(self._ids), service, session, timeout, finish)
+        self._requests.open(waiter)
         driver.put(session, Request(waiter.id, mailbox, channel, form, body))
-        driver.wake()  # its time runs from here, whether or not the session is busy
-        return lambda: driver.node.requests.cancel(waiter.id)
+        driver.wake()
+        return waiter
 
     def answered(self, effect: RequestDone) -> None:
         """Tells who made the request what came of it."""
-        effect.waiter.finish(effect.value, effect.error)
-        session = effect.waiter.session
-        if len(session.promises) <= self._driver.config.limits.open_sends // 2:
-            self._driver.tell_room(session)
+        waiter, driver = effect.waiter, self._driver
+        self._finish(waiter, effect.value, effect.error)
+        if driver.full:
+            session = waiter.session
+            if len(session.promises) <= driver.config.limits.open_sends // 2:
+                driver.tell_room(session)
+
+    def _finish(self, waiter: Waiter, value: object, error: Exception | None) -> None:
+        finish, waiter.finish = waiter.finish, nobody
+        try:
+            finish(value, error)
+        except Exception:  # it is a user's function
+            self._driver.node.counters.count("hooks that raised")
+            logger.exception("what was to hear of a request raised")
 
     # --- acknowledged sends ------------------------------------------------------------------
 
@@ -233,7 +269,7 @@ class Asking:
         """Nobody waits for it any more: what has not left never will (any thread)."""
         if not promise.over:
             with suppress(NotJoined):
-                self._driver.call_soon(lambda: promise.cancel(self._driver.node.requests))
+                self._driver.call_soon(promise.cancel)
 
     # --- answers of ours ---------------------------------------------------------------------
 
@@ -241,6 +277,12 @@ class Asking:
         """Notes what was asked of us and is not answered at once, until ``answer``."""
         number = id(arrived)
         self._taken[number] = ref(arrived, lambda _: self._taken.pop(number, None))
+
+    def take_late(self, arrived: RequestArrived) -> None:
+        """The same of what another thread may be answering in this very moment."""
+        self.take(arrived)
+        if arrived.answered:  # it may have looked for what to take out before we put it there
+            self._taken.pop(id(arrived), None)
 
     @property
     def unanswered(self) -> list[Service]:
@@ -251,13 +293,15 @@ class Asking:
     def answer(self, arrived: Taken | AckedArrived, outcome: int, value: object) -> None:
         """Sends what came of a question, or of an event that is to be acknowledged (any thread)."""
         driver, asked = self._driver, arrived.question
-        form, body, channel = BYTES, value, asked.channel
-        if type(body) is not bytes or len(body) > self._short_bytes or self._hooks.send_hooks:
-            outcome, channel, form, body = self._prepared(arrived, outcome, value)
         session = arrived.session
-        session.put(Answer(asked.id, outcome, channel, form, body))
+        if type(value) is bytes and len(value) <= self._short_bytes and not self._hooks.send_hooks:
+            session.waiting.append(Answer(asked.id, outcome, asked.channel, BYTES, value))
+        else:
+            session.put(Answer(asked.id, *self._prepared(arrived, outcome, value)))
         if not session.awake:
             self._waking.notice(session)
+        if type(arrived) is RequestArrived:
+            arrived.answered = True
         if self._taken:
             self._taken.pop(id(arrived), None)  # last: in between nothing would seem to be to do
         if not driver.joined:
@@ -270,8 +314,9 @@ class Asking:
         sender, channel = self._driver.sender, arrived.question.channel
         try:
             form, body = sender.encode(value, 0)
-            receivers = ((arrived.service, arrived.session),)
-            ((channel, form, body, _),) = sender.prepare(ANSWER, form, body, channel, receivers)
+            if self._hooks.send_hooks:
+                receivers = ((arrived.service, arrived.session),)
+                ((channel, form, body, _),) = sender.prepare(ANSWER, form, body, channel, receivers)
         except (EncodeError, HookError) as error:  # the asker must not wait for what never comes
             kind = type(error).__name__
             self._driver.node.counters.count(f"answers not sent: {kind}")
@@ -285,4 +330,6 @@ class Asking:
     def abandon(self, failure: Exception) -> None:
         """Ends what no loop will end: waiting for it raises ``failure``."""
         self._queries.abandon(failure)
-        self._driver.node.requests.abandon(failure)
+        while self._requests.opened:
+            _, waiter = self._requests.opened.popitem()
+            self._finish(waiter, None, failure)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from ..announcers import Announcer, close_announcers
@@ -122,8 +123,8 @@ class Driver:
             fx.EventsArrived: self._observers.events,
             fx.AckedArrived: self._observers.events,
             fx.QuestionArrived: self._observers.question,
-            fx.NoteArrived: self._letter,
-            fx.RequestArrived: self._letter,
+            fx.NoteArrived: partial(self._mailboxes.note, self.node.counters),
+            fx.RequestArrived: partial(self._mailboxes.request, self.node.counters, self.asking),
             fx.RequestDone: self.asking.answered,
             fx.QueryProgress: self.asking.progressed,
             fx.Report: lambda e: logger.warning("%s", e.text),
@@ -376,11 +377,6 @@ class Driver:
     def standing(self, service: Service) -> Standing:
         """How a member stands now (any thread)."""
         return self.sender.standing(service, self._loop.time())
-
-    def _letter(self, effect: fx.NoteArrived | fx.RequestArrived) -> None:
-        if isinstance(effect, fx.RequestArrived):
-            self.asking.take(effect)
-        self._mailboxes.deliver(effect, self.asking.answer, self.node.counters)
 
     # --- effects -----------------------------------------------------------------------------
 

@@ -6,7 +6,9 @@ import enum
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from ..config import check_label, check_plain
 from ..errors import ConfigError, NotJoined
@@ -16,7 +18,7 @@ from ..model import Service
 from ..node.counters import Counters
 from ..node.effects import NoteArrived, RequestArrived
 from ..wire import body as bodies
-from ..wire.frames import ANSWERED, NO_RESPONDER, RAISED
+from ..wire.frames import ANSWERED, NO_RESPONDER, RAISED, Note, Request
 
 T = TypeVar("T")
 
@@ -38,28 +40,34 @@ class Later(enum.Enum):
 LATER = Later.LATER
 """Returned by a mailbox's receiver: ``letter.reply`` or ``letter.fail`` will be called."""
 
-Answer = Callable[[Any, int, object], None]
-"""Sends the outcome of a request and its value; from any thread."""
+
+class Asking(Protocol):
+    """What answers need of who sends them."""
+
+    def answer(self, arrived: RequestArrived, outcome: int, value: object, /) -> None:
+        """Sends the outcome of a request and its value (any thread)."""
+
+    def take_late(self, arrived: RequestArrived, /) -> None:
+        """Notes a request that is not answered at once; in the loop."""
 
 
-class Letter:
+class Letter(Struct, eq=False):
     """Something that came to a mailbox.
 
     Attributes: ``service``, who sent it; ``protocol``, the scheme it came by; ``is_request``
     (bool): whether an answer is waited for.
     """
 
-    __slots__ = ("_answer", "_arrived", "_body", "_form", "is_request", "protocol", "service")
+    service: Service
+    protocol: str
+    _told: Note | Request
+    _arrived: RequestArrived | None = None
+    _asking: Asking | None = None
+    """Until it is answered."""
 
-    def __init__(self, arrived: NoteArrived | RequestArrived, answer: Answer) -> None:
-        told = arrived.note if isinstance(arrived, NoteArrived) else arrived.question
-        self.service: Service = arrived.service
-        self.protocol = arrived.protocol
-        self.is_request = isinstance(arrived, RequestArrived)
-        self._form = told.form
-        self._body = told.body
-        self._arrived = arrived
-        self._answer: Answer | None = answer if self.is_request else None
+    @property
+    def is_request(self) -> bool:
+        return self._arrived is not None
 
     @property
     def data(self) -> Any:
@@ -68,11 +76,11 @@ class Letter:
         Raises:
             DecodeError: the body is not what its form says.
         """
-        return bodies.decode(self._form, self._body)
+        return bodies.decode(self._told.form, self._told.body)
 
     def read(self, wanted: type[T]) -> T:
         """The value as a ``wanted``; see ``Message.read``."""
-        return bodies.read(self._form, self._body, wanted)
+        return bodies.read(self._told.form, self._told.body, wanted)
 
     def reply(self, data: object) -> None:
         """Answers a request, once, from any thread; further answers, those to what is no request
@@ -86,10 +94,10 @@ class Letter:
         self._finish(RAISED, [type(error).__name__, text_of(error)])
 
     def _finish(self, outcome: int, value: object) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None:
+        asking, self._asking = self._asking, None
+        if asking is not None and self._arrived is not None:
             with suppress(NotJoined):  # its asker has been told that we left
-                answer(self._arrived, outcome, value)
+                asking.answer(self._arrived, outcome, value)
 
     def __repr__(self) -> str:
         kind = "request" if self.is_request else "note"
@@ -165,29 +173,43 @@ class Mailboxes:
             self._offers = before
             raise
 
-    def deliver(
-        self, arrived: NoteArrived | RequestArrived, answer: Answer, counters: Counters
-    ) -> None:
-        """Calls the receiver; its return value is the answer to a request."""
-        told = arrived.note if isinstance(arrived, NoteArrived) else arrived.question
-        receive = self._receivers.get(told.mailbox)
-        letter = Letter(arrived, answer)
+    def note(self, counters: Counters, arrived: NoteArrived) -> None:
+        """Calls the receiver for a note."""
+        note = arrived.note
+        receive = self._receivers.get(note.mailbox)
         if receive is None:
             counters.count("letters for no mailbox")
-            letter._finish(NO_RESPONDER, None)
             return
+        try:
+            receive(Letter(arrived.service, arrived.protocol, note))
+        except Exception:
+            _raised(counters, logging.ERROR, note, receive)
+
+    def request(self, counters: Counters, asking: Asking, arrived: RequestArrived) -> None:
+        """Calls the receiver for a request: what it returns is the answer."""
+        request = arrived.question
+        receive = self._receivers.get(request.mailbox)
+        if receive is None:
+            counters.count("letters for no mailbox")
+            asking.answer(arrived, NO_RESPONDER, None)
+            return
+        letter = Letter(arrived.service, arrived.protocol, request, arrived, asking)
         try:
             value = receive(letter)
         except Exception as error:
-            counters.count("hooks that raised")
-            level = logging.INFO if letter.is_request else logging.ERROR
-            logger.log(
-                level, "mailbox %s: %s raised", told.mailbox, name_of(receive), exc_info=True
-            )
+            _raised(counters, logging.INFO, request, receive)
             letter.fail(error)
-        else:
-            if value is not LATER:
-                letter.reply(value)
+            return
+        if value is not LATER:
+            letter.reply(value)
+        elif not arrived.answered:
+            asking.take_late(arrived)
+
+
+def _raised(counters: Counters, level: int, told: Note | Request, receive: Receive) -> None:
+    """Reports the exception being handled; ``level``: of a request its asker is told as well."""
+    counters.count("hooks that raised")
+    logger.log(level, "mailbox %s: %s raised", told.mailbox, name_of(receive), exc_info=True)
 
 
 def text_of(error: BaseException) -> str:

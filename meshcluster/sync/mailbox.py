@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ..errors import NotJoined
 from ..mailbox import APPEAR_SECONDS, REQUEST_SECONDS, Find, MailboxBase, Make
 from ..model import Service
+from ..node.requests import Waiter
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Mailboxes
 from ..runtime.sending import Part
@@ -63,21 +62,20 @@ class Mailbox(MailboxBase):
         its callbacks must be short, and nobody may wait for it in a receiver or an interceptor.
         """
         future: Future[Any] = Future()
-
-        def finish(value: Any, error: Exception | None) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-
-        cancel = self._ask(service, data, timeout, finish)
-
-        def look(done: Future[Any]) -> None:
-            if done.cancelled():
-                with suppress(NotJoined):
-                    self._in_loop(cancel)
-
-        future.add_done_callback(look)
+        waiter = self.ask(service, data, partial(_finish, future), timeout=timeout)
+        future.add_done_callback(partial(_done, waiter))
         return future
+
+
+def _finish(future: Future[Any], value: Any, error: Exception | None) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def _done(waiter: Waiter, future: Future[Any]) -> None:
+    if future.cancelled():
+        waiter.cancel()

@@ -27,7 +27,10 @@ BOUNDS = {
         "a message": 163.4,
         "a question": 3340,
         "one of 64 questions": 830,
-        "an acknowledged send": 4894,
+        "an acknowledged send": 4632,
+        "a request": 3169,
+        "one of 64 requests": 601,
+        "one of 64 requests with futures": 650,
     },
 }  # fmt: skip
 """Instructions by version. Who makes it cheaper lowers them: ``test_the_bounds_are_close``."""
@@ -157,6 +160,45 @@ def asked_together(members, out, back):
     return fewest(ask)
 
 
+def requested(members, out, back, together=1):
+    """Instructions a request, from ``ask`` to the call with its answer."""
+
+    def ask():
+        answers = []
+
+        def finish(value, error):
+            answers.append(value)
+
+        with Instructions() as instructions:
+            for _ in range(together):
+                box.ask(members.near.service, BODY, finish)
+            if together > 1:
+                members.near.driver._drain()
+            members.carry(out, back)
+        assert answers == [BODY] * together
+        return instructions.count / together
+
+    box = members.near.cluster.mailbox(f"asks {together}")
+    members.far.cluster.mailbox(box.name, lambda letter: letter.data)
+    return fewest(ask)
+
+
+def requested_by_futures(members, out, back):
+    """The same with a future for each, of many in one turn of the loop."""
+
+    def ask():
+        with Instructions() as instructions:
+            futures = [box.request(members.near.service, BODY) for _ in range(TOGETHER)]
+            members.near.driver._drain()
+            members.carry(out, back)
+        assert [future.result() for future in futures] == [BODY] * TOGETHER
+        return instructions.count / TOGETHER
+
+    box = members.near.cluster.mailbox("futures")
+    members.far.cluster.mailbox(box.name, lambda letter: letter.data)
+    return fewest(ask)
+
+
 async def acknowledged(members, out, back):
     """Instructions of a send with ``ack=True``, from the call to its return."""
     counts = []
@@ -184,6 +226,9 @@ async def counts(prepare=lambda members: None):
                 "a question": asked(members, out, back),
                 "one of 64 questions": asked_together(members, out, back),
                 "an acknowledged send": await acknowledged(members, out, back),
+                "a request": requested(members, out, back),
+                "one of 64 requests": requested(members, out, back, TOGETHER),
+                "one of 64 requests with futures": requested_by_futures(members, out, back),
             }
 
 
@@ -236,6 +281,29 @@ def test_no_task_future_or_lock_is_made_for_a_message():
 
     tasks, futures, locks = in_a_loop(tell)
     assert (tasks < 5, futures < 5, locks) == (True, True, [])  # a few are the members' own
+
+
+def test_a_request_without_a_future_makes_none_and_no_task_or_lock():
+    async def ask():
+        loop = asyncio.get_running_loop()
+        async with pair.joined() as members:
+            members.far.cluster.mailbox("box", lambda letter: letter.data)
+            box, count = members.near.cluster.mailbox("box"), 0
+
+            def finish(value, error):
+                nonlocal count
+                count += 1
+
+            began = loop.tasks, loop.futures
+            with locks_made() as locks:
+                for _ in range(MESSAGES):
+                    box.ask(members.near.service, BODY, finish)
+                while count < MESSAGES:  # noqa: ASYNC110, see above
+                    await asyncio.sleep(0)
+            return loop.tasks - began[0], loop.futures - began[1], locks
+
+    tasks, futures, locks = in_a_loop(ask)
+    assert (tasks < 5, futures < 5, locks) == (True, True, [])
 
 
 def test_a_question_makes_one_future_and_nothing_else():

@@ -7,6 +7,7 @@ from meshcluster.node import effects as fx
 from meshcluster.node.links import State
 from meshcluster.node.parts import WHOLE_BYTES
 from meshcluster.node.queries import Gathering
+from meshcluster.node.requests import Waiter
 from meshcluster.testing import Bench, carry, connect, introduce
 from meshcluster.wire import body as bodies
 from meshcluster.wire import codec
@@ -20,6 +21,7 @@ from meshcluster.wire.frames import (
     Note,
     Part,
     Question,
+    Request,
 )
 from meshcluster.wire.message import Message
 
@@ -138,6 +140,33 @@ def test_a_vetoed_answer_is_the_error_of_its_member(two: Two) -> None:
     carry(two.one, two.near, two.other, two.far)
     assert [type(error) for error in gathering.errors.values()] == [HookRejected]
     assert gathering.over
+
+
+def test_a_batch_of_requests_is_handed_out_in_order_with_and_without_hooks(two: Two) -> None:
+    seen: list[int] = []
+    for _ in range(2):
+        two.put(*[Request(n, "box", 0, 2, b"?") for n in range(3)])
+        arrived = two.other.take(fx.RequestArrived)
+        assert [(each.question.id, each.service.name) for each in arrived] == [
+            (n, "n1") for n in range(3)
+        ]
+        two.other.hooks.add("receive", lambda message: seen.append(1))
+    assert len(seen) == 3
+
+
+def test_a_batch_of_answers_finds_requests_and_queries(two: Two) -> None:
+    session = two.session(two.one)
+    service, node = session.peer.service, two.one.node
+    gathering = Gathering(1, 30.0)
+    node.ask(gathering, 0.0, [(session, service, Question(1, 0, 2, b"?"))], list)
+    node.requests.open(Waiter(2, service, session, 30.0, lambda value, error: None))
+    carry(two.one, two.near, two.other, two.far)
+    for number in (2, 1, 2, 3):
+        two.session(two.other).put(Answer(number, ANSWERED, 0, 1, b"!%d" % number))
+    carry(two.one, two.near, two.other, two.far)
+    assert list(gathering.results.values()) == [b"!1"]
+    assert [e.value for e in two.one.take(fx.RequestDone)] == [b"!2"]
+    assert two.one.dropped["answers late, twice or not asked for"] == 2
 
 
 def test_an_answer_nobody_waits_for_is_counted(two: Two) -> None:

@@ -113,6 +113,7 @@ def test_a_receiver_that_went_with_it_leaves_it_unknown(how):
     error = failure(promise)
     assert isinstance(error, OutcomeUnknown)
     assert isinstance(error.__cause__, ServiceLost)
+    assert not error.__cause__.unhandled
     assert error.service.name == "m2"
 
 
@@ -139,7 +140,9 @@ def test_what_never_left_is_known_not_to_have_been_handled():
     assert session.stalled
     sim.kill(two)
     sim.run(seconds=5)
-    assert isinstance(failure(promise), ServiceLost)
+    error = failure(promise)
+    assert isinstance(error, ServiceLost)
+    assert error.unhandled
 
 
 def test_a_deadline_tells_whether_it_left():
@@ -165,7 +168,7 @@ def test_who_cancels_takes_back_what_has_not_left():
     one, two = sim.members
     session, again = without_credit(one)
     promise = one.promise("do", "m2")
-    promise.cancel(one.node.requests)
+    promise.cancel()
     again()
     one.send("after", "m2")
     sim.run(seconds=1)

@@ -208,6 +208,13 @@ def test_a_query_does_not_wait_for_who_left_or_died(asker, ada, bob):
     assert not other.over
 
 
+def test_a_lost_member_never_had_what_was_not_sent(asker, ada):
+    sent, unsent = asker.ask(ada), asker.ask(ada)
+    asker.queries.member_gone(ada.service, "left", {unsent.id})
+    unhandled = [each.errors[ada.service].unhandled for each in (sent, unsent)]
+    assert unhandled == [False, True]
+
+
 def test_what_was_answered_before_leaving_stays(asker, ada, bob):
     gathering = asker.ask(ada, bob)
     asker.answer(gathering, bob, 2)

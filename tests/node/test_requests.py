@@ -64,9 +64,9 @@ class Asker:
         return waiter
 
     def advance(self, now):
-        for kind, request_id in self.schedule.pop_due(now):
+        for kind, whose in self.schedule.pop_due(now):
             assert kind == "request"
-            self.requests.timed_out(request_id, now)
+            self.requests.timed_out(whose, now)
 
     def ends(self):
         """The number, value and error of each that ended since the last look."""
@@ -89,7 +89,8 @@ def test_an_answer_ends_the_request_with_its_value(asker, ada):
     waiter = asker.ask(ada)
     asker.requests.answered(waiter, ANSWERED, message(ada, {"a": (1, 2)}))
     assert asker.ends() == [(1, {"a": (1, 2)}, None)]
-    assert asker.schedule.next() is None
+    asker.advance(100.0)
+    assert asker.ends() == []
 
 
 def test_answers_may_come_in_any_order(asker, ada):
@@ -165,12 +166,48 @@ def test_a_lost_member_ends_its_requests_and_no_others(asker, ada):
     assert all(type(error) is ServiceLost and "left" in str(error) for _, _, error in ends)
 
 
+def test_a_lost_member_never_had_what_was_not_sent(asker, ada):
+    asker.ask(ada), asker.ask(ada)
+    asker.requests.member_gone(ada.service, "left", {2})
+    assert [(number, error.unhandled) for number, _, error in asker.ends()] == [
+        (1, False), (2, True)
+    ]  # fmt: skip
+
+
 def test_who_was_gone_before_the_start_is_lost_at_the_start(asker, ada):
     asker.ask(ada, start=False)
     ada.service = None
     asker.requests.start(0.0)
     ((_, _, error),) = asker.ends()
     assert type(error) is ServiceLost
+    assert error.unhandled
+
+
+def test_one_timer_serves_all_and_each_has_its_own_deadline(asker, ada):
+    for timeout in (3.0, 1.0, 2.0):
+        asker.ask(ada, timeout=timeout)
+    for now, number in ((1.0, 2), (2.0, 3), (3.0, 1)):
+        asker.advance(now)
+        assert [(each, type(error)) for each, _, error in asker.ends()] == [(number, QueryTimeout)]
+    assert asker.schedule.next() is None
+
+
+@pytest.mark.parametrize("form", [body.BYTES, body.TEXT])
+def test_an_answer_taken_as_it_came_is_the_same(asker, ada, form):
+    waiter = asker.ask(ada)
+    for _ in range(2):
+        asker.requests.took(waiter, Answer(1, ANSWERED, 0, form, b"abc"))
+    assert asker.ends() == [(1, body.decode(form, b"abc"), None)]
+
+
+def test_an_answer_taken_as_it_came_may_be_unreadable_or_come_to_nobody(asker, ada):
+    asker.requests.took(asker.ask(ada), Answer(1, ANSWERED, 0, body.TEXT, b"\xff"))
+    ((_, value, error),) = asker.ends()
+    assert (value, type(error)) == (None, DecodeError)
+    waiter = asker.ask(ada)
+    waiter.cancel()
+    asker.requests.took(waiter, Answer(2, ANSWERED, 0, body.BYTES, b"late"))
+    assert asker.ends() == []
 
 
 def test_a_request_that_could_not_be_sent_ends_so(asker, ada):
@@ -182,11 +219,12 @@ def test_a_request_that_could_not_be_sent_ends_so(asker, ada):
 
 
 def test_one_that_was_cancelled_ends_silently_even_before_its_start(asker, ada):
-    asker.requests.cancel(asker.ask(ada).id)
+    asker.ask(ada).cancel()
     early = asker.ask(ada, start=False)
-    asker.requests.cancel(early.id)
+    for _ in range(2):
+        early.cancel()
+    assert repr(early) == "<Waiter for ada, over>"
     asker.requests.start(0.0)
-    asker.requests.cancel(99)
     asker.advance(100.0)
     assert asker.ends() == []
     assert asker.schedule.next() is None
@@ -266,7 +304,7 @@ def test_a_request_and_its_answer(two):
 
 def test_a_late_answer_is_counted(two):
     waiter = two.request()
-    two.one.node.requests.cancel(waiter.id)
+    waiter.cancel()
     two.answer()
     assert two.done() == []
     assert two.one.dropped["answers late, twice or not asked for"] == 1
@@ -296,6 +334,21 @@ def test_a_member_that_dies_ends_what_it_was_asked(two):
     two.request()
     two.one.node._admission.lose(two.session(two.one).peer, "its process is gone", 1.0)
     assert two.done() == [(1, None, ServiceLost)]
+
+
+def test_of_what_was_written_and_not_acknowledged_nobody_knows_whether_it_came(two):
+    session = two.session(two.one)
+    for number in (1, 2):
+        two.one.node.requests.open(
+            Waiter(number, session.peer.service, session, 5.0, lambda value, error: None)
+        )
+        session.put(Request(number, "box", 0, *body.encode("?")))
+        if number == 1:
+            assert two.one.node.take_frames(two.near)
+    two.one.node.requests.start(0.0)
+    two.one.node._admission.lose(session.peer, "its process is gone", 1.0)
+    errors = {e.waiter.id: e.error.unhandled for e in two.one.take(fx.RequestDone)}
+    assert errors == {1: False, 2: True}
 
 
 def test_a_member_that_had_lost_us_will_not_answer_what_it_was_asked_before(two):

@@ -17,6 +17,9 @@ from meshcluster import (
     OutcomeUnknown,
     RemoteError,
 )
+from meshcluster.node.effects import RequestArrived
+from meshcluster.wire.body import BYTES
+from meshcluster.wire.frames import ANSWERED, Request
 
 
 def soon(awaitable):
@@ -191,6 +194,25 @@ async def test_so_many_may_be_open_and_a_further_one_waits_for_its_turn(mesh):
     await soon(asyncio.gather(*tasks))
     await soon(asyncio.gather(*(one.send(n, resolve="other", ack=True) for n in range(4, 100))))
     assert got == list(range(100))
+
+
+# --- what we owe -----------------------------------------------------------------------------
+
+
+async def test_a_request_that_is_answered_while_it_is_noted_is_not_owed(pair):
+    one, other = pair
+    other.mailbox("box", lambda letter: None)
+    (service,) = one.services
+    await soon(one.mailbox("box").request(service, 1))  # there is a session
+    asking = one.joined.asking
+    (session,) = [s for peer in one.joined.node.peers for s in peer.sessions.values()]
+    arrived = RequestArrived(session, service, "unix", Request(77, "box", 0, BYTES, b"?"))
+    asking.take_late(arrived)
+    assert asking.unanswered == [service]
+    asking.answer(arrived, ANSWERED, b"!")
+    assert asking.unanswered == []
+    asking.take_late(arrived)  # another thread had answered it before it was noted
+    assert asking.unanswered == []
 
 
 # --- when questions leave ------------------------------------------------------------------

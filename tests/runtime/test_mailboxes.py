@@ -9,7 +9,7 @@ from meshcluster.errors import ConfigError, DecodeError, MessageTooLarge, NotJoi
 from meshcluster.model import Identity, Service
 from meshcluster.node.counters import Counters
 from meshcluster.node.effects import NoteArrived, RequestArrived
-from meshcluster.runtime.mailboxes import ERROR_CHARACTERS, LATER, Letter, Mailboxes, text_of
+from meshcluster.runtime.mailboxes import ERROR_CHARACTERS, LATER, Mailboxes, text_of
 from meshcluster.wire import body
 from meshcluster.wire.frames import ANSWERED, NO_RESPONDER, RAISED, Note, Request
 
@@ -29,15 +29,22 @@ class Host:
 
     def __init__(self):
         self.boxes, self.counters, self.answers = Mailboxes(), Counters(), []
-        self.told = []
+        self.told, self.late = [], []
         self.boxes.changed = lambda: self.told.append(dict(self.boxes.offers))
 
     def answer(self, arrived, outcome, value):
         self.answers.append((arrived.question.id, outcome, value))
+        arrived.answered = True
+
+    def take_late(self, arrived):
+        self.late.append(arrived)
 
     def deliver(self, *arrived):
         for each in arrived:
-            self.boxes.deliver(each, self.answer, self.counters)
+            if isinstance(each, NoteArrived):
+                self.boxes.note(self.counters, each)
+            else:
+                self.boxes.request(self.counters, self, each)
 
 
 @pytest.fixture
@@ -61,20 +68,30 @@ def test_a_letter_tells_who_sent_it_and_what(host):
     assert repr(asked) == "<Letter request from ada>"
 
 
-def test_data_is_decoded_anew_at_each_access():
-    letter = Letter(note([1]), lambda *answer: None)
+def test_data_is_decoded_anew_at_each_access(host):
+    got = []
+    host.boxes.open("box", got.append, None)
+    host.deliver(note([1]))
+    (letter,) = got
     letter.data.append(2)
     assert letter.data == [1]
 
 
 def test_a_body_that_is_not_what_its_form_says_is_an_error_when_it_is_read(host):
     broken = RequestArrived(None, ADA, "tcp", Request(7, "box", 0, body.EXTENDED, b"\xc1"))
-    with pytest.raises(DecodeError):
-        _ = Letter(broken, host.answer).data
-    host.boxes.open("box", lambda letter: letter.data, None)
+    raised = []
+
+    def receive(letter):
+        try:
+            return letter.data
+        except DecodeError as error:
+            raised.append(error)
+            raise
+
+    host.boxes.open("box", receive, None)
     host.deliver(broken)
     ((_, outcome, (kind, _)),) = host.answers
-    assert (outcome, kind) == (RAISED, "DecodeError")
+    assert (outcome, kind, len(raised)) == (RAISED, "DecodeError", 1)
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -112,6 +129,7 @@ def test_later_is_answered_later_from_any_thread(host):
     host.boxes.open("box", lambda letter: kept.append(letter) or LATER, None)
     host.deliver(request(1))
     assert host.answers == []
+    assert [arrived.question.id for arrived in host.late] == [7]
     thread = threading.Thread(target=kept[0].reply, args=("at last",))
     thread.start()
     thread.join()
@@ -144,12 +162,29 @@ def test_an_answer_to_a_note_goes_nowhere(host):
     assert host.answers == []
 
 
+def test_only_what_is_not_answered_at_once_is_noted(host):
+    def receive(letter):
+        if letter.data:
+            letter.reply("at once")
+            return LATER
+        return None
+
+    host.boxes.open("box", receive, None)
+    host.deliver(request(0), request(1), note(0))
+    assert host.answers == [(7, ANSWERED, None), (7, ANSWERED, "at once")]
+    assert host.late == []
+
+
 @pytest.mark.parametrize("finish", ["reply", "fail"])
-def test_an_answer_after_leaving_is_ignored(finish):
+def test_an_answer_after_leaving_is_ignored(host, finish, monkeypatch):
     def left(arrived, outcome, value):
         raise NotJoined("the cluster was left")
 
-    getattr(Letter(request(1), left), finish)(ValueError("too late"))
+    kept = []
+    host.boxes.open("box", lambda letter: kept.append(letter) or LATER, None)
+    host.deliver(request(1))
+    monkeypatch.setattr(host, "answer", left)
+    getattr(kept[0], finish)(ValueError("too late"))
 
 
 @pytest.mark.parametrize("arrived", [note(1), request(1)], ids=["note", "request"])

@@ -181,6 +181,50 @@ def test_a_cancelled_request_is_forgotten_and_its_answer_dropped(pair):
     until(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
 
 
+def test_what_is_asked_without_a_future_ends_in_the_loop_and_wakes_it_once_for_many(pair):
+    one, other = pair
+    other.mailbox("box", echo)
+    box, service = having(one, "box")
+    box.request(service, "there is a link").result(10)
+    ends, wakes = queue.Queue(), []
+    waking = one._driver._waking
+    wake, waking.look = waking.look, lambda: wakes.append(1) or wake()
+
+    def finish(value, error):
+        ends.put((value, error, threading.current_thread()))
+
+    def ask():  # in the loop, which is at nothing else meanwhile
+        for number in range(500):
+            box.ask(service, number, finish)
+
+    one._in_loop(ask)
+    came = [ends.get(timeout=10) for _ in range(500)]
+    assert [(value, error) for value, error, _ in came] == [(n, None) for n in range(500)]
+    assert {thread is threading.current_thread() for _, _, thread in came} == {False}
+    assert len(wakes) < 5
+
+
+def test_what_was_asked_without_a_future_is_cancelled_from_any_thread(pair):
+    one, other = pair
+    held, ends = queue.Queue(), queue.Queue()
+    other.mailbox("box", hold(held))
+    box, service = having(one, "box")
+
+    def finish(value, error):
+        ends.put((value, error))
+
+    waiter = box.ask(service, 1, finish)
+    letter = held.get(timeout=10)
+    end(begin(waiter.cancel, waiter.cancel))
+    letter.reply("nobody waits")
+    until(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
+    box.ask(service, 2, finish)
+    one.leave()
+    value, error = ends.get(timeout=10)
+    assert (value, type(error)) == (None, NotJoined)
+    assert ends.empty()
+
+
 def test_a_cancelled_request_may_outlive_its_cluster(join):
     one, other = join(), join()
     held = queue.Queue()
