@@ -40,6 +40,11 @@ def in_short(row: Row, shown: Table) -> str:
     return short(times) if said == "-" else f"{short(times)} ({said})"
 
 
+def beside(row: Row, one: str, shown: Table) -> str:
+    """The ratio to one of ours, with the goal if it is about that one."""
+    return in_short(row, shown) if one == subject(row, shown) else short(row.beaten_by[one])
+
+
 def best(row: Row, shown: Table) -> str:
     """The best of ours, if it is another one than the row is given against; else a dash."""
     if not row.beaten_by:

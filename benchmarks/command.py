@@ -68,7 +68,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--peers", type=lambda text: tuple(text.split(",")), default=(), metavar="NAMES",
-        help=f"whom the part peers measures, with commas: of {', '.join(PEERS)}",
+        help=f"whom the parts peers and calls measure, with commas: of {', '.join(PEERS)}",
     )  # fmt: skip
     parser.add_argument("--svg", type=Path, metavar="FILE", help="keep a picture")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the result")
@@ -123,7 +123,7 @@ def _measure(options: Namespace) -> None:
             if table.name in known:
                 report.add(markdown.comparison(known[table.name], table))
     if options.into:
-        page.fill(options.into, page.sections(stored.Run(about, tables)))
+        page.fill(options.into, stored.Run(about, tables))
 
 
 def _keep(run: stored.Run, options: Namespace) -> None:
@@ -140,7 +140,7 @@ def _show(run: stored.Run, options: Namespace) -> None:
     if options.svg:
         options.svg.write_text(picture.svg(run.tables), encoding="utf-8")
     if options.into:
-        page.fill(options.into, page.sections(run))
+        page.fill(options.into, run)
 
 
 class Report:

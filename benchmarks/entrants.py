@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from .programs import program
-from .task import TCP, UDP, UNIX, ZEROMQ
+from .task import FUNCTIONS, TCP, UDP, UNIX, ZEROMQ
 
 BLOCKING = "meshcluster, blocking"
 AWAITED = "meshcluster, async"
@@ -21,11 +21,16 @@ PYRO = "Pyro5"
 PYRO_BATCHES = "Pyro5, 64 a batch"
 RPYC = "rpyc"
 GRPC = "grpc"
+GRPC_AWAITED = "grpc, asyncio"
 ZMQ = "pyzmq"
 SERF = "serf"
 MDNS = "zeroconf"
 
-OURS = (BLOCKING, AWAITED, SEALED, OPEN)
+AWAITED_CALLS = tuple(f"{AWAITED}: {function}" for function in FUNCTIONS)
+BLOCKING_CALLS = tuple(f"{BLOCKING}: {function}" for function in FUNCTIONS)
+"""Calls instead of queries, by how what is called is exposed."""
+
+OURS = (BLOCKING, AWAITED, SEALED, OPEN, *AWAITED_CALLS, *BLOCKING_CALLS)
 
 MEMBERS = {
     BLOCKING: "blocking",
@@ -41,9 +46,12 @@ MEMBERS = {
     PYRO_BATCHES: "pyro_batches",
     RPYC: "rpyc",
     GRPC: "grpc",
+    GRPC_AWAITED: "grpc_awaited",
     ZMQ: "zmq",
     SERF: "serf",
     MDNS: "zeroconf",
+    **{name: f"awaited: {what}" for name, what in zip(AWAITED_CALLS, FUNCTIONS, strict=True)},
+    **{name: f"blocking: {what}" for name, what in zip(BLOCKING_CALLS, FUNCTIONS, strict=True)},
 }
 """The ``Task.member`` of each."""
 
@@ -55,6 +63,7 @@ WAYS = {
     PYRO_BATCHES: (UNIX,),
     RPYC: (UNIX,),
     GRPC: (UNIX,),
+    GRPC_AWAITED: (UNIX,),
     ZMQ: (UNIX,),
     SERF: (UDP,),
 }
@@ -68,6 +77,7 @@ MODULES = {
     PYRO_BATCHES: ["Pyro5", "msgpack"],
     RPYC: ["rpyc"],
     GRPC: ["grpc"],
+    GRPC_AWAITED: ["grpc"],
     SERF: ["msgpack"],
 }
 PROGRAMS = {NATS: "nats-server", SERF: "serf"}

@@ -1,4 +1,6 @@
-"""The figures of a run as part of a page that people write: between two marks."""
+"""The figures of a run as part of a page that people write: between two marks, or for some of the
+parts between two of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,45 @@ from pathlib import Path
 
 from . import markdown, summary
 from .stored import Run
+from .table import Table
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+OWN_BEGIN, OWN_END = "<!-- figures of {}: begin -->", "<!-- figures of {}: end -->"
+"""With the name of a part, which the names of its tables begin with."""
 
 
-def sections(run: Run) -> str:
-    """The machine, all in short, each table."""
-    parts = [markdown.facts("Machine", run.machine), summary.of(run.tables)]
+def sections(run: Run, of: str = "") -> str:
+    """The machine, all in short, each table; ``of`` which part these are."""
+    machine = f"Machine, {of}" if of else "Machine"
+    parts = [markdown.facts(machine, run.machine), summary.of(run.tables)]
     return "\n".join(part for part in [*parts, *map(markdown.table, run.tables)] if part)
 
 
-def fill(path: Path, text: str) -> None:
-    """Replaces what is between the marks.
+def fill(path: Path, run: Run) -> None:
+    """Replaces what is between the marks; what a run has not measured is left as it is.
 
     Raises:
         OSError: the page cannot be read or written.
         ValueError: it has no marks.
     """
     page = path.read_text(encoding="utf-8")
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{path} has no {BEGIN} with {END} after it")
-    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
+    left = list[Table]()
+    parts = dict[str, list[Table]]()
+    for table in run.tables:
+        part, *_ = table.name.partition("-")
+        own = OWN_BEGIN.format(part) in page
+        (parts.setdefault(part, []) if own else left).append(table)
+    for part, tables in parts.items():
+        text = sections(Run(run.machine, tables), part)
+        page = _filled(path, page, text, OWN_BEGIN.format(part), OWN_END.format(part))
+    if left:
+        page = _filled(path, page, sections(Run(run.machine, left)), BEGIN, END)
+    path.write_text(page, encoding="utf-8")
+
+
+def _filled(path: Path, page: str, text: str, begin: str, end: str) -> str:
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{path} has no {begin} with {end} after it")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"

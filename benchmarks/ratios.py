@@ -16,10 +16,12 @@ MET, MISSED, NEITHER, GOAL, GRID = "#16a34a", "#dc2626", "#94a3b8", "#0f172a", "
 FIRST, LAST = -2, 3
 """Powers of ten at the ends of the axis, which is the same in all panels."""
 
+OURS_A_LINE = 3
+
 
 def height(table: Table) -> int:
     """Of a panel."""
-    return TITLE + AXIS + LINE * len(against.peers(table)) + MARGIN
+    return _head(table) + AXIS + LINE * len(against.peers(table)) + MARGIN
 
 
 def panel(table: Table, top: int) -> Iterator[str]:
@@ -27,17 +29,28 @@ def panel(table: Table, top: int) -> Iterator[str]:
     a mark where the goal is.
     """
     rows = sorted(against.peers(table), key=lambda row: -(against.reached(row, table) or 0.0))
-    ours = ", ".join(
-        f"{against.face(str(each.name))} {each.way} {number(each.median, table.unit)}"
+    yield _text(MARGIN, top + 18, f"{table.name}: {table.title}", extra=' font-weight="bold"')
+    for place, line in enumerate(_ours(table)):
+        yield _text(MARGIN, top + 38 + LINE * place, line, extra=' fill="#2563eb"')
+    top += _head(table)
+    yield from _axis(top, top + LINE * len(rows))
+    for place, row in enumerate(rows):
+        yield from _bar(row, table, top + LINE * place + (LINE - BAR) // 2)
+
+
+def _head(table: Table) -> int:
+    return TITLE + LINE * (len(_ours(table)) - 1)
+
+
+def _ours(table: Table) -> Sequence[str]:
+    """Our own figures, in as many lines as they need."""
+    told = [
+        f"{against.face(each.name)} {each.way} {number(each.median, table.unit)}"
         for each in table.rows
         if not each.beaten_by
-    )
-    yield _text(MARGIN, top + 18, f"{table.name}: {table.title}", extra=' font-weight="bold"')
-    yield _text(MARGIN, top + 38, f"ours: {ours}", extra=' fill="#2563eb"')
-    bottom = top + TITLE + LINE * len(rows)
-    yield from _axis(top + TITLE, bottom)
-    for place, row in enumerate(rows):
-        yield from _bar(row, table, top + TITLE + LINE * place + (LINE - BAR) // 2)
+    ]
+    firsts = range(0, max(len(told), 1), OURS_A_LINE)
+    return [f"ours: {', '.join(told[first : first + OURS_A_LINE])}" for first in firsts]
 
 
 def _axis(top: int, bottom: int) -> Iterator[str]:

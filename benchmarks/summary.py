@@ -1,8 +1,10 @@
-"""All tables of peers in short: a row for each peer, a column for each kind of work."""
+"""All tables of peers in short: a row for each peer; a column for each kind of work, or of calls
+for each of ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import against, markdown
 from .table import Row, Table
@@ -22,16 +24,32 @@ QUESTIONS = {
 }
 """The heads of the columns, by the names of the tables."""
 
+CALLS = {
+    "calls-sync": "One after the other, blocking",
+    "calls-async": "One after the other, awaited",
+    "calls-inflight": "64 in flight",
+}
+"""What each table of calls is about."""
+
 NOTE = (
     "How many times better ours is than each: more messages a second one way, more answers a "
     "second with 64 in flight, else less time. In brackets what was wished for. A peer that talks "
     "in two ways is given by the one where it is better. Below 1x it is better than ours. {by}"
+)
+NOTE_OF_CALLS = (
+    "How many times better ours is than each, by our face and by how our function is exposed: more "
+    "results a second with 64 in flight, else less time. In brackets what was wished for. Below 1x "
+    "it is better than ours."
 )
 
 
 def of(tables: Iterable[Table]) -> str:
     """Markdown; empty when no table of peers is among these."""
     known = {table.name: table for table in tables if table.ours and table.rows}
+    return "\n".join(part for part in (_of_peers(known), _of_calls(known)) if part)
+
+
+def _of_peers(known: Mapping[str, Table]) -> str:
     parts = [
         _grid(title, [(known[name], head) for name, head in columns.items() if name in known])
         for title, columns in (("One way", MESSAGES), ("Questions of 64 B", QUESTIONS))
@@ -39,15 +57,27 @@ def of(tables: Iterable[Table]) -> str:
     ]
     if not parts:
         return ""
+    own = [known[name] for name in (*MESSAGES, *QUESTIONS) if name in known]
+    note = NOTE.format(by=_subjects(own))
+    return "\n".join(["### peers, in short\n", f"{note} {_goals(own)}\n", *parts])
+
+
+def _of_calls(known: Mapping[str, Table]) -> str:
+    own = [known[name] for name in CALLS if name in known]
+    if not own:
+        return ""
+    parts = [_by_ours(table, CALLS[table.name]) for table in own]
+    return "\n".join(["### calls, in short\n", f"{NOTE_OF_CALLS} {_goals(own)}\n", *parts])
+
+
+def _goals(tables: Iterable[Table]) -> str:
     wishes = [
         met
-        for name in (*MESSAGES, *QUESTIONS) if name in known
-        for row in against.peers(known[name])
-        if (met := against.met(row, known[name])) is not None
-    ]  # fmt: skip
-    by = _subjects(known.values())
-    told = f"{sum(wishes)} of {len(wishes)} goals met (each way of a peer is one)."
-    return "\n".join(["### peers, in short\n", f"{NOTE.format(by=by)} {told}\n", *parts])
+        for table in tables
+        for row in against.peers(table)
+        if (met := against.met(row, table)) is not None
+    ]
+    return f"{sum(wishes)} of {len(wishes)} goals met (each way of a peer is one)."
 
 
 def _subjects(tables: Iterable[Table]) -> str:
@@ -76,3 +106,12 @@ def _cell(name: str, table: Table) -> str:
         return "-"
     strongest = min(ways, key=lambda row: against.reached(row, table) or 0.0)
     return against.in_short(strongest, table)
+
+
+def _by_ours(table: Table, title: str) -> str:
+    rows = against.peers(table)
+    body = [
+        [f"{row.name}, {row.way}", *(against.beside(row, one, table) for one in table.ours)]
+        for row in rows
+    ]
+    return markdown.grid([title, *map(against.face, table.ours)], body)

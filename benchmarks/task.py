@@ -13,6 +13,11 @@ UNIX, TCP, ZEROMQ, UDP = "unix", "tcp", "zeromq", "udp"
 FIRST, AGAIN = "first join", "later join"
 """Ways: of talking, and of joining. A program pays its imports with its first join."""
 
+IN_LOOP, ASYNC_DEF, THREAD = FUNCTIONS = "in_loop", "async def", "thread"
+"""How a function of ours that is called is exposed: in the member's loop, as a coroutine, or as
+by default, where it runs on a thread.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

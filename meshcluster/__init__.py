@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .channels import Channels
     from .cluster import AsyncCluster
     from .errors import (
+        ArgumentError,
+        CallsFailed,
         ClusterError,
         ConfigError,
         Congested,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         NoRoute,
         NoServices,
         NotAcknowledged,
+        NotExposed,
         NotJoined,
         OutcomeUnknown,
         Overloaded,
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
     from .model import Endpoint, Service
     from .props import Props
     from .query import STOP, AsyncQuery
+    from .rpc.call import AsyncCall, Call
+    from .rpc.execution import Execution, current_call
+    from .rpc.mapping import AsyncMapping, Mapping
+    from .rpc.stream import AsyncStream, Stream
     from .runtime.mailboxes import LATER, Letter
     from .sync.cluster import Cluster, join
     from .sync.mailbox import Mailbox
@@ -58,9 +65,15 @@ else:  # see lazy.py, which has the same names
     from .lazy import listing as __dir__  # noqa: F401
 
 __all__ = (
+    "ArgumentError",
+    "AsyncCall",
     "AsyncCluster",
     "AsyncMailbox",
+    "AsyncMapping",
     "AsyncQuery",
+    "AsyncStream",
+    "Call",
+    "CallsFailed",
     "Channels",
     "Cluster",
     "ClusterError",
@@ -70,6 +83,7 @@ __all__ = (
     "DialFailed",
     "EncodeError",
     "Endpoint",
+    "Execution",
     "ForkedClusterError",
     "HOST",
     "HookError",
@@ -81,12 +95,14 @@ __all__ = (
     "LinkError",
     "Lost",
     "Mailbox",
+    "Mapping",
     "Message",
     "MessageTooLarge",
     "NoResponder",
     "NoRoute",
     "NoServices",
     "NotAcknowledged",
+    "NotExposed",
     "NotJoined",
     "OutcomeUnknown",
     "Overloaded",
@@ -100,9 +116,11 @@ __all__ = (
     "STOP",
     "Service",
     "ServiceLost",
+    "Stream",
     "Tags",
     "Timing",
     "WireError",
     "__version__",
+    "current_call",
     "join",
 )

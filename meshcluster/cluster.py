@@ -31,13 +31,14 @@ from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
 from .node.snapshots import Snapshots
-from .plugins import Plugins
-from .protocols import Context, Link, LinkReceiver, ProtocolHandler, load
-from .protocols.registry import DEFAULT, OPTIONAL, installed
+from .protocols import Context, Link, LinkReceiver, ProtocolHandler
+from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
 from .resolver import Resolver, Words
+from .rpc.face import AsyncCalling
 from .runtime import exits, forking, guests, host
 from .runtime.driver import Driver
+from .runtime.endpoints import open_endpoints
 from .runtime.hearing import Hearing
 from .runtime.mailboxes import Mailboxes, Receive
 from .runtime.networks import follow_networks, own_networks
@@ -60,7 +61,7 @@ SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
 
 
-class AsyncCluster(ClusterView):
+class AsyncCluster(ClusterView, AsyncCalling):
     """Our handle on the mesh. Make it, place hooks, join::
 
         cluster = AsyncCluster()
@@ -249,48 +250,20 @@ class AsyncCluster(ClusterView):
         self, config: ClusterConfig, realm: Realm, handlers: dict[str, ProtocolHandler], *,
         networked: bool,
     ) -> list[Endpoint]:  # fmt: skip
-        """Listens by every protocol. What nobody asked for may fail, if it is one of several or
-        there is no network.
-        """
-        endpoints, plugins = [], installed()
-        for scheme in config.protocols or DEFAULT:
-            try:
-                props = await self._listen(scheme, config, realm, handlers, plugins)
-                endpoints.append(Endpoint(scheme, props))
-            except ConfigError as error:
-                asked = config.protocols is not None or scheme in config.protocol_options
-                if asked or scheme == DEFAULT[0] or (networked and scheme not in OPTIONAL):
-                    raise
-                await handlers.pop(scheme).close()
-                if networked:
-                    logger.warning("%s. It is not offered", error)
-        return endpoints
+        context = partial(self._context, config, realm)
+        return await open_endpoints(config, handlers, context, self._accept, networked=networked)
 
-    async def _listen(
-        self,
-        scheme: str,
-        config: ClusterConfig,
-        realm: Realm,
-        handlers: dict[str, ProtocolHandler],
-        plugins: Plugins,
-    ) -> dict[str, str | int]:
-        """Loads a protocol and begins to listen; returns what is advertised of it."""
-        context = Context(
+    def _context(self, config: ClusterConfig, realm: Realm, scheme: str) -> Context:
+        """What a protocol is told of us."""
+        return Context(
             cluster=config.cluster, member_id=self._id, host_only=config.ttl == 0,
             runtime_dir=realm.place(), options=config.protocol_options.get(scheme, {}),
             message_bytes=config.limits.message_bytes,
             ask=None if realm.keyring.is_secret else partial(self._guest, scheme),
         )  # fmt: skip
-        handler = handlers[scheme] = load(scheme, context, plugins=plugins)
-        forking.watch(handler)
 
-        def accept(link: Link) -> LinkReceiver | None:
-            return self.joined.accept(scheme, None, link) if self.joined else None
-
-        try:
-            return await handler.listen(accept)
-        except OSError as error:
-            raise ConfigError(f"protocol {scheme!r} cannot be used here: {error}") from error
+    def _accept(self, scheme: str, link: Link) -> LinkReceiver | None:
+        return self.joined.accept(scheme, None, link) if self.joined else None
 
     def _guest(self, scheme: str, remote: str, body: bytes, answer: guests.Answer) -> None:
         if self.joined is None or not self.joined.joined:
@@ -355,6 +328,8 @@ class AsyncCluster(ClusterView):
         try:
             await driver.leave(seconds, caller)
         finally:
+            if self.functions is not None:
+                await self.functions.close()
             if self.joined is driver:
                 self.joined = None
                 if self._upkeep is not None:

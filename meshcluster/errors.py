@@ -21,11 +21,14 @@ did wrong and what the network did are told apart.
     ├─ Congested (TimeoutError)         a receiver has not taken its messages in time
     └─ QueryError
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
-       ├─ RemoteError                   the responder of ``service`` raised
+       ├─ RemoteError                   the responder or function of ``service`` raised
        ├─ NoResponder                   nothing there answers
        ├─ ServiceLost                   the member left or died before it answered
-       ├─ OutcomeUnknown                ``send(ack=True)``: perhaps it was handled, perhaps not
-       └─ NotAcknowledged (ExceptionGroup)  the same to several: ``errors`` says who did not
+       ├─ OutcomeUnknown                of what left: perhaps it was done, perhaps not
+       ├─ NotExposed (LookupError)      nobody exposes the function that was called
+       ├─ ArgumentError (TypeError)     the arguments of a call do not fit; ``field`` says which
+       ├─ NotAcknowledged (ExceptionGroup)  ``errors`` says which of several did not handle it
+       └─ CallsFailed (ExceptionGroup)  ``errors`` says of whom there is no result
 """
 
 from __future__ import annotations
@@ -157,13 +160,16 @@ class QueryTimeout(QueryError, TimeoutError):
 
 
 class RemoteError(QueryError):
-    """The responder raised. ``service`` answered with ``kind`` (the type's name) and ``text``."""
+    """The responder raised. ``service`` answered with ``kind`` (the type's name) and ``text``; of a
+    function that was called there is its ``traceback``, as text.
+    """
 
-    def __init__(self, service: Service, kind: str, text: str) -> None:
+    def __init__(self, service: Service, kind: str, text: str, traceback: str = "") -> None:
         super().__init__(f"{service.name} raised {kind}: {text}")
         self.service = service
         self.kind = kind
         self.text = text
+        self.traceback = traceback
 
 
 class NoResponder(QueryError):
@@ -183,8 +189,8 @@ class ServiceLost(QueryError):
     question any more.
 
     ``unhandled`` (bool, False by default): it is known that the member never had what it was asked,
-    which had not left us or was turned away; asking another one does nothing twice. False: it may
-    have had it.
+    which had not left us, was turned away or came too late to who left; asking another one does
+    nothing twice. False: it may have had it.
     """
 
     def __init__(self, service: Service, reason: str, *, unhandled: bool = False) -> None:
@@ -196,9 +202,9 @@ class ServiceLost(QueryError):
 
 
 class OutcomeUnknown(QueryError):
-    """What was sent with ``ack=True`` left, and no answer came (``reason``): the hooks of
-    ``service`` had it once or not at all. It is not sent again. The cause is the error that says
-    why.
+    """What was sent with ``ack=True``, or a call, left, and no answer came (``reason``): the hooks
+    or the function of ``service`` had it once or not at all. It is not sent again. The cause is
+    the error that says why.
     """
 
     def __init__(self, service: Service, reason: str) -> None:
@@ -226,3 +232,42 @@ class NotAcknowledged(QueryError, ExceptionGroup[Exception]):
     ) -> None:  # fmt: skip
         self.errors = dict(errors)
         self.handled = tuple(handled)
+
+
+class NotExposed(QueryError, LookupError):
+    """Nobody exposes the function ``name``, or nobody of those who may be called."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(f"{name}: {text}")
+        self.name = name
+
+
+class ArgumentError(QueryError, TypeError):
+    """The arguments of a call do not fit the function; ``field`` is the name of the parameter, ""
+    where it is none of them alone. The function was not called.
+    """
+
+    def __init__(self, text: str, field: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class CallsFailed(QueryError, ExceptionGroup[Exception]):
+    """Of several members that were called some gave no result.
+
+    ``results`` maps each service that did to its result, ``errors`` each of the others to what a
+    call of it alone would have raised; ``except*`` takes these apart.
+    """
+
+    def __new__(
+        cls, errors: Mapping[Service, Exception], results: Mapping[Service, Any]
+    ) -> CallsFailed:  # fmt: skip
+        """A group needs its text and its exceptions before ``__init__``."""
+        text = f"{len(errors)} of {len(errors) + len(results)} members gave no result"
+        return super().__new__(cls, text, list(errors.values()))
+
+    def __init__(
+        self, errors: Mapping[Service, Exception], results: Mapping[Service, Any]
+    ) -> None:  # fmt: skip
+        self.errors = dict(errors)
+        self.results = dict(results)

@@ -12,7 +12,10 @@ from .errors import ConfigError
 from .model import Service
 from .node.requests import Finish, Waiter
 from .runtime.driver import Driver
+from .runtime.mailboxes import LATER as LATER
+from .runtime.mailboxes import Letter as Letter
 from .runtime.mailboxes import Mailboxes
+from .runtime.mailboxes import Receive as Receive
 from .runtime.sending import Part
 from .wire.frames import AnyMessage, Note
 from .wire.message import NOTE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .channels import Channels
 from .config import ClusterConfig
@@ -11,12 +11,16 @@ from .errors import ClusterError
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
 from .keyring import ClusterKeyring
+from .mailbox import MailboxBase
 from .model import GONE, Service, Standing
 from .props import Props
 from .resolver import passes
 from .runtime.driver import Driver
 from .runtime.mailboxes import Mailboxes
 from .tags import Tags
+
+if TYPE_CHECKING:
+    from .rpc.functions import Functions
 
 T = TypeVar("T")
 
@@ -25,6 +29,8 @@ class ClusterView(HookPlacing):
     """Base of ``AsyncCluster`` and ``Cluster``, which say where the member is and how to enter its
     loop.
     """
+
+    mailbox: Callable[..., MailboxBase]
 
     def __init__(self, hooks: HookRegistry, channels: Channels, mailboxes: Mailboxes) -> None:
         self._hooks = hooks
@@ -55,6 +61,19 @@ class ClusterView(HookPlacing):
     def _in_loop(self, function: Callable[[], T]) -> T:
         """Runs a function in the member's loop and waits for it; here when we have not joined."""
         raise NotImplementedError
+
+    def _make_functions(self) -> Functions:
+        """What the methods of ``rpc/face.py`` do their work with; made when one is first used."""
+        from .rpc.functions import Functions, Member
+
+        return Functions(
+            Member(
+                services=lambda: self._driver.sender.services, resolve=self.resolve,
+                since_joining=lambda: self._driver.since_joining, in_loop=self._in_loop,
+                mailbox=self.mailbox, on_lost=self.hook("service.lost"),
+                open_calls=lambda: self._driver.config.limits.open_questions,
+            )
+        )  # fmt: skip
 
     # --- the others --------------------------------------------------------------------------
 

@@ -79,6 +79,16 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def pytest_terminal_summary(terminalreporter):
+    """True times: what tests recorded by `record_property`."""
+    passed = terminalreporter.getreports("passed")
+    told = [(report.location[2], *each) for report in passed for each in report.user_properties]
+    if told:
+        terminalreporter.section("true times and counts")
+    for test, what, value in told:
+        terminalreporter.line(f"{test}: {what}: {value}")
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request) -> Iterator[None]:
     """No thread and no open file or socket survives a test."""

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ..task import Line, Task
+from ..task import FUNCTIONS, Line, Task
 from . import roles
 
-MEMBERS: dict[str, tuple[str, str, dict[str, bool]]] = {
+MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "awaited": ("awaited", "Awaited", {}),
     "batches": ("sockets", "Sockets", {"batched": True}),
     "blocking": ("blocking", "Blocking", {}),
     "grpc": ("grpc_peer", "Grpc", {}),
+    "grpc_awaited": ("grpc_awaited_peer", "AwaitedGrpc", {}),
     "nats": ("nats_peer", "Nats", {}),
     "open": ("blocking", "Blocking", {"open": True}),
     "pyre": ("pyre_peer", "Pyre", {}),
@@ -28,10 +29,12 @@ MEMBERS: dict[str, tuple[str, str, dict[str, bool]]] = {
     "zenoh": ("zenoh_peer", "Zenoh", {}),
     "zeroconf": ("zeroconf_peer", "ByMdns", {}),
     "zmq": ("zmq_peer", "Zmq", {}),
+    **{f"awaited: {what}": ("calls", "AwaitedCalls", {"function": what}) for what in FUNCTIONS},
+    **{f"blocking: {what}": ("calls", "BlockingCalls", {"function": what}) for what in FUNCTIONS},
 }
 """By ``Task.member``: the module, the class in it, and how it is made."""
 
-AWAITED = ("awaited", "nats")
+AWAITED = ("awaited", "grpc_awaited", "nats", *(f"awaited: {what}" for what in FUNCTIONS))
 
 
 def main(text: str) -> None:

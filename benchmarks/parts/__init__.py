@@ -6,6 +6,7 @@ from ..settings import Settings
 from ..table import Table
 from . import (
     beacons,
+    calls,
     discovery,
     growth,
     idle,
@@ -42,6 +43,7 @@ PARTS: dict[str, Callable[[Settings], Iterable[Table]]] = {
     "known": known.run,
     "growth": growth.run,
     "peers": peers.run,
+    "calls": calls.run,
 }
 
 __all__ = ("PARTS",)

@@ -1,4 +1,4 @@
-"""The measurement that ``roundtrip`` and ``query`` share: one asks, one or more respond."""
+"""The measurements that several parts share: one asks, one or more respond."""
 
 from __future__ import annotations
 
@@ -30,5 +30,19 @@ def run(
             got = asker.hear()
         median, p99 = got["median"] * MICROSECONDS, got["p99"] * MICROSECONDS
         return table.Figure(median, p99=p99, lost=int(got["lost"]))
+
+    return table.run(plan, settings.repeats, measure)
+
+
+def at_once(plan: table.Plan, settings: Settings) -> table.Table:
+    """One process asks another, many questions at once."""
+
+    def measure(entrant: Entrant) -> table.Figure:
+        seconds, uvloop = settings.seconds, settings.uvloop
+        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
+            responder, asker = crew.start("respond"), crew.start("ask_many", waits=True)
+            responder.hear()
+            asker.go()
+            return table.Figure(asker.hear()["rate"])
 
     return table.run(plan, settings.repeats, measure)

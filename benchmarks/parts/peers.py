@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from .. import against, table
 from ..entrants import (
@@ -18,16 +18,14 @@ from ..entrants import (
     RPYC,
     SERF,
     SOCKETS,
-    WAYS,
     ZENOH,
     ZMQ,
     Entrant,
 )
 from ..process import Crew
 from ..settings import Settings
-from ..table import Wish
 from ..task import TCP, UNIX
-from . import asking, oneway
+from . import asking, beside, oneway
 
 KIB, MIB = 1024, 1024 * 1024
 SIZES = {64: "64 B", KIB: "1 KiB", 64 * KIB: "64 KiB", MIB: "1 MiB"}
@@ -60,16 +58,7 @@ GATHERED = {
     100: {ZENOH: 5, NATS: 4, PYRO: 2, RPYC: 2, GRPC: 8},
 }
 
-SECURITY = (
-    "Ours with its defaults, `ttl=0`: `tcp` is sealed by the host's key; `unix`, which it chooses "
-    "by itself, is between processes of one user and carries nothing sealed. No peer encrypts."
-)
-COMPARED = (
-    "Ours is the public API: `send`, `query`, hooks and accounting as they are. All of a table "
-    "take their turns in each round; a ratio is the median of the rounds' ratios, above 1x ours is "
-    "better. It is that of `{usual}`, unless a cell names another; `our best` is the best of ours "
-    "where that is another one. The goal is how many times better ours was wished to be."
-)
+API = "Ours is the public API: `send`, `query`, hooks and accounting as they are. "
 WORK = (
     "One way: messages a second that are counted in the receiver's Python handler, between two "
     "marks that travel with them, so all that was sent has arrived. Round trip: one question after "
@@ -98,7 +87,8 @@ def run(settings: Settings) -> Iterator[table.Table]:
     """How each is used; then a table for each size one way and in turns, one with many at once, one
     for each crowd, each as soon as it is finished.
     """
-    yield _how(settings)
+    compared = API + beside.COMPARED.format(usual=against.face(str(BY_UNIX)))
+    yield beside.how(settings, "peers", [compared, WORK, beside.SECURITY], HOW)
     for size in SIZES:
         yield _one_way(settings, size)
     for size in SIZES:
@@ -108,53 +98,34 @@ def run(settings: Settings) -> Iterator[table.Table]:
         yield _gathered(settings, count)
 
 
-def _how(settings: Settings) -> table.Table:
-    told = [f"{name}: {how}." for name, how in HOW.items() if _is_chosen(name, settings)]
-    rows = "\n".join(f"- {each}" for each in told)
-    return table.Table(
-        name="peers", title="what is compared, and how each is used at its best", unit="",
-        rounds=settings.repeats, peers=[], rows=[],
-        remarks=[COMPARED.format(usual=against.face(str(OURS[0]))), WORK, SECURITY, rows],
-    )  # fmt: skip
-
-
 def _one_way(settings: Settings, size: int) -> table.Table:
-    plan = _plan(
-        settings, f"peers-oneway-{size}", f"{SIZES[size]} one way, two processes", "/s",
-        [*TALKERS, PYRO_BATCHES], more=[Entrant(BATCHES, UNIX)],
-        wishes=_wishes(EACH_WAY[size], BY_UNIX),
+    plan = beside.plan(
+        settings, f"peers-oneway-{size}", f"{SIZES[size]} one way, two processes", "/s", ours=OURS,
+        names=[*TALKERS, PYRO_BATCHES], more=[Entrant(BATCHES, UNIX)],
+        wishes=beside.wishes(EACH_WAY[size], BY_UNIX),
     )  # fmt: skip
     return oneway.measured(plan, settings, body_bytes=size)
 
 
 def _in_turns(settings: Settings, size: int) -> table.Table:
-    small = size == min(SIZES)
-    plan = _plan(
+    turns = beside.wishes(TURNS, BY_UNIX) | beside.wishes(BLOCKING_TURNS, BLOCKS)
+    plan = beside.plan(
         settings, f"peers-roundtrip-{size}",
-        f"sequential {SIZES[size]} round trip, two processes", "us",
-        TALKERS, more=[Entrant(SOCKETS, UNIX)],
-        wishes=_wishes(TURNS, BY_UNIX) | _wishes(BLOCKING_TURNS, BLOCKS) if small else {},
+        f"sequential {SIZES[size]} round trip, two processes", "us", ours=OURS,
+        names=TALKERS, more=[Entrant(SOCKETS, UNIX)],
+        wishes=turns if size == min(SIZES) else {},
     )  # fmt: skip
     return asking.run(plan, settings, responders=1, body_bytes=size)
 
 
 def _at_once(settings: Settings) -> table.Table:
     nats = 4 if settings.uvloop else 2.5
-    plan = _plan(
-        settings, "peers-inflight", "64 B questions answered with 64 on their way", "/s",
-        [*TALKERS, PYRO_BATCHES], more=[Entrant(SOCKETS, UNIX)],
-        wishes=_wishes(AT_ONCE | {NATS: nats}, BY_UNIX),
+    plan = beside.plan(
+        settings, "peers-inflight", "64 B questions answered with 64 on their way", "/s", ours=OURS,
+        names=[*TALKERS, PYRO_BATCHES], more=[Entrant(SOCKETS, UNIX)],
+        wishes=beside.wishes(AT_ONCE | {NATS: nats}, BY_UNIX),
     )  # fmt: skip
-
-    def measure(entrant: Entrant) -> table.Figure:
-        seconds, uvloop = settings.seconds, settings.uvloop
-        with Crew(entrant.member, entrant.way, seconds=seconds, uvloop=uvloop) as crew:
-            responder, asker = crew.start("respond"), crew.start("ask_many", waits=True)
-            responder.hear()
-            asker.go()
-            return table.Figure(asker.hear()["rate"])
-
-    return table.run(plan, settings.repeats, measure)
+    return asking.at_once(plan, settings)
 
 
 def _gathered(settings: Settings, count: int) -> table.Table:
@@ -163,9 +134,9 @@ def _gathered(settings: Settings, count: int) -> table.Table:
         if not (name == SERF and count > SERF_RESPONDERS)
         and not (name == PYRE and count > PYRE_RESPONDERS)
     ]  # fmt: skip
-    plan = _plan(
+    plan = beside.plan(
         settings, f"peers-gather-{count}", f"a 64 B query until {count} have answered", "us",
-        names, wishes=_wishes(GATHERED[count], BY_UNIX),
+        ours=OURS, names=names, wishes=beside.wishes(GATHERED[count], BY_UNIX),
     )  # fmt: skip
 
     def measure(entrant: Entrant) -> table.Figure:
@@ -181,23 +152,3 @@ def _gathered(settings: Settings, count: int) -> table.Table:
         return table.Figure(median, p99=p99, lost=int(got["lost"]))
 
     return table.run(plan, settings.repeats, measure)
-
-
-def _plan(
-    settings: Settings, name: str, title: str, unit: str, names: Iterable[str], *,
-    more: Iterable[Entrant] = (), wishes: dict[str, Wish],
-) -> table.Plan:  # fmt: skip
-    chosen = [name for name in names if _is_chosen(name, settings)]
-    return table.Plan(
-        name=name, title=title, unit=unit, ours=OURS, wishes=wishes,
-        entrants=[*OURS, *(Entrant(name, way) for name in chosen for way in WAYS[name]), *more],
-    )  # fmt: skip
-
-
-def _is_chosen(name: str, settings: Settings) -> bool:
-    main = PYRO if name == PYRO_BATCHES else name
-    return not settings.peers or main in settings.peers
-
-
-def _wishes(times: dict[str, float], by: Entrant) -> dict[str, Wish]:
-    return {name: Wish(wanted, str(by)) for name, wanted in times.items()}

@@ -24,8 +24,8 @@ LOOK_SECONDS = 1.0
 
 
 @contextmanager
-def observing(settings: Settings, command: str, words: Sequence[str] = ()) -> Iterator[Cluster]:
-    """A cluster that knows who is there, left at the end.
+def observer(settings: Settings, command: str) -> Iterator[Cluster]:
+    """A cluster that has just begun to look, left at the end.
 
     Raises:
         ClusterError: see ``join``.
@@ -36,15 +36,25 @@ def observing(settings: Settings, command: str, words: Sequence[str] = ()) -> It
     from ..sync.cluster import Cluster
 
     logging.basicConfig(format="meshcluster: %(message)s")
-    cluster = Cluster()
-    news: queue.SimpleQueue[Service] = queue.SimpleQueue()
-
-    @cluster.hook("service.discovered")
-    def discovered(service: Service) -> None:
-        news.put(service)
-
     name = f"{command}-{os.getpid()}"
-    with cluster.join(observer=True, name=name, **settings.joining):
+    with Cluster().join(observer=True, name=name, **settings.joining) as cluster:
+        yield cluster
+
+
+@contextmanager
+def observing(settings: Settings, command: str, words: Sequence[str] = ()) -> Iterator[Cluster]:
+    """A cluster that knows who is there, left at the end.
+
+    Raises:
+        ClusterError: see ``join``.
+    """
+    news: queue.SimpleQueue[Service] = queue.SimpleQueue()
+    with observer(settings, command) as cluster:
+
+        @cluster.hook("service.discovered")
+        def discovered(service: Service) -> None:
+            news.put(service)
+
         limit = min(LOOK_SECONDS, settings.timeout)
         look(news, lambda: bool(cluster.resolve(*words)), limit)
         cluster.unhook(discovered)

@@ -56,6 +56,18 @@ def dumped(value: Any, *, indent: int | None = None) -> str:
     return made if made.isprintable() else made.translate(_IN_JSON)
 
 
+def parsed(text: str) -> Any:
+    """What a text means as JSON; itself where it is none."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are no JSON, but Python's
+
+
 def text_of(value: Any) -> str:
     """A value as text: a str as it is, bytes decoded as far as they are UTF-8, else JSON."""
     if isinstance(value, str):

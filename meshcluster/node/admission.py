@@ -11,6 +11,7 @@ from ..hooks import HookRegistry
 from ..hooks.chain import validate
 from ..model import (
     CONFLICT,
+    LEFT,
     LOOPBACK,
     REFUSED,
     Address,
@@ -38,6 +39,7 @@ from .proof import Prober
 from .queries import Queries
 from .requests import Requests
 from .schedule import Schedule
+from .session import Session, asked_in
 from .snapshots import Snapshots
 from .views import Views
 
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
     from .discovery import Discovery
     from .monitors import Monitors
     from .seeds import Seeds
+
+
+GOODBYE_SECONDS = 0.05
+"""So long it is waited for what who left says over its links."""
 
 
 class Admission:
@@ -291,8 +297,26 @@ class Admission:
         if not self._config.observer:
             self._monitors.changed(now)
 
-    def lose(self, peer: Peer, reason: str, now: float) -> None:
-        """A peer left, died or expired."""
+    def heard_gone(self, peer: Peer, reason: str, now: float) -> None:
+        """A datagram says that a peer is gone. Who left says over its links what it took of ours:
+        that is waited for a moment.
+        """
+        if reason == LEFT and any(each.link is not None for each in peer.sessions.values()):
+            self._schedule.set(("left", peer.key), now + GOODBYE_SECONDS)
+        else:
+            self.lose(peer, reason, now)
+
+    def has_left(self, key: bytes, now: float) -> None:
+        """Nothing came over the links of who said goodbye to all."""
+        peer = self._peers.get(key)
+        if peer is not None:
+            self.lose(peer, LEFT, now)
+
+    def lose(self, peer: Peer, reason: str, now: float, told: Session | None = None) -> None:
+        """A peer left, died or expired. Where it said goodbye it ``told`` what it took before."""
+        if ("left", peer.key) in self._schedule:  # it said so, and then its links broke
+            self._schedule.cancel(("left", peer.key))
+            reason = LEFT
         service = peer.service.lost(reason) if peer.service is not None else None
         self._prober.stop(peer)
         self._detector.forget(peer)
@@ -303,7 +327,10 @@ class Admission:
         for session in peer.sessions.values():
             self._links.drop(session)
             unsent |= session.unsent_questions
-            lost += session.discard()
+            given_up = session.discard()
+            if session is told:
+                unsent |= asked_in(given_up)
+            lost += given_up
         peer.service, peer.gone = None, service
         if service is not None and not peer.observer:
             self._views.left(peer, now)

@@ -387,9 +387,9 @@ class Links:
             self._end(session.link, abort=True)
 
     def say_goodbye(self, session: Session) -> None:
-        """Tells the other end that we leave, then closes once that is written."""
+        """Tells the other end what we took and that we leave, then closes once that is written."""
         if session.link is not None:
-            self._write(session.link, codec.encode_frame(Goodbye()))
+            self._write(session.link, session.ack_frame(), codec.encode_frame(Goodbye()))
             self._end(session.link, abort=False)
 
     def close_pending(self) -> None:

@@ -171,8 +171,9 @@ class Node:
             schedule=self._schedule, effects=self.effects, counters=self.counters,
             scope=self.scope, own=self._own, views=self._views, snapshots=self._snapshots,
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
-            by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.lose,
-            moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
+            by_link=self._needs_link, alive=self._admission.alive,
+            gone=self._admission.heard_gone, moved=self._links.moved,
+            stirred=self._links.dialling.stirred, detector=self._detector,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
@@ -212,6 +213,7 @@ class Node:
             "beacon": lambda _, now: self._discovery.beacon(now),
             "probe": self._discovery.probe_again,
             "refused": self._discovery.refusals.still,
+            "left": self._admission.has_left,
             "round": lambda _, now: self._detector.round(now),
             "monitor": lambda _, now: self._monitors.open(now),
             "ask": self._detector.ask_at_last,
@@ -524,11 +526,11 @@ class Node:
         """Says goodbye over every link and to the group. Nothing else is sent afterwards."""
         self._left = True
         self.close_queries()
-        self._discovery.say_goodbye(now)
         for peer in self.peers.linkable():
             for session in peer.sessions.values():
                 self._links.say_goodbye(session)
                 reason = "had not acknowledged when we left"
                 self._admission.given_up(peer.service, reason, session.discard())
+        self._discovery.say_goodbye(now)
         self._links.close_pending()
         self._schedule.clear()

@@ -74,7 +74,7 @@ class Reading:
         if isinstance(frame, _BATCHED):
             self._delivery.received(session, link, frame, len(data), now)
         elif isinstance(frame, Goodbye):
-            self._admission.lose(session.peer, LEFT, now)
+            self._admission.lose(session.peer, LEFT, now, session)
         elif isinstance(frame, Describe):
             if len(data) > self._limits.hello_bytes:
                 raise DecodeError("oversized details")

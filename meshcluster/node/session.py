@@ -16,7 +16,7 @@ but the events behind them. One that is told begins while there is credit, and m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import repeat, starmap
 from math import inf
 from typing import TYPE_CHECKING
@@ -501,5 +501,9 @@ class Session:
     def unsent_questions(self) -> frozenset[int]:
         """The ids of what waits for an answer and still waits here."""
         unbegun = [cut.message for cut in self._cuts.unbegun]
-        waiting = [*self.stalled, *self.waiting.copy(), *unbegun]
-        return frozenset([m.id for m in waiting if isinstance(m, _ANSWERED)])
+        return asked_in([*self.stalled, *self.waiting.copy(), *unbegun])
+
+
+def asked_in(messages: Iterable[AnyMessage]) -> frozenset[int]:
+    """The ids of those that wait for an answer."""
+    return frozenset([m.id for m in messages if isinstance(m, _ANSWERED)])

@@ -85,6 +85,7 @@ class Driver:
         )
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
+        self._started_at = 0.0
         self._waking = Waking(self._drain)
         self._telling = Telling(self.sender, hooks, self.congestion, self._waking, config.limits)
         self.tell = self._telling.tell
@@ -133,8 +134,14 @@ class Driver:
     def start(self) -> None:
         """Begins to announce; handlers and announcers are open."""
         heap.keep_freed()
+        self._started_at = self._loop.time()
         self.node.start(self._loop.time())
         self.step()
+
+    @property
+    def since_joining(self) -> float:
+        """Seconds."""
+        return self._loop.time() - self._started_at
 
     # --- stepping ----------------------------------------------------------------------------
 

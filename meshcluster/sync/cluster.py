@@ -34,12 +34,16 @@ from ..timing import Timing
 from ..view import ClusterView
 from ..wire.frames import AckedEvent, Event
 from .bell import Bell, take
+from .calling import Calling
 from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
 
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
+
+    from ..rpc.call import Call
+    from ..rpc.functions import Functions
 
 T = TypeVar("T")
 
@@ -67,7 +71,7 @@ class _Threaded(AsyncCluster):
         return self.runner
 
 
-class Cluster(ClusterView):
+class Cluster(ClusterView, Calling):
     """Our handle on the mesh. ``meshcluster.join(...)`` makes one and joins; or::
 
         cluster = Cluster()
@@ -290,6 +294,25 @@ class Cluster(ClusterView):
         return Mailbox(
             name, self._boxes, lambda: self._driver, self._in_loop, self._commit, self._wait_for
         )
+
+    @property
+    def _functions(self) -> Functions:
+        cluster = self._cluster
+        if cluster.functions is None:  # made in the loop, where only one of several threads does
+            self._in_loop(self._begin_functions)
+        assert cluster.functions is not None
+        return cluster.functions
+
+    def _begin_functions(self) -> None:
+        self._cluster.functions = self._cluster.functions or self._make_functions()
+
+    def _new_call(self) -> Call:
+        from ..rpc.call import Call
+
+        return Call(self._in_loop, self._check_outside)
+
+    def _check_outside(self) -> None:
+        self._loop.check_outside()
 
     def _wait_for(
         self, find: Callable[[], tuple[Service, ...]], count: int, meant: str, timeout: float

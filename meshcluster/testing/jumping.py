@@ -26,9 +26,8 @@ from ..announcers.base import AnnouncerReceiver
 from ..cluster import AsyncCluster
 from ..config import ClusterConfig
 from ..errors import ConfigError
-from ..model import LOOPBACK, Address
-from ..plugins import Plugins
-from ..protocols.base import Props, ProtocolHandler
+from ..model import LOOPBACK, Address, Endpoint
+from ..protocols.base import ProtocolHandler
 from ..runtime.realm import Realm
 from .cables import CabledHandler, Cables
 from .network import Network
@@ -150,18 +149,19 @@ class VirtualCluster(AsyncCluster):
     async def _open_announcers(self, config: ClusterConfig, realm: Realm) -> list[Announcer]:
         return [MemoryAnnouncer(self._mesh, self._number)]
 
-    async def _listen(
-        self, scheme: str, config: ClusterConfig, realm: Realm,
-        handlers: dict[str, ProtocolHandler], plugins: Plugins,
-    ) -> Props:  # fmt: skip
-        props = await super()._listen(scheme, config, realm, handlers, plugins)
+    async def _endpoints(
+        self, config: ClusterConfig, realm: Realm, handlers: dict[str, ProtocolHandler], *,
+        networked: bool,
+    ) -> list[Endpoint]:  # fmt: skip
+        endpoints = await super()._endpoints(config, realm, handlers, networked=networked)
         mesh = self._mesh
-        mesh.listeners[str(props["name"])] = self._number
-        handlers[scheme] = CabledHandler(
-            handlers[scheme], mesh.cables, self._number,
-            lambda endpoint: mesh.listeners.get(str(endpoint.props.get("name")), self._number),
-        )  # fmt: skip
-        return props
+        for endpoint in endpoints:
+            mesh.listeners[str(endpoint.props["name"])] = self._number
+            handlers[endpoint.scheme] = CabledHandler(
+                handlers[endpoint.scheme], mesh.cables, self._number,
+                lambda other: mesh.listeners.get(str(other.props.get("name")), self._number),
+            )  # fmt: skip
+        return endpoints
 
 
 class VirtualMesh:

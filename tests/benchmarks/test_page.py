@@ -39,11 +39,28 @@ def test_a_kept_run_is_shown_beside_a_new_one(tmp_path, monkeypatch, capsys):
     assert "### peers-roundtrip-64: stored and now" in capsys.readouterr().out
 
 
+def test_a_part_with_marks_of_its_own_goes_there_and_leaves_the_others(tmp_path):
+    begin, end = page.OWN_BEGIN.format("calls"), page.OWN_END.format("calls")
+    path = tmp_path / "peers.md"
+    path.write_text(f"{page.BEGIN}\nold\n{page.END}\n{begin}\nolder\n{end}\n")
+    calls = table(peer(), name="calls-sync")
+    page.fill(path, stored.Run({}, [calls]))
+    text = path.read_text()
+    assert "old\n" in text
+    assert "older" not in text
+    assert text.count("### calls-sync") == text.count("### calls, in short") == 1
+    page.fill(path, stored.Run({}, [table(peer()), calls]))
+    peers, rest = path.read_text().split(page.END)
+    assert "### peers-roundtrip-64" in peers
+    assert "### calls-sync" in rest
+    assert "## Machine, calls" in rest
+
+
 def test_a_page_without_marks_is_left_alone(tmp_path):
     path = tmp_path / "other.md"
     path.write_text("text")
     with pytest.raises(ValueError, match="has no <!-- figures: begin -->"):
-        page.fill(path, "new")
+        page.fill(path, RUN)
     assert path.read_text() == "text"
 
 

@@ -1,5 +1,6 @@
 """A panel of ratios: bars begin at 1x, a mark is where the goal is, the text says both."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_goal_has_a_mark_and_gives_the_bar_its_colour(times, colour):
     marks = [line for line in root.iter(SVG + "line") if line.get("stroke-width") == "2"]
     assert [float(mark.get("x1")) for mark in marks] == [pytest.approx(ratios.at(3.0), abs=0.1)]
     assert [bar[2] for bar in bars(root)] == [colour, ratios.NEITHER]
+
+
+def test_many_of_ours_have_several_lines_above_the_bars():
+    ours = [replace(peer(f"meshcluster, {n}"), beaten_by={}) for n in range(4)]
+    texts = {text.text: float(text.get("y")) for text in drawn(*ours, peer("a")).iter(SVG + "text")}
+    assert texts["ours: 3 unix 10.0 us"] > texts["ours: " + ", ".join(
+        f"{n} unix 10.0 us" for n in range(3)
+    )]  # fmt: skip
+    assert texts["a, unix"] > texts["ours: 3 unix 10.0 us"]
 
 
 def test_what_is_beyond_the_axis_ends_with_it():

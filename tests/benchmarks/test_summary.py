@@ -30,5 +30,15 @@ def test_whom_a_goal_is_about_is_said():
     assert "Ours is the face `async, unix`; `blocking, unix` in the round trip beside rpyc." in told
 
 
+def test_calls_are_given_against_each_of_ours_and_the_goal_where_it_belongs():
+    rows = [peer("rpyc", wish=Wish(1.0, BLOCKING)), peer("zenoh", by_async=12.34)]
+    told = summary.of([table(*rows, name="calls-sync")])
+    assert told.startswith("### calls, in short")
+    assert "0 of 1 goals met" in told
+    assert "| One after the other, blocking | async, unix |     blocking, unix |" in told
+    assert "| rpyc, unix                    | 2.00x       | 0.50x (1x: missed) |" in told
+    assert "| zenoh, unix                   | 12.3x       |" in told
+
+
 def test_other_tables_are_not_told_of():
     assert summary.of([table(peer(), name="roundtrip")]) == ""

@@ -8,6 +8,7 @@ from msgspec import structs
 from meshcluster.config import Limits
 from meshcluster.model import CRASHED, LEFT, is_unix, member_key, unix_address
 from meshcluster.node import effects as fx
+from meshcluster.node.links import NodeLink
 from meshcluster.testing import Bench, carry, connect, introduce, pass_time
 from meshcluster.wire import codec
 from meshcluster.wire.frames import Beacon, Event, Leave, Probe, ProbeAck, ProbeReply, Solicit
@@ -367,6 +368,37 @@ def test_who_said_goodbye_before_its_host_refused_has_left() -> None:
     one.node.datagram_refused(other.address, 0.5)
     one.node.advance(9.0)  # late, and the timers are run before anything is read
     one.hear(other, goodbye, 9.0)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == LEFT
+
+
+def linked_and_left() -> tuple[Bench, Bench, NodeLink, NodeLink]:
+    """Who has a link hears first what the other says to all: that it leaves."""
+    one, other = Bench(1), Bench(2)
+    introduce(one, other)
+    near, far = connect(one, other)
+    other.node.take_effects()
+    other.node.leave(1.0)
+    (goodbye,) = [each for each in other.datagrams() if isinstance(each, Leave)]
+    one.hear(other, goodbye, 1.0)
+    assert one.known == ["n2"]
+    return one, other, near, far
+
+
+def test_the_goodbye_over_a_link_comes_after_what_was_said_to_all() -> None:
+    one, other, near, far = linked_and_left()
+    one.node.frames_received(near, other.node.take_frames(far), 1.01)
+    one.node.advance(2.0)
+    (gone,) = one.take(fx.ServiceGone)
+    assert gone.reason == LEFT
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_goodbye_over_a_link_is_not_waited_for_long(breaks: bool) -> None:
+    one, _other, near, _far = linked_and_left()
+    if breaks:
+        one.node.link_lost(near, "closed", 1.01)
+    one.node.advance(1.1)
     (gone,) = one.take(fx.ServiceGone)
     assert gone.reason == LEFT
 

@@ -351,6 +351,21 @@ def test_of_what_was_written_and_not_acknowledged_nobody_knows_whether_it_came(t
     assert errors == {1: False, 2: True}
 
 
+def test_who_leaves_tells_over_its_link_what_it_took_and_had_nothing_else(two):
+    two.request(1)
+    session = two.session(two.one)
+    two.one.node.requests.open(
+        Waiter(2, session.peer.service, session, 5.0, lambda value, error: None)
+    )
+    session.put(Request(2, "box", 0, *body.encode("too late")))
+    assert two.one.node.take_frames(two.near)
+    two.other.node.leave(1.0)
+    two.one.node.frames_received(two.near, two.other.node.take_frames(two.far), 1.0)
+    errors = {e.waiter.id: e.error for e in two.one.take(fx.RequestDone)}
+    assert {number: error.unhandled for number, error in errors.items()} == {1: False, 2: True}
+    assert {error.reason for error in errors.values()} == {"left"}
+
+
 def test_a_member_that_had_lost_us_will_not_answer_what_it_was_asked_before(two):
     """It gave up its half of the session, and with it what it owed us."""
     two.request(1)

@@ -1,0 +1,3 @@
+"""Functions across the mesh, on public names of the core: mailboxes, services, hooks."""
+
+__all__ = ()
