@@ -49,9 +49,8 @@ if TYPE_CHECKING:
     from .monitors import Monitors
     from .seeds import Seeds
 
-
 GOODBYE_SECONDS = 0.05
-"""So long it is waited for what who left says over its links."""
+"""Who said goodbye to all says over its links what it took of ours: so long that is waited for."""
 
 
 class Admission:
@@ -297,10 +296,8 @@ class Admission:
         if not self._config.observer:
             self._monitors.changed(now)
 
-    def heard_gone(self, peer: Peer, reason: str, now: float) -> None:
-        """A datagram says that a peer is gone. Who left says over its links what it took of ours:
-        that is waited for a moment.
-        """
+    def gone(self, peer: Peer, reason: str, now: float) -> None:
+        """A peer said goodbye to all, or does not answer."""
         if reason == LEFT and any(each.link is not None for each in peer.sessions.values()):
             self._schedule.set(("left", peer.key), now + GOODBYE_SECONDS)
         else:

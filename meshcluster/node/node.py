@@ -171,9 +171,8 @@ class Node:
             schedule=self._schedule, effects=self.effects, counters=self.counters,
             scope=self.scope, own=self._own, views=self._views, snapshots=self._snapshots,
             announcing=self._announcing, proved=self._admission.proved, parcel=self.parcels.heard,
-            by_link=self._needs_link, alive=self._admission.alive,
-            gone=self._admission.heard_gone, moved=self._links.moved,
-            stirred=self._links.dialling.stirred, detector=self._detector,
+            by_link=self._needs_link, alive=self._admission.alive, gone=self._admission.gone,
+            moved=self._links.moved, stirred=self._links.dialling.stirred, detector=self._detector,
         )  # fmt: skip
 
     def _make_seeds(self, random: Random, interval: Callable[[], float]) -> Seeds:
