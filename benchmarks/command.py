@@ -68,7 +68,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--peers", type=lambda text: tuple(text.split(",")), default=(), metavar="NAMES",
-        help=f"whom the parts peers and calls measure, with commas: of {', '.join(PEERS)}",
+        help=f"whom the parts peers, calls and queues measure, with commas: of {', '.join(PEERS)}",
     )  # fmt: skip
     parser.add_argument("--svg", type=Path, metavar="FILE", help="keep a picture")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the result")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from .programs import program
-from .task import FUNCTIONS, TCP, UDP, UNIX, ZEROMQ
+from .task import FUNCTIONS, PROMISES, TCP, UDP, UNIX, ZEROMQ
 
 BLOCKING = "meshcluster, blocking"
 AWAITED = "meshcluster, async"
@@ -16,6 +16,7 @@ SOCKETS = "sockets"
 SEALED = "meshcluster, sealed"
 OPEN = "meshcluster, open"
 NATS = "nats"
+JETSTREAM = "nats, JetStream"
 PYRE = "pyre"
 PYRO = "Pyro5"
 PYRO_BATCHES = "Pyro5, 64 a batch"
@@ -23,6 +24,7 @@ RPYC = "rpyc"
 GRPC = "grpc"
 GRPC_AWAITED = "grpc, asyncio"
 ZMQ = "pyzmq"
+MANAGER = "multiprocessing"
 SERF = "serf"
 MDNS = "zeroconf"
 
@@ -30,7 +32,14 @@ AWAITED_CALLS = tuple(f"{AWAITED}: {function}" for function in FUNCTIONS)
 BLOCKING_CALLS = tuple(f"{BLOCKING}: {function}" for function in FUNCTIONS)
 """Calls instead of queries, by how what is called is exposed."""
 
-OURS = (BLOCKING, AWAITED, SEALED, OPEN, *AWAITED_CALLS, *BLOCKING_CALLS)
+AWAITED_QUEUES = tuple(f"{AWAITED}: {promise}" for promise in PROMISES)
+BLOCKING_QUEUES = tuple(f"{BLOCKING}: {promise}" for promise in PROMISES)
+"""Queues, by what they promise."""
+
+OURS = (
+    BLOCKING, AWAITED, SEALED, OPEN,
+    *AWAITED_CALLS, *BLOCKING_CALLS, *AWAITED_QUEUES, *BLOCKING_QUEUES,
+)  # fmt: skip
 
 MEMBERS = {
     BLOCKING: "blocking",
@@ -41,6 +50,7 @@ MEMBERS = {
     SEALED: "blocking",
     OPEN: "open",
     NATS: "nats",
+    JETSTREAM: "jetstream",
     PYRE: "pyre",
     PYRO: "pyro",
     PYRO_BATCHES: "pyro_batches",
@@ -48,16 +58,20 @@ MEMBERS = {
     GRPC: "grpc",
     GRPC_AWAITED: "grpc_awaited",
     ZMQ: "zmq",
+    MANAGER: "manager",
     SERF: "serf",
     MDNS: "zeroconf",
     **{name: f"awaited: {what}" for name, what in zip(AWAITED_CALLS, FUNCTIONS, strict=True)},
     **{name: f"blocking: {what}" for name, what in zip(BLOCKING_CALLS, FUNCTIONS, strict=True)},
+    **{name: f"awaited: {what}" for name, what in zip(AWAITED_QUEUES, PROMISES, strict=True)},
+    **{name: f"blocking: {what}" for name, what in zip(BLOCKING_QUEUES, PROMISES, strict=True)},
 }
 """The ``Task.member`` of each."""
 
 WAYS = {
     ZENOH: (UNIX, TCP),
     NATS: (TCP,),
+    JETSTREAM: (TCP,),
     PYRE: (TCP,),
     PYRO: (UNIX,),
     PYRO_BATCHES: (UNIX,),
@@ -65,6 +79,7 @@ WAYS = {
     GRPC: (UNIX,),
     GRPC_AWAITED: (UNIX,),
     ZMQ: (UNIX,),
+    MANAGER: (UNIX,),
     SERF: (UDP,),
 }
 """By what each peer talks when it is at its best on one host."""
@@ -72,6 +87,7 @@ WAYS = {
 MODULES = {
     ZENOH: ["zenoh"],
     NATS: ["nats"],
+    JETSTREAM: ["nats"],
     PYRE: ["pyre"],
     PYRO: ["Pyro5", "msgpack"],
     PYRO_BATCHES: ["Pyro5", "msgpack"],
@@ -80,7 +96,7 @@ MODULES = {
     GRPC_AWAITED: ["grpc"],
     SERF: ["msgpack"],
 }
-PROGRAMS = {NATS: "nats-server", SERF: "serf"}
+PROGRAMS = {NATS: "nats-server", JETSTREAM: "nats-server", SERF: "serf"}
 """Without which one cannot take part."""
 
 

@@ -1,5 +1,5 @@
-"""All tables of peers in short: a row for each peer; a column for each kind of work, or of calls
-for each of ours.
+"""All tables of peers in short: a row for each peer; a column for each kind of work, or, of calls
+and queues, for each of ours.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ CALLS = {
 }
 """What each table of calls is about."""
 
+QUEUES = {
+    "queues-64-1": "64 B, one consumer",
+    "queues-64-4": "64 B, four consumers",
+    "queues-1024-1": "1 KiB, one consumer",
+    "queues-1024-4": "1 KiB, four consumers",
+}
+"""The same of queues."""
+
 NOTE = (
     "How many times better ours is than each: more messages a second one way, more answers a "
     "second with 64 in flight, else less time. In brackets what was wished for. A peer that talks "
@@ -41,12 +49,18 @@ NOTE_OF_CALLS = (
     "results a second with 64 in flight, else less time. In brackets what was wished for. Below 1x "
     "it is better than ours."
 )
+NOTE_OF_QUEUES = (
+    "How many times more items a second than each, by our face and by what our queue promises. In "
+    "brackets what was wished for. Below 1x it is better than ours."
+)
 
 
 def of(tables: Iterable[Table]) -> str:
     """Markdown; empty when no table of peers is among these."""
     known = {table.name: table for table in tables if table.ours and table.rows}
-    return "\n".join(part for part in (_of_peers(known), _of_calls(known)) if part)
+    return "\n".join(
+        part for part in (_of_peers(known), _of_calls(known), _of_queues(known)) if part
+    )
 
 
 def _of_peers(known: Mapping[str, Table]) -> str:
@@ -63,11 +77,21 @@ def _of_peers(known: Mapping[str, Table]) -> str:
 
 
 def _of_calls(known: Mapping[str, Table]) -> str:
-    own = [known[name] for name in CALLS if name in known]
+    return _each_by_ours(known, CALLS, "### calls, in short\n", NOTE_OF_CALLS)
+
+
+def _of_queues(known: Mapping[str, Table]) -> str:
+    return _each_by_ours(known, QUEUES, "### queues, in short\n", NOTE_OF_QUEUES)
+
+
+def _each_by_ours(
+    known: Mapping[str, Table], titles: Mapping[str, str], head: str, note: str
+) -> str:
+    own = [known[name] for name in titles if name in known]
     if not own:
         return ""
-    parts = [_by_ours(table, CALLS[table.name]) for table in own]
-    return "\n".join(["### calls, in short\n", f"{NOTE_OF_CALLS} {_goals(own)}\n", *parts])
+    parts = [_by_ours(table, titles[table.name]) for table in own]
+    return "\n".join([head, f"{note} {_goals(own)}\n", *parts])
 
 
 def _goals(tables: Iterable[Table]) -> str:

@@ -18,6 +18,9 @@ IN_LOOP, ASYNC_DEF, THREAD = FUNCTIONS = "in_loop", "async def", "thread"
 by default, where it runs on a thread.
 """
 
+ACKS, AT_MOST_ONCE = PROMISES = "acks", "at_most_once"
+"""What a queue of ours promises: each item is held until it is done, or lost with who has it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -26,7 +29,8 @@ class Task:
     member: str
     """Who plays: a name in ``entrants.py``."""
     role: str
-    """What it does: ``receive`` and ``send``, ``respond`` and ``ask`` or ``ask_many``, ``meet``."""
+    """What it does: ``receive`` and ``send``, ``respond`` and ``ask`` or ``ask_many``, ``put`` and
+    ``take``, ``meet``."""
     way: str
     """By what it talks, or how it joins: one of the words above."""
     folder: str

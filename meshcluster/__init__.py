@@ -14,12 +14,14 @@ from .version import VERSION as __version__
 if TYPE_CHECKING:
     from .channels import Channels
     from .cluster import AsyncCluster
+    from .encoding import dumps, loads
     from .errors import (
         ArgumentError,
         CallsFailed,
         ClusterError,
         ConfigError,
         Congested,
+        DeadLetter,
         DecodeError,
         DialFailed,
         EncodeError,
@@ -40,8 +42,13 @@ if TYPE_CHECKING:
         PluginError,
         QueryError,
         QueryTimeout,
+        QueueClosed,
+        QueueError,
+        QueueFull,
+        QueueMismatch,
         RemoteError,
         ServiceLost,
+        Undelivered,
         WireError,
     )
     from .hooks import PASS
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
     from .model import Endpoint, Service
     from .props import Props
     from .query import STOP, AsyncQuery
+    from .queues.queue import AsyncQueue, Taken
     from .rpc.call import AsyncCall, Call
     from .rpc.execution import Execution, current_call
     from .rpc.mapping import AsyncMapping, Mapping
@@ -57,6 +65,7 @@ if TYPE_CHECKING:
     from .sync.cluster import Cluster, join
     from .sync.mailbox import Mailbox
     from .sync.query import Query
+    from .sync.queue import Queue
     from .tags import Tags
     from .timing import HOST, LAN, Timing
     from .wire.message import Lost, Message
@@ -71,6 +80,7 @@ __all__ = (
     "AsyncMailbox",
     "AsyncMapping",
     "AsyncQuery",
+    "AsyncQueue",
     "AsyncStream",
     "Call",
     "CallsFailed",
@@ -79,6 +89,7 @@ __all__ = (
     "ClusterError",
     "ConfigError",
     "Congested",
+    "DeadLetter",
     "DecodeError",
     "DialFailed",
     "EncodeError",
@@ -112,15 +123,24 @@ __all__ = (
     "Query",
     "QueryError",
     "QueryTimeout",
+    "Queue",
+    "QueueClosed",
+    "QueueError",
+    "QueueFull",
+    "QueueMismatch",
     "RemoteError",
     "STOP",
     "Service",
     "ServiceLost",
     "Stream",
     "Tags",
+    "Taken",
     "Timing",
+    "Undelivered",
     "WireError",
     "__version__",
     "current_call",
+    "dumps",
     "join",
+    "loads",
 )

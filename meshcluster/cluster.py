@@ -34,6 +34,7 @@ from .node.snapshots import Snapshots
 from .protocols import Context, Link, LinkReceiver, ProtocolHandler
 from .protocols.registry import DEFAULT
 from .query import AsyncQuery, OnEvent
+from .queues.face import AsyncQueueing
 from .resolver import Resolver, Words
 from .rpc.face import AsyncCalling
 from .runtime import exits, forking, guests, host
@@ -61,7 +62,7 @@ SENDS_A_TURN = 256
 """Sends that find room and need not wait, before the event loop gets a turn."""
 
 
-class AsyncCluster(ClusterView, AsyncCalling):
+class AsyncCluster(ClusterView, AsyncCalling, AsyncQueueing):
     """Our handle on the mesh. Make it, place hooks, join::
 
         cluster = AsyncCluster()
@@ -338,6 +339,8 @@ class AsyncCluster(ClusterView, AsyncCalling):
                 self._hooks.added = lambda hook: None
                 self._left.set()
                 self._look_again()
+            if self.queues is not None:
+                self.queues.close()
 
     def _at_exit(self) -> None:
         if self.joined is not None:

@@ -19,6 +19,12 @@ did wrong and what the network did are told apart.
     │  └─ HookFailed                    a hook broke; its exception is the cause
     ├─ NoServices (LookupError)         nobody matched
     ├─ Congested (TimeoutError)         a receiver has not taken its messages in time
+    ├─ QueueError
+    │  ├─ QueueClosed                   put into a queue that was closed
+    │  ├─ QueueFull (TimeoutError)      there was no room for an item in time
+    │  ├─ QueueMismatch                 the other side has other items in a queue of this name
+    │  ├─ Undelivered (TimeoutError)    closed in time or not, ``items`` are not done
+    │  └─ DeadLetter                    so many consumers failed with an item that no other gets it
     └─ QueryError
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
        ├─ RemoteError                   the responder or function of ``service`` raised
@@ -271,3 +277,48 @@ class CallsFailed(QueryError, ExceptionGroup[Exception]):
     ) -> None:  # fmt: skip
         self.errors = dict(errors)
         self.results = dict(results)
+
+
+class QueueError(ClusterError):
+    """Something about a queue."""
+
+
+class QueueClosed(QueueError):
+    """The queue was closed: nothing more is put into it."""
+
+
+class QueueFull(QueueError, TimeoutError):
+    """There are as many items that are not done as the queue's ``bound``, and were for as long as
+    was waited.
+    """
+
+
+class QueueMismatch(QueueError):
+    """A producer and a consumer do not mean the same queue: its mode or the type of its items
+    differs. Both are told; ``service`` is the other one.
+    """
+
+    def __init__(self, name: str, service: Service, text: str) -> None:
+        super().__init__(f"queue {name!r}: {service.name} refuses: {text}")
+        self.name = name
+        self.service = service
+
+
+class Undelivered(QueueError, TimeoutError):
+    """The queue was not drained in time; ``items`` are those that are not done, oldest first."""
+
+    def __init__(self, name: str, items: Sequence[Any]) -> None:
+        many = "an item is" if len(items) == 1 else f"{len(items)} items are"
+        super().__init__(f"queue {name!r}: {many} not done")
+        self.name = name
+        self.items = tuple(items)
+
+
+class DeadLetter(QueueError):
+    """``deliveries`` consumers failed with ``item``: it is among the queue's dead letters."""
+
+    def __init__(self, name: str, item: Any, deliveries: int) -> None:
+        super().__init__(f"queue {name!r}: {deliveries} consumers failed with {item!r:.80}")
+        self.name = name
+        self.item = item
+        self.deliveries = deliveries

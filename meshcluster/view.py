@@ -20,6 +20,7 @@ from .runtime.mailboxes import Mailboxes
 from .tags import Tags
 
 if TYPE_CHECKING:
+    from .queues.queues import Queues
     from .rpc.functions import Functions
 
 T = TypeVar("T")
@@ -62,6 +63,11 @@ class ClusterView(HookPlacing):
         """Runs a function in the member's loop and waits for it; here when we have not joined."""
         raise NotImplementedError
 
+    if TYPE_CHECKING:  # both faces have it, from elsewhere
+
+        @property
+        def _functions(self) -> Functions: ...
+
     def _make_functions(self) -> Functions:
         """What the methods of ``rpc/face.py`` do their work with; made when one is first used."""
         from .rpc.functions import Functions, Member
@@ -72,6 +78,19 @@ class ClusterView(HookPlacing):
                 since_joining=lambda: self._driver.since_joining, in_loop=self._in_loop,
                 mailbox=self.mailbox, on_lost=self.hook("service.lost"),
                 open_calls=lambda: self._driver.config.limits.open_questions,
+            )
+        )  # fmt: skip
+
+    def _make_queues(self) -> Queues:
+        """The same of ``queue``."""
+        from .queues.queues import Member, Queues
+
+        return Queues(
+            Member(
+                services=lambda: self._driver.sender.services, mailbox=self.mailbox,
+                in_loop=self._in_loop, soon=lambda function: self._driver.call_soon(function),
+                hook=self.hook, message_bytes=lambda: self._driver.config.limits.message_bytes,
+                values=lambda: self._functions.values,
             )
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ..task import FUNCTIONS, Line, Task
+from ..task import FUNCTIONS, PROMISES, Line, Task
 from . import roles
 
 MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -18,6 +18,8 @@ MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "blocking": ("blocking", "Blocking", {}),
     "grpc": ("grpc_peer", "Grpc", {}),
     "grpc_awaited": ("grpc_awaited_peer", "AwaitedGrpc", {}),
+    "jetstream": ("jetstream_peer", "JetStream", {}),
+    "manager": ("manager_peer", "Manager", {}),
     "nats": ("nats_peer", "Nats", {}),
     "open": ("blocking", "Blocking", {"open": True}),
     "pyre": ("pyre_peer", "Pyre", {}),
@@ -31,10 +33,15 @@ MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "zmq": ("zmq_peer", "Zmq", {}),
     **{f"awaited: {what}": ("calls", "AwaitedCalls", {"function": what}) for what in FUNCTIONS},
     **{f"blocking: {what}": ("calls", "BlockingCalls", {"function": what}) for what in FUNCTIONS},
+    **{f"awaited: {what}": ("queues", "AwaitedQueues", {"promise": what}) for what in PROMISES},
+    **{f"blocking: {what}": ("queues", "BlockingQueues", {"promise": what}) for what in PROMISES},
 }
 """By ``Task.member``: the module, the class in it, and how it is made."""
 
-AWAITED = ("awaited", "grpc_awaited", "nats", *(f"awaited: {what}" for what in FUNCTIONS))
+AWAITED = (
+    "awaited", "grpc_awaited", "jetstream", "nats",
+    *(f"awaited: {what}" for what in (*FUNCTIONS, *PROMISES)),
+)  # fmt: skip
 
 
 def main(text: str) -> None:

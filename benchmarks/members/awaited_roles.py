@@ -11,7 +11,7 @@ from typing import Protocol
 from ..task import AGAIN, Line, Task
 from . import load
 from .roles import Meeting, Take, rehearsal
-from .tally import Tally
+from .tally import Count, Tally
 
 
 class AwaitedMember(Protocol):
@@ -45,6 +45,22 @@ async def send(member: AwaitedMember, task: Task, line: Line) -> None:
     async with member.send(task) as (burst, mark):
         line.tell(sent=await load.send_awaited(burst, mark, task))
         await asyncio.to_thread(line.hear)
+
+
+async def take(member: AwaitedMember, task: Task, line: Line) -> None:
+    """Who takes from a queue: says how many items it had whenever it is asked."""
+    count = Count()
+    async with member.receive(task, count.take):
+        line.tell()
+        while await asyncio.to_thread(line.hear):
+            line.tell(**count.figures())
+
+
+async def put(member: AwaitedMember, task: Task, line: Line) -> None:
+    """Who puts into a queue, until it is told to end; says when it has left."""
+    async with member.send(task) as (burst, _):
+        await load.put_awaited(burst, line)
+    line.tell()
 
 
 async def respond(member: AwaitedMember, task: Task, line: Line) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 
-from ..task import Task
+from ..task import Line, Task
 from .tally import END, START
 
 BURST = 64
@@ -73,6 +73,16 @@ def _burst_until(burst: Burst, deadline: float) -> int:
     return bursts
 
 
+def put(burst: Burst, line: Line) -> None:
+    """Puts items as fast as they are taken, from a while before it says so until told to end."""
+    _burst_until(burst, time.perf_counter() + WARM_SECONDS)
+    line.tell()
+    listener = threading.Thread(target=line.hear)
+    listener.start()
+    while listener.is_alive():
+        burst()
+
+
 async def send_awaited(burst: AwaitedBurst, mark: AwaitedMark, task: Task) -> int:
     """``send`` for who must be awaited."""
     await _burst_until_awaited(burst, time.perf_counter() + WARM_SECONDS)
@@ -88,6 +98,16 @@ async def _burst_until_awaited(burst: AwaitedBurst, deadline: float) -> int:
         await burst()
         bursts += 1
     return bursts
+
+
+async def put_awaited(burst: AwaitedBurst, line: Line) -> None:
+    """``put`` for who must be awaited."""
+    await _burst_until_awaited(burst, time.perf_counter() + WARM_SECONDS)
+    line.tell()
+    listener = threading.Thread(target=line.hear)
+    listener.start()
+    while listener.is_alive():
+        await burst()
 
 
 class Stopwatch:

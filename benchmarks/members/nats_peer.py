@@ -133,10 +133,10 @@ async def connected(task: Task) -> AsyncIterator[Client]:
 
 
 @contextmanager
-def serving(task: Task) -> Iterator[None]:
-    """A server of the measurement's own."""
+def serving(task: Task, more: str = "") -> Iterator[None]:
+    """A server of the measurement's own; ``more``: for its configuration."""
     config = Path(task.folder) / "nats.conf"
-    config.write_text(CONFIG, encoding="utf-8")
+    config.write_text(CONFIG + more, encoding="utf-8")
     arguments = ["-a", "127.0.0.1", "-p", str(task.port), "-c", str(config)]
     with running("nats-server", *arguments, port=task.port):
         yield

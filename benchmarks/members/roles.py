@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..task import AGAIN, Line, Task
 from . import load
-from .tally import Tally
+from .tally import Count, Tally
 
 Take = Callable[[bytes], None]
 
@@ -74,6 +74,22 @@ def send(member: Member, task: Task, line: Line) -> None:
     with member.send(task) as (burst, mark):
         line.tell(sent=load.send(burst, mark, task))
         line.hear()
+
+
+def take(member: Member, task: Task, line: Line) -> None:
+    """Who takes from a queue: says how many items it had whenever it is asked."""
+    count = Count()
+    with member.receive(task, count.take):
+        line.tell()
+        while line.hear():
+            line.tell(**count.figures())
+
+
+def put(member: Member, task: Task, line: Line) -> None:
+    """Who puts into a queue, until it is told to end; says when it has left."""
+    with member.send(task) as (burst, _):
+        load.put(burst, line)
+    line.tell()
 
 
 def respond(member: Member, task: Task, line: Line) -> None:

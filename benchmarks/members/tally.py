@@ -10,6 +10,21 @@ MARK_BYTES = 5
 """Bodies are longer than marks."""
 
 
+class Count:
+    """``take`` is called with each item by everybody who takes from a queue."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def take(self, data: bytes) -> None:
+        """Counts one item."""
+        self._count += 1
+
+    def figures(self) -> dict[str, float]:
+        """How many there were by now, and when that was, by the clock of all processes."""
+        return {"count": self._count, "at": time.monotonic()}
+
+
 class Tally:
     """``take`` is called with each message, as bytes, by every receiver there is."""
 

@@ -28,13 +28,14 @@ class Zmq:
             while True:
                 take(receiver.recv())
 
-        with serving(task, 0, zmq.PULL, receiving):
+        with serving(task, task.number, zmq.PULL, receiving):
             yield
 
     @contextmanager
     def send(self, task: Task) -> Iterator[tuple[Burst, Mark]]:
         with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
-            sender.connect(address(task, 0))
+            for number in range(task.count):
+                sender.connect(address(task, number))
             put, data, times = sender.send, body(task), burst_of(task)
             copy = len(data) <= COPIED_BYTES
 

@@ -17,6 +17,7 @@ from . import (
     oneway,
     peers,
     query,
+    queues,
     roundtrip,
     secret,
     sizes,
@@ -44,6 +45,7 @@ PARTS: dict[str, Callable[[Settings], Iterable[Table]]] = {
     "growth": growth.run,
     "peers": peers.run,
     "calls": calls.run,
+    "queues": queues.run,
 }
 
 __all__ = ("PARTS",)

@@ -70,7 +70,7 @@ class Checker:
             raise ValueError(str(error)) from None
         except TypeError:  # a union that msgspec does not know, of leaves: see _misunderstood
             raise ValueError(
-                f"Expected `{_text(self.kind)}`, got `{type(value).__name__}`"
+                f"Expected `{text_of_type(self.kind)}`, got `{type(value).__name__}`"
             ) from None
 
 
@@ -136,14 +136,14 @@ class Signature:
             ):  # fmt: skip
                 parts.append("*")
             before = each.kind
-            kind = _text(self._checkers[each.name].kind)
+            kind = text_of_type(self._checkers[each.name].kind)
             part = _KINDS[each.kind] + each.name + (f": {kind}" if kind else "")
             if each.default is not Parameter.empty:
                 part += " = ..." if kind else "=..."
             parts.append(part)
         if parts and before is Parameter.POSITIONAL_ONLY:
             parts.append("/")
-        result = _text(self.returns.kind)
+        result = text_of_type(self.returns.kind)
         text = f"({', '.join(parts)})" + (f" -> {result}" if result else "")
         return text if len(text) <= MAX_TEXT else ANYTHING
 
@@ -226,7 +226,7 @@ def _leaves_of(kind: Any) -> frozenset[type] | None:
     return frozenset()
 
 
-def _text(kind: Any) -> str:
+def text_of_type(kind: Any) -> str:
     """An annotation as text; "" for what only its own member knows, which may be anything."""
     if kind is None or kind is type(None):
         return "None"
@@ -239,7 +239,7 @@ def _text(kind: Any) -> str:
     if origin is Literal:
         plain = all(type(each) in (str, int, bool, type(None)) for each in inside)
         return f"Literal[{', '.join(map(repr, inside))}]" if plain else ""
-    texts = ["..." if each is Ellipsis else _text(each) for each in inside]
+    texts = ["..." if each is Ellipsis else text_of_type(each) for each in inside]
     if origin in (Union, types.UnionType):
         return " | ".join(texts) if all(texts) else ""
     if origin in (list, dict, tuple, set):

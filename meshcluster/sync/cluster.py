@@ -38,10 +38,12 @@ from .calling import Calling
 from .mailbox import Mailbox
 from .portal import Portal
 from .query import Query
+from .queueing import Queueing
 
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
 
+    from ..queues.queues import Queues
     from ..rpc.call import Call
     from ..rpc.functions import Functions
 
@@ -71,7 +73,7 @@ class _Threaded(AsyncCluster):
         return self.runner
 
 
-class Cluster(ClusterView, Calling):
+class Cluster(ClusterView, Calling, Queueing):
     """Our handle on the mesh. ``meshcluster.join(...)`` makes one and joins; or::
 
         cluster = Cluster()
@@ -302,6 +304,16 @@ class Cluster(ClusterView, Calling):
             self._in_loop(self._begin_functions)
         assert cluster.functions is not None
         return cluster.functions
+
+    @property
+    def _queues(self) -> Queues:
+        if self._cluster.queues is None:
+            self._in_loop(self._begin_queues)
+        assert self._cluster.queues is not None
+        return self._cluster.queues
+
+    def _begin_queues(self) -> None:
+        self._cluster.queues = self._cluster.queues or self._make_queues()
 
     def _begin_functions(self) -> None:
         self._cluster.functions = self._cluster.functions or self._make_functions()

@@ -42,3 +42,9 @@ def test_calls_are_given_against_each_of_ours_and_the_goal_where_it_belongs():
 
 def test_other_tables_are_not_told_of():
     assert summary.of([table(peer(), name="roundtrip")]) == ""
+
+
+def test_queues_are_given_against_each_of_ours():
+    told = summary.of([table(peer("pyzmq", wish=Wish(0.5, BLOCKING)), name="queues-64-1")])
+    assert told.startswith("### queues, in short")
+    assert "| pyzmq, unix        | 2.00x       | 0.50x (0.5x: met) |" in told

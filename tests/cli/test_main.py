@@ -64,7 +64,7 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
     ("arguments", "right"),
     [
         (("dmeo",), "Did you mean 'demo'?"),
-        (("frobnicate",), "There are join, members, query, send, call, expose, doctor, keygen,"),
+        (("frobnicate",), "There are join, members, query, queue, send, call, expose, doctor,"),
         (("--ttl", "lan", "members"), "a whole number from 0 to 255"),
         (("members", "--ttl", "256"), "a whole number from 0 to 255"),
         (("members", "--port", "0"), "a whole number from 1 to 65535"),
@@ -115,7 +115,13 @@ def test_the_docs_know_every_command_option_variable_and_exit_code() -> None:
         assert f"`{name}" in page
         found = cli.group.get_command(context, name)
         assert found is not None
-        options = [each for each in found.params if isinstance(each, click.Option)]
+        family = getattr(found, "commands", {}).values()
+        options = [
+            each
+            for one in (found, *family)
+            for each in one.params
+            if isinstance(each, click.Option)
+        ]
         assert all(f"`{option.opts[0]}" in page for option in options)
     for word in ("CLUSTER", "TTL", "PORT", "TIMEOUT", "GROUP", "RUNTIME_DIR", "SECRET_FILE"):
         assert f"MESHCLUSTER_{word}" in page

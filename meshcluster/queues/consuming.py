@@ -1,0 +1,297 @@
+"""One queue at a member that takes items from it: what is in hand, from whom, and what is done.
+
+Letters are handled in the member's loop; items are taken and acknowledged in the threads of the
+user. What these share is only appended to or popped from, which needs no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from asyncio import TimerHandle, get_running_loop
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from ..errors import QueueMismatch
+from ..model import Service
+from .letters import ACK, ATTACH, BACK, DETACH, HOLD, RESULTS
+from .settings import MAX_BATCH
+
+if TYPE_CHECKING:
+    from .producing import Ask
+    from .settings import Settings
+
+logger = logging.getLogger("meshcluster.queues")
+
+MOST_CREDIT = 512
+IN_HAND_SECONDS = 0.02
+"""Where no ``prefetch`` is asked for, so much work is kept in hand: one item where each takes
+longer, hundreds where they take microseconds."""
+
+RETURN_SECONDS = 10.0
+"""A producer that was lost without closing is waited for so long."""
+
+LEAST_LEASE = 0.1
+
+ACK_SHARE = 4
+"""Acknowledgements leave when there are so many: the part of the credit that is one in so many."""
+
+
+class Source:
+    """One producer, as a consumer sees it."""
+
+    def __init__(self, service: Service, credit: int) -> None:
+        self.service = service
+        self.credit = credit
+        self.lease = 0.0
+        """Seconds; 0: it has not answered yet, and would take nothing that we say for ours."""
+        self.done: deque[tuple[int, bytes | None]] = deque()
+        """What is not acknowledged yet, and what came of each."""
+        self.began = time.monotonic()
+        """Since when it works on what is not acknowledged."""
+        self.rests = True
+        """Somebody waits for items."""
+        self.ended = False
+        """It has closed, or was lost for too long."""
+        self.lost_at: float | None = None
+
+
+class Delivery(Struct, eq=False):
+    """One item that a consumer has in hand."""
+
+    source: Source
+    number: int
+    data: bytes
+    deliveries: int
+    settled: bool = False
+
+
+class Consuming:
+    """The items of one queue that this member has in hand."""
+
+    def __init__(
+        self, name: str, settings: Settings, ask: Ask,
+        arrived: Callable[[Sequence[Delivery]], None], changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.settings = settings
+        self.sources: dict[bytes, Source] = {}
+        self.lost_producers: list[Service] = []
+        self.failure: Exception | None = None
+        self.closed = False
+        self._ask = ask
+        self._arrived = arrived
+        self._changed = changed
+        self._timer: TimerHandle | None = None
+
+    # --- producers, in the loop ----------------------------------------------------------------
+
+    def found(self, service: Service) -> None:
+        """A member puts items into this queue."""
+        source = self.sources.get(service.key)
+        if self.closed or (source is not None and source.lost_at is None):
+            return
+        source = self.sources[service.key] = Source(service, self.settings.prefetch or 1)
+        self._attach(source)
+
+    def _attach(self, source: Source) -> None:
+        settings = self.settings
+        words = [ATTACH, self.name, settings.mode, settings.kind_text, source.credit]
+        self._ask(source.service, words, lambda value, error: self._attached(source, value, error))
+
+    def _attached(self, source: Source, value: Any, error: Exception | None) -> None:
+        if error is not None:
+            self.lost(source.service)
+        elif type(value) is list and len(value) == 2 and value[0] is True:
+            known = type(value[1]) in (int, float) and value[1] > 0
+            source.lease = max(float(value[1]), LEAST_LEASE) if known else LEAST_LEASE
+            source.lost_at = None
+            self._look_later()
+        elif self.sources.get(source.service.key) is source:
+            del self.sources[source.service.key]
+            if value is not False:  # that is: it has closed it meanwhile
+                text = value[1] if type(value) is list and len(value) == 2 else "no answer"
+                self.failure = QueueMismatch(self.name, source.service, f"{text!s:.500}")
+                logger.warning("%s", self.failure)
+        self._changed()
+
+    def lost(self, service: Service) -> None:
+        """A producer is gone; it may come back."""
+        source = self.sources.get(service.key)
+        if source is None or source.ended or source.lost_at is not None:
+            return
+        source.lost_at = time.monotonic()
+        self._look_later()
+        self._changed()
+
+    def end(self, service: Service) -> None:
+        """A producer has closed, and all that it put is done."""
+        source = self.sources.get(service.key)
+        if source is not None:
+            source.ended = True
+            self._changed()
+
+    @property
+    def over(self) -> bool:
+        """No producer has anything more, or will."""
+        if self.closed:
+            return True
+        sources = tuple(self.sources.values())
+        if not sources:
+            return self.failure is not None
+        return all(each.ended for each in sources)
+
+    # --- items -----------------------------------------------------------------------------------
+
+    def items(self, service: Service, first: int, deliveries: int, data: Sequence[bytes]) -> bool:
+        """Items came. False: we do not take from there."""
+        source = self.sources.get(service.key)
+        if source is None or self.closed:
+            return False
+        if source.rests:
+            source.rests = False
+            source.began = time.monotonic()  # waiting for items is no work on them
+        self._arrived([
+            Delivery(source, number, each, deliveries) for number, each in enumerate(data, first)
+        ])  # fmt: skip
+        return True
+
+    def done(self, delivery: Delivery, result: bytes | None, *, more: bool) -> None:
+        """An item is done (any thread). ``more``: another is in hand already."""
+        if delivery.settled:
+            return
+        delivery.settled = True
+        source = delivery.source
+        source.done.append((delivery.number, result))
+        source.rests = not more
+        if not more or len(source.done) * ACK_SHARE >= source.credit:
+            self.flush(source)
+
+    def flush(self, source: Source) -> None:
+        """Acknowledges what is done (any thread)."""
+        while source.done:
+            self._flush_some(source)
+
+    def _flush_some(self, source: Source) -> None:
+        done, size, word = source.done, 0, ACK
+        numbers: list[int] = []
+        results: list[bytes | None] = []
+        while done and len(numbers) < MAX_BATCH:
+            try:
+                number, result = done.popleft()
+            except IndexError:  # another thread was faster
+                break
+            if result is not None:
+                size += len(result)
+                if numbers and size > self.settings.batch_bytes:
+                    done.appendleft((number, result))
+                    break
+                word = RESULTS
+            numbers.append(number)
+            results.append(result)
+        if not numbers:
+            return
+        self._adapt(source, len(numbers))
+        told = [numbers, results] if word == RESULTS else numbers
+        self._tell(source, [word, self.name, source.credit, *told])
+
+    def flush_all(self) -> None:
+        """Acknowledges all that is done (any thread)."""
+        for source in tuple(self.sources.values()):
+            self.flush(source)
+            source.rests = True
+
+    def back(self, deliveries: Sequence[Delivery], *, failed: bool) -> None:
+        """Gives items back (any thread)."""
+        by_source: dict[Source, list[int]] = {}
+        for delivery in deliveries:
+            if not delivery.settled:
+                delivery.settled = True
+                by_source.setdefault(delivery.source, []).append(delivery.number)
+        for source, numbers in by_source.items():
+            self._tell(source, [BACK, self.name, failed, *numbers])
+
+    def _adapt(self, source: Source, count: int) -> None:
+        """Wants about as many in hand as are done in ``IN_HAND_SECONDS``."""
+        if self.settings.prefetch is not None:
+            return
+        now = time.monotonic()
+        each = (now - source.began) / count
+        source.began = now
+        wanted = int(IN_HAND_SECONDS / each) if each > 0 else MOST_CREDIT
+        source.credit = max(1, min(wanted, source.credit * 2, MOST_CREDIT))
+
+    def _tell(self, source: Source, words: list[Any]) -> None:
+        if source.lost_at is None and not source.ended:
+            self._ask(
+                source.service, words, lambda value, error: self._told(source, value, error)
+            )  # fmt: skip
+
+    def _told(self, source: Source, value: Any, error: Exception | None) -> None:
+        if error is not None:
+            self.lost(source.service)
+            self._attach(source)  # one that lives had lost us
+        elif value is False and source.lease and not self.closed and not source.ended:
+            source.lease = 0.0  # it gave us up: we come again, once
+            source.credit = self.settings.prefetch or 1
+            self._attach(source)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _look_later(self) -> None:
+        if self._timer is None and not self.closed:
+            leases = [each.lease for each in self.sources.values() if each.lease]
+            seconds = min([*leases, RETURN_SECONDS]) / 3
+            for each in self.sources.values():
+                if each.lost_at is not None and not each.ended:
+                    left = each.lost_at + RETURN_SECONDS - time.monotonic()
+                    seconds = max(0.0, min(seconds, left))
+            self._timer = get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Says that we are here, and notices who does not come back. Also with nothing in hand:
+        who was taken for lost meanwhile hears of that in no other way, and would get nothing more.
+        """
+        self._timer = None
+        now = time.monotonic()
+        for source in tuple(self.sources.values()):
+            if source.lost_at is not None and not source.ended:
+                self._attach(source)
+            elif source.lease:
+                self._tell(source, [HOLD, self.name])
+            gone = source.lost_at is not None and now - source.lost_at >= RETURN_SECONDS
+            if gone and not source.ended:
+                source.ended = True
+                self.lost_producers.append(source.service)
+                logger.warning(
+                    "queue %s: %s was lost before it closed; what it had is lost with it",
+                    self.name, source.service.name,
+                )  # fmt: skip
+                self._changed()
+        if any(not source.ended for source in self.sources.values()):
+            self._look_later()
+
+    def stop(self) -> None:
+        """Nobody can be told anything any more."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        """Takes no more; what is in hand goes back."""
+        if self.closed:
+            return
+        self.flush_all()
+        self.stop()
+        for source in self.sources.values():
+            if source.lost_at is None and not source.ended:
+                self._ask(source.service, [DETACH, self.name], _nothing)
+        self._changed()
+
+
+def _nothing(value: Any, error: Exception | None) -> None:
+    pass
