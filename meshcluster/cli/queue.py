@@ -105,8 +105,9 @@ def ls(settings: Settings) -> int:
     told: dict[tuple[str, str, str], list[Service]] = {}
     with observing(settings, "queue") as cluster:
         for service in found(cluster, settings, ()):
-            for name, (mode, kind, *_) in sorted(queues_of(service).items()):
-                told.setdefault((name, mode, kind), []).append(service)
+            for name, (mode, kind, *ended) in sorted(queues_of(service).items()):
+                if not ended:
+                    told.setdefault((name, mode, kind), []).append(service)
     if not told:
         raise NoServices(
             f"nobody puts into a queue {settings.reach}; 'meshcluster queue put NAME ITEM' would"

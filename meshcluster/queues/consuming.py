@@ -57,6 +57,13 @@ class Source:
         self.ended = False
         """It has closed, or was lost for too long."""
         self.lost_at: float | None = None
+        self.in_hand: set[int] = set()
+        """What came and is neither done nor given back."""
+
+    @property
+    def lives(self) -> bool:
+        """There may be more of it."""
+        return not self.ended and self.lost_at is None
 
 
 class Delivery(Struct, eq=False):
@@ -89,10 +96,12 @@ class Consuming:
 
     # --- producers, in the loop ----------------------------------------------------------------
 
-    def found(self, service: Service) -> None:
-        """A member puts items into this queue."""
+    def found(self, service: Service, *, ended: bool = False) -> None:
+        """A member puts items into this queue, or did so until it ``ended``, as was last heard:
+        one that we do not know is asked.
+        """
         source = self.sources.get(service.key)
-        if self.closed or (source is not None and source.lost_at is None):
+        if self.closed or (source is not None and (ended or source.lives)):
             return
         source = self.sources[service.key] = Source(service, self.settings.prefetch or 1)
         self._attach(source)
@@ -154,6 +163,7 @@ class Consuming:
         if source.rests:
             source.rests = False
             source.began = time.monotonic()  # waiting for items is no work on them
+        source.in_hand.update(range(first, first + len(data)))
         self._arrived([
             Delivery(source, number, each, deliveries) for number, each in enumerate(data, first)
         ])  # fmt: skip
@@ -165,6 +175,7 @@ class Consuming:
             return
         delivery.settled = True
         source = delivery.source
+        source.in_hand.discard(delivery.number)
         source.done.append((delivery.number, result))
         source.rests = not more
         if not more or len(source.done) * ACK_SHARE >= source.credit:
@@ -198,11 +209,22 @@ class Consuming:
         told = [numbers, results] if word == RESULTS else numbers
         self._tell(source, [word, self.name, source.credit, *told])
 
+    def want(self, count: int) -> None:
+        """So many wait for items, and nothing is there (any thread): acknowledges all that is done,
+        and wants more in hand than is being worked on.
+        """
+        for source in tuple(self.sources.values()):
+            self.flush(source)
+            source.rests = True
+            needed = len(source.in_hand) + count
+            if self.settings.prefetch is None and needed > source.credit:
+                source.credit = needed
+                self._tell(source, [ACK, self.name, needed])
+
     def flush_all(self) -> None:
         """Acknowledges all that is done (any thread)."""
         for source in tuple(self.sources.values()):
             self.flush(source)
-            source.rests = True
 
     def back(self, deliveries: Sequence[Delivery], *, failed: bool) -> None:
         """Gives items back (any thread)."""
@@ -210,6 +232,7 @@ class Consuming:
         for delivery in deliveries:
             if not delivery.settled:
                 delivery.settled = True
+                delivery.source.in_hand.discard(delivery.number)
                 by_source.setdefault(delivery.source, []).append(delivery.number)
         for source, numbers in by_source.items():
             self._tell(source, [BACK, self.name, failed, *numbers])
@@ -222,10 +245,11 @@ class Consuming:
         each = (now - source.began) / count
         source.began = now
         wanted = int(IN_HAND_SECONDS / each) if each > 0 else MOST_CREDIT
-        source.credit = max(1, min(wanted, source.credit * 2, MOST_CREDIT))
+        least = len(source.in_hand) + 1  # several may be at work
+        source.credit = max(least, min(wanted, source.credit * 2, MOST_CREDIT))
 
     def _tell(self, source: Source, words: list[Any]) -> None:
-        if source.lost_at is None and not source.ended:
+        if source.lives:
             self._ask(
                 source.service, words, lambda value, error: self._told(source, value, error)
             )  # fmt: skip
@@ -233,7 +257,8 @@ class Consuming:
     def _told(self, source: Source, value: Any, error: Exception | None) -> None:
         if error is not None:
             self.lost(source.service)
-            self._attach(source)  # one that lives had lost us
+            if not self.closed:
+                self._attach(source)  # one that lives had lost us
         elif value is False and source.lease and not self.closed and not source.ended:
             source.lease = 0.0  # it gave us up: we come again, once
             source.credit = self.settings.prefetch or 1
@@ -288,7 +313,7 @@ class Consuming:
         self.flush_all()
         self.stop()
         for source in self.sources.values():
-            if source.lost_at is None and not source.ended:
+            if source.lives:
                 self._ask(source.service, [DETACH, self.name], _nothing)
         self._changed()
 

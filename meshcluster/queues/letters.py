@@ -7,7 +7,9 @@ Items are numbered for each consumer by itself, so what it acknowledges are its 
 from __future__ import annotations
 
 MAILBOX = "meshcluster.queues"
-"""Its offer is ``{name: [mode, kind]}`` of the queues that a member puts items into."""
+"""Its offer is ``{name: [mode, kind]}`` of the queues that a member puts items into; ``[mode, kind,
+ENDED]`` of those that were closed and are done."""
+ENDED = "ended"
 
 ATTACH = "attach"
 """``[ATTACH, name, mode, kind, credit]``, from a consumer; the answer is ``[True, lease]``, the

@@ -31,6 +31,7 @@ Ask = Callable[[Service, list[Any], Callable[[Any, Exception | None], None]], No
 
 LOOKS_A_LEASE = 4
 REFUSED = 64
+DEAD_LETTERS = 10_000
 
 
 class Producing:
@@ -38,14 +39,14 @@ class Producing:
 
     def __init__(
         self, name: str, settings: Settings, ask: Ask, soon: Callable[[Callable[[], None]], None],
-        changed: Callable[[], None],
+        changed: Callable[[], None], offer: Callable[[], None],
     ) -> None:  # fmt: skip
         self.name = name
         self.settings = settings
         self.outlets = Outlets(settings.mode, settings.policy, settings.batch_bytes)
         self.closed = False
-        self.dead: list[Item] = []
-        """What nobody managed: the dead letters."""
+        self.dead: deque[Item] = deque(maxlen=DEAD_LETTERS)
+        """What nobody managed: the last dead letters."""
         self.lost = 0
         """Delivered at most once, and nobody said that it was done."""
         self.duplicates = 0
@@ -60,6 +61,8 @@ class Producing:
         self._ask = ask
         self._soon = soon
         self._changed = changed
+        self._offer = offer
+        """Tells all members what we put into, anew."""
         self._put: deque[Item] = deque()
         self._told: dict[int, Tell] = {}
         self._awake = False
@@ -115,14 +118,13 @@ class Producing:
             self.pump()
 
     def _gone(self, key: bytes, *, failed: bool) -> None:
-        alone = key in self.outlets.all and self.outlets.all[key].alone
         held, gone = self.outlets.remove(key)
         for item in gone:
             self._settle(item, None, None)
-        self._return(held, failed=failed, alone=alone)
+        self._return(held, failed=failed)
         self._changed()
 
-    def _return(self, items: Sequence[Item], *, failed: bool, alone: bool = False) -> None:
+    def _return(self, items: Sequence[Item], *, failed: bool) -> None:
         """Takes back what a consumer has not done."""
         if self.settings.at_most_once:
             self.lost += len(items)
@@ -295,6 +297,7 @@ class Producing:
         self._ended = True
         for outlet in self.outlets.all.values():
             self._ask(outlet.service, [END, self.name], _nothing)
+        self._offer()
         self._changed()
 
     @property

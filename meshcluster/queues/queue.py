@@ -79,6 +79,8 @@ class QueueBase:
         self._shelf: deque[Delivery] = deque()
         """Items that came and were not taken."""
         self._readers = 0
+        self._takers = 0
+        """How many wait for an item: about, where several threads do."""
         self._closed = False
 
     @property
@@ -93,10 +95,8 @@ class QueueBase:
         """Whose items we take, and who has not closed."""
         if self._consuming is None:
             return ()
-        return tuple(
-            each.service for each in tuple(self._consuming.sources.values())
-            if not each.ended and each.lost_at is None
-        )  # fmt: skip
+        sources = tuple(self._consuming.sources.values())
+        return tuple(each.service for each in sources if each.lives)
 
     @property
     def pending(self) -> int:
@@ -105,7 +105,7 @@ class QueueBase:
 
     @property
     def dead_letters(self) -> list[Any]:
-        """The items that ``max_deliveries`` consumers failed with. A copy."""
+        """The items that ``max_deliveries`` consumers failed with: the last 10,000. A copy."""
         if self._producing is None:
             return []
         return [self._settings.load(each.data) for each in tuple(self._producing.dead)]
@@ -431,8 +431,13 @@ class AsyncQueue(QueueBase):
             delivery = self._next_now()
             if delivery is not None:
                 return delivery
-            consuming.flush_all()
-            if not await self._until(lambda: bool(self._shelf) or consuming.over, timeout):
+            self._takers += 1
+            try:
+                consuming.want(self._takers)
+                came = await self._until(lambda: bool(self._shelf) or consuming.over, timeout)
+            finally:
+                self._takers -= 1
+            if not came:
                 raise TimeoutError(f"queue {self.name!r}: nothing came for {timeout:g} s")
             if not self._shelf and consuming.over:
                 if consuming.failure is not None:

@@ -15,7 +15,7 @@ from ..mailbox import Letter, MailboxBase
 from ..model import Service
 from ..rpc.values import Values
 from .consuming import Consuming
-from .letters import ACK, ATTACH, BACK, DETACH, END, HOLD, ITEMS, MAILBOX, RESULTS
+from .letters import ACK, ATTACH, BACK, DETACH, END, ENDED, HOLD, ITEMS, MAILBOX, RESULTS
 from .producing import Producing
 from .settings import Settings
 
@@ -28,7 +28,7 @@ ASK_SECONDS = 30.0
 MOST_HELD = 1 << 20
 """A consumer that wants more items in hand gets no more."""
 
-ENDED = 64
+MOST_ENDED = 64
 """So many queues that ended are still offered, that who comes late learns it: the last ones."""
 
 
@@ -90,11 +90,11 @@ class Queues:
 
     def produce(self, name: str, settings: Settings, changed: Callable[[], None]) -> Producing:
         """We put items into a queue."""
-        made = Producing(name, settings, self._ask, self._member.soon, changed)
+        made = Producing(name, settings, self._ask, self._member.soon, changed, self._offer)
         self.producing.pop(name, None)
         self.producing[name] = made
         ended = [name for name, each in self.producing.items() if each.ended]
-        for old in ended[:-ENDED]:
+        for old in ended[:-MOST_ENDED]:
             del self.producing[old]
         self._offer()
         return made
@@ -118,7 +118,7 @@ class Queues:
     def _offer(self) -> None:
         assert self._box is not None
         offer = {
-            name: [each.settings.mode, each.settings.kind_text]
+            name: [each.settings.mode, each.settings.kind_text, *([ENDED] if each.ended else [])]
             for name, each in self.producing.items()
         }
         self._box.offer(offer)
@@ -138,9 +138,9 @@ class Queues:
         self._soon(lambda: self._look_at(service))
 
     def _look_at(self, service: Service) -> None:
-        for name in queues_of(service):
+        for name, told in queues_of(service).items():
             if name in self.consuming:
-                self.consuming[name].found(service)
+                self.consuming[name].found(service, ended=ENDED in told[2:])
 
     def _lost(self, service: Service) -> None:
         def tell() -> None:
@@ -248,12 +248,14 @@ def credit_of(number: int) -> int:
 
 
 def queues_of(service: Service) -> dict[str, list[str]]:
-    """The queues that a member says it puts items into: their modes and types."""
+    """The queues that a member says it puts items into: their modes and types, and the word
+    ``ENDED`` where that is so.
+    """
     offer = service.offers.get(MAILBOX)
     if type(offer) is not dict:
         return {}
     return {
         name: told
         for name, told in offer.items()
-        if type(name) is str and type(told) is list and [*map(type, told)] == [str, str]
+        if type(name) is str and type(told) is list and are(str, told) and len(told) >= 2
     }

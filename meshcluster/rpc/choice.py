@@ -12,6 +12,9 @@ from .letters import IDEMPOTENT, MAILBOX
 from .signature import ANYTHING, Signature
 from .terms import Where
 
+WHERES = 256
+"""Of so many combinations of words it is remembered who has them."""
+
 LOOKED_AT = 64
 """Of more members that expose a function so many, each time others, are looked at for a call."""
 
@@ -67,12 +70,14 @@ class Group:
             return [each for each in self.places if each.service == where]
         assert where is not None
         key: tuple[Any, ...] = (where,) if isinstance(where, str) else tuple(where)
+        if not key or not isinstance(key[0], str):
+            return [each for each in self.places if each.service in key]
         found = self._within.get(key)
         if found is None:
-            words = key and isinstance(key[0], str)
-            chosen: Collection[Service] = set(members.resolve(*key) if words else key)
+            chosen = set(members.resolve(*key))
             found = [each for each in self.places if each.service in chosen]
-            self._within[key] = found
+            if len(self._within) < WHERES:
+                self._within[key] = found
         return found
 
 

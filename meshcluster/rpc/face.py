@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..errors import CallsFailed
+from ..errors import CallsFailed, NotExposed
 from ..model import Service
 from .terms import RETRIES, TIMEOUT_SECONDS, Where, terms_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .call import AsyncCall
     from .functions import Functions
     from .mapping import AsyncMapping, Progress
 
-F = TypeVar("F")
+C = TypeVar("C", bound="asyncio.Future[Any] | Future[Any]")
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -94,6 +96,26 @@ class Exposing:
             ConfigError: no class, or one that travels anyway; the name is another's.
         """
         self._functions.values.register(kind, encode, decode, name or kind.__qualname__)
+
+    def _call_each(
+        self, name: str, where: Where, go: Callable[[Service], C]
+    ) -> tuple[dict[Service, C], dict[Service, Exception]]:
+        """Begins a call of each member that exposes a function; of those that could not be begun
+        why.
+        """
+        calls: dict[Service, C] = {}
+        errors: dict[Service, Exception] = {}
+        try:
+            for service in self._functions.calls.all_of(name, where):
+                try:
+                    calls[service] = go(service)
+                except NotExposed as error:  # it is gone, since a moment ago
+                    errors[service] = error
+        except BaseException:
+            for call in calls.values():
+                call.cancel()
+            raise
+        return calls, errors
 
     def _offering(self, name: str) -> tuple[Service, ...]:
         group = self._functions.calls.choice.group(name)
@@ -190,19 +212,20 @@ class AsyncCalling(Exposing):
             CallsFailed: of some there is no result; it has those of the others.
             NotExposed, ArgumentError, EncodeError: as ``call``.
         """
-        calls = {
-            service: self.go(
+        calls, errors = self._call_each(
+            name, where,
+            lambda service: self.go(
                 name, *args, timeout=timeout, retries=0, where=service, returns=returns, **named
-            )
-            for service in self._functions.calls.all_of(name, where)
-        }  # fmt: skip
+            ),
+        )  # fmt: skip
         try:
-            await asyncio.wait(calls.values())
+            if calls:
+                await asyncio.wait(calls.values())
         except BaseException:
             for call in calls.values():
                 call.cancel()
             raise
-        return results_of(calls)
+        return results_of(calls, errors)
 
     def map(
         self, name: str, items: Iterable[Any], *, in_flight: int = 64, ordered: bool = True,
@@ -234,14 +257,13 @@ class AsyncCalling(Exposing):
         return AsyncMapping(Window(begin, items, in_flight, ordered=ordered, progress=progress))
 
 
-def results_of(calls: dict[Service, Any]) -> dict[Service, Any]:
-    """The results of calls that have ended.
+def results_of(calls: dict[Service, Any], errors: dict[Service, Exception]) -> dict[Service, Any]:
+    """The results of calls that have ended; ``errors`` of those that could not be begun.
 
     Raises:
         CallsFailed: of some there is none.
     """
     results: dict[Service, Any] = {}
-    errors: dict[Service, Exception] = {}
     for service, call in calls.items():
         error = call.exception()
         if error is None:

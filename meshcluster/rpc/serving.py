@@ -436,7 +436,11 @@ def raised(execution: Execution, error: BaseException) -> list[Any]:
         text = str(error)
     except Exception:
         text = "(its text cannot be had)"
-    lines = traceback.format_exception(error)
+    trace = error.__traceback__
+    ours = trace is not None and trace.tb_frame.f_code.co_filename == __file__
+    lines = traceback.format_exception(
+        type(error), error, trace.tb_next if trace is not None and ours else trace
+    )
     return [
         RAISED,
         type(error).__name__,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import types
 import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -25,6 +26,9 @@ MAX_TEXT = 2000
 """A longer signature is told as one that takes anything."""
 
 ANYTHING = "(*args, **kwargs)"
+
+FIELD = re.compile(r"argument:? '(\w+)'")
+"""Whom ``inspect.Signature.bind`` names: missing, unexpected, or given twice."""
 
 KNOWN_FORMS = 64
 """So many combinations of argument types are remembered as fitting."""
@@ -161,7 +165,9 @@ class Signature:
         try:
             bound = self._signature.bind(*args, **(named or {}))
         except TypeError as error:
-            raise ArgumentError(f"{self.name}{self}: {error}", "") from None
+            found = FIELD.search(str(error))
+            field = found.group(1) if found else ""
+            raise ArgumentError(f"{self.name}{self}: {error}", field) from None
         sure = not named and SHORT.issuperset(form)
         arguments = bound.arguments
         for field, value in arguments.items():

@@ -82,19 +82,19 @@ class Calling(Exposing):
             NotExposed, ArgumentError, EncodeError: as ``call``.
         """
         self._check_outside()
-        calls = {
-            service: self.go(
+        calls, errors = self._call_each(
+            name, where,
+            lambda service: self.go(
                 name, *args, timeout=timeout, retries=0, where=service, returns=returns, **named
-            )
-            for service in self._functions.calls.all_of(name, where)
-        }  # fmt: skip
+            ),
+        )  # fmt: skip
         try:
             wait(calls.values())
         except BaseException:
             for call in calls.values():
                 call.cancel()
             raise
-        return results_of(calls)
+        return results_of(calls, errors)
 
     def map(
         self, name: str, items: Iterable[Any], *, in_flight: int = 64, ordered: bool = True,

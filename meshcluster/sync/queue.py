@@ -166,8 +166,13 @@ class Queue(QueueBase):
             delivery = self._next_now()
             if delivery is not None:
                 return delivery
-            consuming.flush_all()
-            if not self._until(lambda: bool(self._shelf) or consuming.over, timeout):
+            self._takers += 1
+            try:
+                consuming.want(self._takers)
+                came = self._until(lambda: bool(self._shelf) or consuming.over, timeout)
+            finally:
+                self._takers -= 1
+            if not came:
                 raise TimeoutError(f"queue {self.name!r}: nothing came for {timeout:g} s")
             if not self._shelf and consuming.over:
                 if consuming.failure is not None:

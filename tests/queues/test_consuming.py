@@ -87,6 +87,39 @@ def test_one_who_refuses_ends_nothing_where_another_does_not(made, post):
     assert consuming.over
 
 
+def test_one_that_has_ended_gives_nothing_until_it_is_opened_again(made, post):
+    consuming = made().consuming
+    consuming.found(ONE, ended=True)  # it may have opened it again
+    assert [words[0] for _, words in post.take()] == [ATTACH]
+    consuming.end(ONE)
+    consuming.found(ONE, ended=True)
+    assert (consuming.over, post.take()) == (True, [])
+    consuming.found(ONE)
+    assert not consuming.over
+    assert [words[0] for _, words in post.take()] == [ATTACH]
+
+
+def test_as_many_are_wanted_in_hand_as_are_worked_on_and_waited_for(attached, post):
+    one = attached()
+    come(one, 1)  # somebody works on it
+    one.consuming.want(1)
+    assert post.take() == [("s1", [ACK, "q", 2])]
+    come(one, 1)
+    one.consuming.want(3)
+    assert post.take() == [("s1", [ACK, "q", 5])]
+    one.consuming.want(2)
+    assert post.take() == []
+    one.consuming.close()
+
+
+def test_who_says_how_many_wants_no_more(attached, post):
+    one = attached(prefetch=1)
+    come(one, 1)
+    one.consuming.want(4)
+    assert post.take() == []
+    one.consuming.close()
+
+
 def test_who_has_closed_meanwhile_is_forgotten(made, post):
     consuming = made().consuming
     consuming.found(ONE)

@@ -30,7 +30,9 @@ def clock(monkeypatch):
 @pytest.fixture
 def made(clock, post):
     def made(**given):
-        return Producing("q", settings_of(**given), post.ask, lambda pump: pump(), lambda: None)
+        return Producing(
+            "q", settings_of(**given), post.ask, lambda pump: pump(), *[lambda: None] * 2
+        )
 
     return made
 
@@ -340,7 +342,9 @@ class Anything(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         Clock(self.patch)
         settings = settings_of(mode=self.mode, at_most_once=self.once, max_deliveries=self.most)
-        self.producing = Producing("q", settings, self._ask, lambda pump: pump(), lambda: None)
+        self.producing = Producing(
+            "q", settings, self._ask, lambda pump: pump(), *[lambda: None] * 2
+        )
         self.put = 0
         self.told = Counter()
         self.hands = {}

@@ -114,7 +114,7 @@ async def test_who_comes_when_all_is_done_ends_at_once(pair):
 
 
 async def test_of_queues_that_ended_the_last_are_remembered(pair, monkeypatch):
-    monkeypatch.setattr(module, "ENDED", 3)
+    monkeypatch.setattr(module, "MOST_ENDED", 3)
     one, other = pair
     for number in range(8):
         queue = one.queue(f"q{number}")

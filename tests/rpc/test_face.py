@@ -212,7 +212,7 @@ async def test_arguments_that_do_not_fit_are_refused_and_the_function_is_not_cal
     await two.expose(add, in_loop=in_loop)
     assert await two.caller.call("add", 1, 2, 3, by="y", f=1.5) == 3
     for args, named, field in [
-        ((), {}, ""), ((1,), {"a": 2}, ""), (("1",), {}, "a"), ((1, None), {}, "b"),
+        ((), {}, "a"), ((1,), {"a": 2}, "a"), (("1",), {}, "a"), ((1, None), {}, "b"),
         ((1, 2, "3"), {}, "rest"), ((1,), {"by": 2}, "by"), ((1,), {"other": "x"}, "other"),
     ]:  # fmt: skip
         with pytest.raises(ArgumentError) as caught:

@@ -351,6 +351,30 @@ def test_many_threads_get_from_one_queue(three):
     assert mine.get(10) is None
 
 
+def test_several_threads_work_at_once_without_being_asked_how_many(three):
+    one, two, _ = three
+    queue, mine = one.queue("q"), two.queue("q")
+    at_once = threading.Barrier(4)  # nobody is done before four are at work
+    begun = Begun(*[lambda: mine.serve(lambda item: at_once.wait(10))] * 4)
+    for number in range(8):
+        queue.put(number)
+    queue.close(20)
+    begun.end()
+    assert queue.pending == 0
+
+
+def test_what_is_taken_and_not_done_keeps_nobody_from_getting_more(three):
+    one, two, _ = three
+    queue, mine = one.queue("q"), two.queue("q")
+    for number in range(3):
+        queue.put(number)
+    taken = [mine.get(10) for _ in range(3)]
+    assert [each.item for each in taken] == [0, 1, 2]
+    for each in taken:
+        each.done()
+    queue.close(10)
+
+
 def test_waiting_has_an_end(three):
     one, two, _ = three
     queue = one.queue("q")
