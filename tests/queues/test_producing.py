@@ -17,6 +17,10 @@ from .ends import Clock, Post, member, settings_of
 ONE_, OTHER, THIRD = map(member, (1, 2, 3))
 
 
+QUIET = [lambda: None] * 2
+"""Nobody is to hear of changes, nor of offers."""
+
+
 @pytest.fixture
 def post():
     return Post()
