@@ -394,7 +394,14 @@ def test_map_is_an_iterator_in_order_or_as_they_come(two, gate):
 
 def test_a_mapping_that_is_closed_or_fails_cancels_the_rest(two, gate):
     caller = two[1]
-    expose(two, lambda x: 1 / 0 if x == "bad" else gate.slow(x), "f")
+
+    def f(x):
+        if x == "bad":
+            until(lambda: gate.begun.qsize() == 2)  # one that has not begun never would
+            raise ValueError
+        return gate.slow(x)
+
+    expose(two, f)
     results = caller.map("f", iter(int, 1), in_flight=2)
     failing = caller.map("f", ["bad", 1, 2])
     with pytest.raises(RemoteError):
