@@ -38,12 +38,12 @@ from .letters import (
     CANCEL,
     GIVEN_UP,
     ITEMS,
+    LEAVES,
     MISFIT,
     NOT_EXPOSED,
     OK,
     PACKED,
     RAISED,
-    SHORT,
     short,
     values_of,
 )  # fmt: skip
@@ -237,7 +237,7 @@ class Calls:
         """
         args, named = order.args, order.named
         signature.bind(args, named)
-        if not named and SHORT.issuperset(map(type, args)):
+        if not named and LEAVES.issuperset(map(type, args)):
             return short([number, order.name, seconds, None, *args])
         packed, packed_named = self.values.pack(args), self.values.pack(named)
         extra = None

@@ -5,7 +5,7 @@ be cancelled and a stream be asked for more; seconds until its deadline; ``extra
 with "named" (arguments by name) and "packed" (see ``values.py``). Other requests begin with one
 of the words below. An answer is ``[outcome, ...]``.
 
-Where all values are of the commonest classes such a list travels as the bytes of its MessagePack,
+Where all values are leaves and not large, such a list travels as the bytes of its MessagePack,
 which costs a third of what a list of any values does.
 """
 
@@ -46,21 +46,28 @@ ITEMS = 6
 GIVEN_UP = 7
 """``[GIVEN_UP]``: its deadline has passed there, or it was cancelled; there is no result."""
 
-SHORT = frozenset({type(None), bool, int, float, str})
-"""The commonest classes of values."""
-LEAVES = SHORT | {bytes}
+LEAVES = frozenset({type(None), bool, int, float, str, bytes})
 """The classes of values that need nothing done to them."""
 
+SHORT_BYTES = 32 * 1024
+"""Longer ones go as any value does, and are looked at for keys that collide."""
+
+
+def _refuse(code: int, data: memoryview) -> Any:
+    raise DecodeError("not a call, nor an answer to one")
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[bool | int | float | str | None]).decode
+_decode = msgspec.msgpack.Decoder(ext_hook=_refuse).decode
 
 
 def short(values: list[Any]) -> bytes | list[Any]:
-    """A list of values of the commonest classes as it travels best."""
+    """A list of leaves as it travels best."""
     try:
-        return _encode(values)
+        data = _encode(values)
     except (OverflowError, UnicodeEncodeError):  # an integer beyond 64 bits; what cannot be sent
         return values
+    return data if len(data) <= SHORT_BYTES else values
 
 
 def values_of(data: object) -> list[Any]:
@@ -71,8 +78,10 @@ def values_of(data: object) -> list[Any]:
     """
     if type(data) is bytes:
         try:
+            if len(data) > SHORT_BYTES:
+                raise DecodeError("not a call, nor an answer to one")
             data = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             raise DecodeError(f"not a call, nor an answer to one: {error}") from None
     if type(data) is not list or not data:
         raise DecodeError("not a call, nor an answer to one")

@@ -25,13 +25,13 @@ from .letters import (
     CANCEL,
     GIVEN_UP,
     ITEMS,
+    LEAVES,
     MISFIT,
     NEXT,
     NOT_EXPOSED,
     OK,
     PACKED,
     RAISED,
-    SHORT,
     short,
     values_of,
 )  # fmt: skip
@@ -258,7 +258,7 @@ class Serving:
         Raises:
             TypeError: it is not what the annotation says, or cannot be sent.
         """
-        if type(result) in SHORT and execution.exposed.signature.returns.sure(result):
+        if type(result) in LEAVES and execution.exposed.signature.returns.sure(result):
             return short([OK, result])
         result, packed = self._checked(execution, result)
         return [OK, result] if packed is result else [PACKED, packed]

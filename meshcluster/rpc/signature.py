@@ -19,7 +19,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from ..errors import ArgumentError, ConfigError
-from .letters import LEAVES, SHORT
+from .letters import LEAVES
 from .values import NATIVE, Values
 
 MAX_TEXT = 2000
@@ -90,7 +90,7 @@ class Signature:
         }
         self.returns = Checker(_annotation(signature.return_annotation))
         self.fitting: set[tuple[type, ...]] = set()
-        """Classes of arguments by position, all among the commonest, that fit as they are."""
+        """Classes of arguments by position, all of leaves, that fit as they are."""
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], *, stream: bool = False) -> Signature:
@@ -168,7 +168,7 @@ class Signature:
             found = FIELD.search(str(error))
             field = found.group(1) if found else ""
             raise ArgumentError(f"{self.name}{self}: {error}", field) from None
-        sure = not named and SHORT.issuperset(form)
+        sure = not named and LEAVES.issuperset(form)
         arguments = bound.arguments
         for field, value in arguments.items():
             checker, kind = self._checkers[field], self._signature.parameters[field].kind
