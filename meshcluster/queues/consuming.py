@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ..errors import QueueMismatch
+from ..errors import DecodeError, QueueMismatch
 from ..model import Service
 from .letters import ACK, ATTACH, BACK, DETACH, HOLD, RESULTS
 from .settings import MAX_BATCH
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("meshcluster.queues")
 
 MOST_CREDIT = 512
+MOST_IN_HAND = 1 << 16
+"""A producer that gives more than this, which nobody asks for, is refused."""
+
 IN_HAND_SECONDS = 0.02
 """Where no ``prefetch`` is asked for, so much work is kept in hand: one item where each takes
 longer, hundreds where they take microseconds."""
@@ -34,7 +37,7 @@ longer, hundreds where they take microseconds."""
 RETURN_SECONDS = 10.0
 """A producer that was lost without closing is waited for so long."""
 
-LEAST_LEASE = 0.1
+LEAST_LEASE, MOST_LEASE = 0.1, 1e6
 
 ACK_SHARE = 4
 """Acknowledgements leave when there are so many: the part of the credit that is one in so many."""
@@ -59,6 +62,10 @@ class Source:
         self.lost_at: float | None = None
         self.in_hand: set[int] = set()
         """What came and is neither done nor given back."""
+        self.run: object = None
+        """Which of its queues of this name, one after the other, we take from."""
+        self.asked = False
+        """It is asked whether we may take from it, and has not answered."""
 
     @property
     def lives(self) -> bool:
@@ -107,15 +114,25 @@ class Consuming:
         self._attach(source)
 
     def _attach(self, source: Source) -> None:
+        """Asks whether we may take from it: once, for who asks again gives up what it had."""
+        if source.asked:
+            return
+        source.asked = True
         settings = self.settings
         words = [ATTACH, self.name, settings.mode, settings.kind_text, source.credit]
         self._ask(source.service, words, lambda value, error: self._attached(source, value, error))
 
     def _attached(self, source: Source, value: Any, error: Exception | None) -> None:
+        source.asked = False
+        if self.sources.get(source.service.key) is not source:
+            return
         if error is not None:
             self.lost(source.service)
-        elif type(value) is list and len(value) == 2 and value[0] is True:
-            known = type(value[1]) in (int, float) and value[1] > 0
+        elif source.ended or self.closed:  # too late: nobody would take what it gives
+            self._ask(source.service, [DETACH, self.name], _nothing)
+        elif type(value) is list and len(value) == 4 and value[0] is True:
+            source.run, source.ended = value[2], value[3] is True
+            known = type(value[1]) in (int, float) and 0 < value[1] < MOST_LEASE
             source.lease = max(float(value[1]), LEAST_LEASE) if known else LEAST_LEASE
             source.lost_at = None
             self._look_later()
@@ -136,10 +153,10 @@ class Consuming:
         self._look_later()
         self._changed()
 
-    def end(self, service: Service) -> None:
-        """A producer has closed, and all that it put is done."""
+    def end(self, service: Service, run: int) -> None:
+        """A producer has closed, and all that it put is done. (It may have opened it again.)"""
         source = self.sources.get(service.key)
-        if source is not None:
+        if source is not None and source.run == run:
             source.ended = True
             self._changed()
 
@@ -158,8 +175,10 @@ class Consuming:
     def items(self, service: Service, first: int, deliveries: int, data: Sequence[bytes]) -> bool:
         """Items came. False: we do not take from there."""
         source = self.sources.get(service.key)
-        if source is None or self.closed:
+        if source is None or source.ended or self.closed:
             return False
+        if len(source.in_hand) + len(data) > MOST_IN_HAND:
+            raise DecodeError("more items than were asked for")
         if source.rests:
             source.rests = False
             source.began = time.monotonic()  # waiting for items is no work on them
@@ -255,14 +274,21 @@ class Consuming:
             )  # fmt: skip
 
     def _told(self, source: Source, value: Any, error: Exception | None) -> None:
+        key = source.service.key
+        if self.closed or source.ended or self.sources.get(key) is not source:
+            return
         if error is not None:
             self.lost(source.service)
-            if not self.closed:
-                self._attach(source)  # one that lives had lost us
-        elif value is False and source.lease and not self.closed and not source.ended:
-            source.lease = 0.0  # it gave us up: we come again, once
-            source.credit = self.settings.prefetch or 1
-            self._attach(source)
+            self._attach(source)  # one that lives had lost us
+        elif value is False and source.lease:
+            # It gave us up: what we have of it others get. We come again, with nothing in hand.
+            self.sources[key] = Source(source.service, self.settings.prefetch or 1)
+            self._attach(self.sources[key])
+
+    def is_ours(self, delivery: Delivery) -> bool:
+        """Whether its producer still takes it for ours to do (any thread)."""
+        source = delivery.source
+        return self.sources.get(source.service.key) is source
 
     # --- time ------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ ENDED]`` of those that were closed and are done."""
 ENDED = "ended"
 
 ATTACH = "attach"
-"""``[ATTACH, name, mode, kind, credit]``, from a consumer; the answer is ``[True, lease]``, the
-seconds after which items of a consumer that says nothing go to others, or ``[False, why not]``."""
+"""``[ATTACH, name, mode, kind, credit]``, from a consumer; the answer is ``[True, lease, run,
+ended]``: the seconds after which items of a consumer that says nothing go to others, a number that
+is another one when the queue was opened again, whether it has ended; or ``[False, why not]``."""
 ITEMS = "items"
 """``[ITEMS, name, first, deliveries, *items]``: bytes each, with the numbers from ``first`` on;
 ``deliveries`` is how often they were given to a consumer before."""
@@ -29,7 +30,7 @@ HOLD = "hold"
 DETACH = "detach"
 """``[DETACH, name]``: takes no more."""
 END = "end"
-"""``[END, name]``, from a producer: closed, and all of it done."""
+"""``[END, name, run]``, from a producer: closed, and all of it done."""
 
 ONE, ALL, KEY = MODES = ("one", "all", "key")
 READY, ROUND_ROBIN = POLICIES = ("ready", "round_robin")

@@ -95,13 +95,15 @@ Dealt = tuple[Outlet, int, list[Item]]
 class Outlets:
     """All consumers of one queue at one producer, in the order in which they came."""
 
-    def __init__(self, mode: str, policy: str, batch_bytes: int = BATCH_BYTES) -> None:
+    def __init__(
+        self, mode: str, policy: str, batch_bytes: int = BATCH_BYTES, first: int = 1
+    ) -> None:
         self._mode = mode
         self._policy = policy
         self._batch_bytes = batch_bytes
         self._shares = mode == ONE and policy == READY
         self._turn = 0
-        self._first = 1
+        self._first = first
         """No number is given twice: what a consumer says of items that were taken from it means no
         other, when it has come again."""
         self._places: dict[str | bytes | None, tuple[bytes, int]] = {}
@@ -117,6 +119,11 @@ class Outlets:
         """A consumer came."""
         outlet = self.all[service.key] = Outlet(service, credit, now, self._first)
         return outlet
+
+    @property
+    def next_number(self) -> int:
+        """One that no consumer was given an item with."""
+        return max([self._first, *(each.following for each in self.all.values())])
 
     def reset_turn(self) -> None:
         """The next item by ``round_robin`` goes to the first."""
@@ -159,13 +166,6 @@ class Outlets:
             _, count = self._places.get(item.key, (b"", 0))
             self._places[item.key] = outlet.service.key, count + 1
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is queued, nothing in hand."""
-        if self.queued or self.returned:
-            return False
-        return not any(outlet.held or outlet.backlog for outlet in self.all.values())
-
     def deal(self) -> list[Dealt]:
         """Who gets what now."""
         dealt: list[Dealt] = []
@@ -193,7 +193,7 @@ class Outlets:
             if self._mode == ALL:
                 able = [self.all[item.meant]]
             for outlet in able:
-                if not outlet.held and outlet.credit > 0:
+                if not outlet.held:
                     self._placed(item, outlet)
                     outlet.alone = True
                     dealt.append((outlet, outlet.take([item]), [item]))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DeadLetter, Undelivered
+from ..errors import DeadLetter, DecodeError, Undelivered
 from ..model import Service
 from .letters import END, ITEMS, KEY, ONE
 from .outlets import Item, Outlet, Outlets
@@ -39,11 +39,13 @@ class Producing:
 
     def __init__(
         self, name: str, settings: Settings, ask: Ask, soon: Callable[[Callable[[], None]], None],
-        changed: Callable[[], None], offer: Callable[[], None],
+        changed: Callable[[], None], offer: Callable[[], None], first: int = 1,
     ) -> None:  # fmt: skip
         self.name = name
+        self.run = first
+        """Another number than that of the same queue before it was opened again."""
         self.settings = settings
-        self.outlets = Outlets(settings.mode, settings.policy, settings.batch_bytes)
+        self.outlets = Outlets(settings.mode, settings.policy, settings.batch_bytes, first)
         self.closed = False
         self.dead: deque[Item] = deque(maxlen=DEAD_LETTERS)
         """What nobody managed: the last dead letters."""
@@ -98,7 +100,6 @@ class Producing:
     def attach(self, service: Service, credit: int) -> None:
         """A consumer came, or came again."""
         if self._ended:
-            self._ask(service, [END, self.name], _nothing)
             return
         if service.key in self.outlets.all:
             self._gone(service.key, failed=True)  # it had lost us; what it has may be done
@@ -129,8 +130,7 @@ class Producing:
         if self.settings.at_most_once:
             self.lost += len(items)
             for item in items:
-                value = self.settings.load(item.data)
-                self._settle(item, None, Undelivered(self.name, (value,)))
+                self._settle(item, None, Undelivered(self.name, self._values([item])))
             return
         untouched = []
         for item in items:
@@ -149,10 +149,11 @@ class Producing:
             "queue %s: %d consumers failed with an item; it is among the dead letters",
             self.name, item.deliveries,
         )  # fmt: skip
-        self.dead.append(item)
-        self._settle(
-            item, None, DeadLetter(self.name, self.settings.load(item.data), item.deliveries)
-        )
+        whole = item.whole or item
+        if whole not in self.dead:  # by ``all`` each consumer may fail with it
+            self.dead.append(whole)
+        (value,) = self._values([item])
+        self._settle(item, None, DeadLetter(self.name, value, item.deliveries))
 
     def refuse(self, service: Service, why: str) -> None:
         """A consumer means another queue."""
@@ -239,7 +240,9 @@ class Producing:
         if dealt and self._timer is None and not self.settings.at_most_once:
             self._look_later()
         self._changed()
-        if self.closed and self.drained:
+        if self._ended and count:  # put by a thread while another one closed
+            self.give_up()
+        elif self.closed and self.drained:
             self._end()
 
     def _give(self, outlet: Outlet, first: int, items: list[Item]) -> None:
@@ -295,9 +298,9 @@ class Producing:
         if self._ended:
             return
         self._ended = True
+        self._offer()  # before: who hears the end looks whether it was opened again
         for outlet in self.outlets.all.values():
-            self._ask(outlet.service, [END, self.name], _nothing)
-        self._offer()
+            self._ask(outlet.service, [END, self.name, self.run], _nothing)
         self._changed()
 
     @property
@@ -308,7 +311,22 @@ class Producing:
     def undone(self) -> list[Any]:
         """The values of all that is not done, oldest first."""
         items = self._undone()
-        return [self.settings.load(items[number].data) for number in sorted(items)]
+        return self._values([items[number] for number in sorted(items)])
+
+    def _values(self, items: Sequence[Item]) -> list[Any]:
+        """What was put; its bytes where our codecs can only encode."""
+        values: list[Any] = []
+        for item in items:
+            try:
+                values.append(self.settings.load(item.data))
+            except DecodeError:
+                values.append(item.data)
+        return values
+
+    @property
+    def dead_letters(self) -> list[Any]:
+        """The values of the dead letters (any thread)."""
+        return self._values(tuple(self.dead))
 
     def _undone(self) -> dict[int, Item]:
         outlets = self.outlets
@@ -328,11 +346,10 @@ class Producing:
 
     def give_up(self) -> None:
         """What is not done never will be."""
-        told, self._told = self._told, {}
-        items = self._undone() if told else {}
-        for number, tell in told.items():  # of one that is just being put there is no item yet
-            values = [self.settings.load(items[number].data)] if number in items else []
-            tell(None, Undelivered(self.name, values))
+        items = self._undone() if self._told else {}
+        for number in sorted(self._told):  # of one that is just put there is no item yet
+            values = self._values([items[number]]) if number in items else []
+            self._told.pop(number)(None, Undelivered(self.name, values))
         outlets = self.outlets
         outlets.queued.clear()
         outlets.returned.clear()

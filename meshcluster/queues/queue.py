@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -106,9 +107,7 @@ class QueueBase:
     @property
     def dead_letters(self) -> list[Any]:
         """The items that ``max_deliveries`` consumers failed with: the last 10,000. A copy."""
-        if self._producing is None:
-            return []
-        return [self._settings.load(each.data) for each in tuple(self._producing.dead)]
+        return [] if self._producing is None else self._producing.dead_letters
 
     @property
     def lost(self) -> int:
@@ -179,7 +178,7 @@ class QueueBase:
         """When nobody iterates any more: what is in hand and was not taken goes to others."""
         self._readers -= 1
         consuming = self._consuming
-        if self._readers == 0 and consuming is not None and not consuming.over:
+        if self._readers == 0 and consuming is not None:
             self._shelf.clear()
             consuming.close()
 
@@ -233,14 +232,21 @@ class QueueBase:
         if self._producing is not None:
             self._producing.abandon()
         if self._consuming is not None:
+            self._shelf.clear()
             self._consuming.stop()
         self._changed()
 
     def _next_now(self) -> Delivery | None:
-        try:
-            return self._shelf.popleft()
-        except IndexError:
-            return None
+        """An item that is there, and that nobody else has got meanwhile."""
+        consuming, shelf = self._consuming, self._shelf
+        while shelf and consuming is not None:
+            try:
+                delivery = shelf.popleft()
+            except IndexError:  # another thread was faster
+                break
+            if consuming.is_ours(delivery):
+                return delivery
+        return None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self.pending} of ours are not done>"
@@ -471,15 +477,17 @@ class AsyncQueue(QueueBase):
         """Calls a function (also ``async def``) with each item, until the queue ends; what it
         returns goes to the producer, what it raises rejects the item.
         """
-        async for taken in self.deliveries():
-            try:
-                result = function(taken.item)
-                if asyncio.iscoroutine(result):
-                    result = await result
-                taken.done(result)
-            except Exception:
-                self._queues.log_failure(self.name, function)
-                taken.reject()
+        async with aclosing(self.deliveries()) as deliveries:
+            async for taken in deliveries:
+                try:
+                    result = function(taken.item)
+                    if asyncio.iscoroutine(result):
+                        result = await result
+                    taken.done(result)
+                except Exception:
+                    self._queues.log_failure(self.name, function)
+                finally:
+                    taken.reject()  # nothing, where it is done
 
     async def __aenter__(self) -> Self:
         return self

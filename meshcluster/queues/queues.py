@@ -77,6 +77,7 @@ class Queues:
         if known is not None and not known.over:
             raise ConfigError(f"queue {name!r} is open here already: close it first")
         made = make(self, name, self.settings(**given))
+        self.opened = {each: queue for each, queue in self.opened.items() if not queue.over}
         self.opened[name] = made
         return made
 
@@ -90,13 +91,19 @@ class Queues:
 
     def produce(self, name: str, settings: Settings, changed: Callable[[], None]) -> Producing:
         """We put items into a queue."""
-        made = Producing(name, settings, self._ask, self._member.soon, changed, self._offer)
+        first = 1 + max((each.outlets.next_number for each in self.producing.values()), default=0)
+        made = Producing(name, settings, self._ask, self._member.soon, changed, self._offer, first)
+        before = dict(self.producing)
         self.producing.pop(name, None)
         self.producing[name] = made
         ended = [name for name, each in self.producing.items() if each.ended]
         for old in ended[:-MOST_ENDED]:
             del self.producing[old]
-        self._offer()
+        try:
+            self._offer()
+        except ClusterError:  # more than a member may say of itself
+            self.producing = before
+            raise
         return made
 
     def consume(
@@ -105,6 +112,9 @@ class Queues:
     ) -> Consuming:  # fmt: skip
         """We take items from a queue."""
         made = Consuming(name, settings, self._ask, arrived, changed)
+        self.consuming = {
+            each: consuming for each, consuming in self.consuming.items() if not consuming.closed
+        }
         self.consuming[name] = made
         for service in self._member.services():
             self._look_at(service)
@@ -118,7 +128,9 @@ class Queues:
     def _offer(self) -> None:
         assert self._box is not None
         offer = {
-            name: [each.settings.mode, each.settings.kind_text, *([ENDED] if each.ended else [])]
+            name: [each.settings.mode, "", ENDED]
+            if each.ended
+            else [each.settings.mode, each.settings.kind_text]
             for name, each in self.producing.items()
         }
         self._box.offer(offer)
@@ -167,8 +179,11 @@ class Queues:
         if word == ITEMS:
             return self._items(letter.service, name, rest)
         if word == END:
+            if not are(int, rest, 1):
+                raise DecodeError("not a letter about a queue")
             if name in self.consuming:
-                self.consuming[name].end(letter.service)
+                self.consuming[name].end(letter.service, rest[0])
+                self._look_at(letter.service)  # it may have been opened again by now
             return True
         producing = self.producing.get(name)
         return False if producing is None else self._about(producing, letter.service, word, rest)
@@ -212,7 +227,7 @@ class Queues:
             why = f"items are {ours:.500} here, {theirs:.500} there"
         else:
             producing.attach(service, credit_of(credit))
-            return [True, settings.lease]
+            return [True, settings.lease, producing.run, producing.ended]
         producing.refuse(service, why)
         return [False, why]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import time
-from asyncio import get_running_loop
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from ..errors import (
     NoRoute,
     NoServices,
     NotExposed,
+    NotJoined,
     OutcomeUnknown,
     QueryTimeout,
     RemoteError,
@@ -160,6 +161,8 @@ class Calls:
         self._mesh = mesh
         self._box = box
         self._numbers = itertools.count(1)
+        self._held: dict[Outgoing, TimerHandle] = {}
+        """Calls that nobody can have now, until they are looked at again."""
 
     def start(
         self, call: Outgoing, name: str, args: tuple[Any, ...], named: dict[str, Any], terms: Terms
@@ -336,8 +339,27 @@ class Calls:
         call._failed = (*call._failed, (place.service, error))
         call._place = None
 
+    @staticmethod
+    def _not_reached(call: Outgoing, error: Exception) -> Exception:
+        """Why nobody has it, where the last one that had it surely did not begin: a route is what
+        is missing.
+        """
+        if isinstance(error, NoServices | NoResponder) or getattr(error, "unhandled", False):
+            missing = NoRoute(f"{call.name}: nobody of those who expose it is there: {error}")
+            missing.__cause__ = error
+            return missing
+        return error
+
+    def close(self) -> None:
+        """After leaving: no loop looks again at what waits."""
+        while self._held:
+            call, later = self._held.popitem()
+            later.cancel()
+            call._settle(None, NotJoined("the cluster was left"))
+
     def _again(self, call: Outgoing) -> None:
         """Tries another member, at once if there is one."""
+        self._held.pop(call, None)
         if call.done():
             return
         seconds = call._deadline - time.monotonic()
@@ -345,21 +367,20 @@ class Calls:
             call._settle(None, self._timed_out(call))
             return
         try:
-            begun = self._begin(call, seconds)
+            if not self._begin(call, seconds):
+                self._later(call)
         except Exception as error:
             call._settle(None, error)
-            return
-        if not begun:
-            self._later(call)
 
     def _later(self, call: Outgoing) -> None:
         """Nobody can have it now: waits while somebody may appear, or has to rest."""
         tried = {service.key for service, _ in call._failed}
         rests = any(each.service.key not in tried for each in self._places(call))
         if rests or (not call._failed and self._mesh.since_joining() < APPEAR_SECONDS):
-            get_running_loop().call_later(LOOK_SECONDS, self._again, call)
+            later = get_running_loop().call_later(LOOK_SECONDS, self._again, call)
+            self._held[call] = later
         elif call._failed:
-            call._settle(None, call._failed[-1][1])
+            call._settle(None, self._not_reached(call, call._failed[-1][1]))
         else:
             text = self._nobody(call.name, call._order.terms.where)
             call._settle(None, NotExposed(call.name, text))

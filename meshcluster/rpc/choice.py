@@ -103,7 +103,9 @@ class Choice:
             return groups[name]
         except KeyError:
             with self._lock:
-                found = groups[name] = self._find(name, services)
+                found = self._find(name, services)
+                if found is not None:  # of names that nobody has there is no end
+                    groups[name] = found
             return found
 
     def _look_again(self, services: tuple[Service, ...]) -> dict[str, Group | None]:

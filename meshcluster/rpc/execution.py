@@ -61,7 +61,11 @@ class Execution(Struct, eq=False):
 
     @property
     def remaining(self) -> float:
-        """Seconds until the deadline of who calls; 0 when it has passed."""
+        """Seconds until the deadline of who calls; 0 when it has passed. Between the items of a
+        stream nobody waits.
+        """
+        if self.generator is not None and not self.asked:
+            return self.seconds
         return max(0.0, self.deadline - time.monotonic())
 
     @property

@@ -100,3 +100,4 @@ class Functions:
     async def close(self) -> None:
         """After leaving: ends what runs for others."""
         await self.serving.close(END_SECONDS)
+        self.calls.close()

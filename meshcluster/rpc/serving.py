@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ from .letters import (
     short,
     values_of,
 )  # fmt: skip
-from .values import Values
+from .values import Values, weight
 from .workers import Workers
 
 logger = logging.getLogger("meshcluster.rpc")
@@ -48,13 +49,13 @@ MAX_SECONDS = 1e9
 LOOK_SECONDS = 0.05
 """Between two looks at which deadlines have passed."""
 
-MAX_SECONDS = 1e9
-
 STREAM_IDLE_SECONDS = 60.0
 """A stream of which nobody asks for more is ended."""
 
 STREAM_ITEMS = 64
-"""So many items of a stream are made ahead, and so many are in an answer at most."""
+STREAM_BYTES = 1024 * 1024
+"""So many items of a stream are made ahead, and so many are in an answer at most; fewer where they
+are large, but one."""
 
 TEXT_CHARACTERS = 10_000
 """Of what a function raised, its text and its traceback, more is not sent."""
@@ -204,6 +205,10 @@ class Serving:
             token = current.set(execution)
             try:
                 execution.generator = exposed.function(*execution.args, **execution.named)
+            except Exception as error:
+                execution.letter.reply(raised(execution, error))
+                self._ended(execution)
+                return
             finally:
                 current.reset(token)
             execution.made = deque()
@@ -222,7 +227,11 @@ class Serving:
         """On a thread. The answer leaves from here; the loop hears of the end only where something
         waits for that.
         """
-        answer = [GIVEN_UP] if execution.cancelled else self._outcome(execution)
+        answer: bytes | list[Any]
+        try:
+            answer = [GIVEN_UP] if execution.cancelled else self._outcome(execution)
+        except BaseException as error:  # such as of an event loop of its own: it ends no thread
+            answer = raised(execution, error)
         execution.letter.reply([GIVEN_UP] if execution.gave_up else answer)
         if execution.exposed.limit is None:
             self._open.pop((execution.service.key, execution.number), None)
@@ -317,18 +326,20 @@ class Serving:
         """On a thread."""
         made, generator = execution.made, execution.generator
         token = current.set(execution)
+        room = STREAM_ITEMS
         try:
-            while len(made) < STREAM_ITEMS:
+            while len(made) < room and not execution.gave_up:
                 item = self._checked(execution, next(generator))[1]  # type: ignore[arg-type]
                 if execution.gave_up:
                     break
                 made.append(item)
+                room = room_for(item)
                 if not execution.told:
                     execution.told = True
                     _soon(loop, self._give, execution)
         except StopIteration:
             execution.ended = (None,)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             execution.ended = (raised(execution, error)[1:],)
         finally:
             current.reset(token)
@@ -342,10 +353,12 @@ class Serving:
         current.set(execution)
         made, generator = execution.made, execution.generator
         loop = asyncio.get_running_loop()
+        room = STREAM_ITEMS
         try:
-            while len(made) < STREAM_ITEMS:
-                item = await anext(generator)  # type: ignore[arg-type]
-                made.append(self._checked(execution, item)[1])
+            while len(made) < room:
+                item = self._checked(execution, await anext(generator))[1]  # type: ignore[arg-type]
+                made.append(item)
+                room = room_for(item)
                 if not execution.told:
                     execution.told = True
                     loop.call_soon(self._give, execution)
@@ -368,7 +381,13 @@ class Serving:
         made = execution.made
         if not execution.asked or not (made or execution.ended):
             return
-        items = [made.popleft() for _ in range(min(len(made), STREAM_ITEMS))]
+        items: list[Any] = []
+        size = 0
+        while made and len(items) < STREAM_ITEMS:
+            size += weight(made[0])
+            if items and size > STREAM_BYTES:
+                break
+            items.append(made.popleft())
         over = execution.ended is not None and not made
         failure = execution.ended[0] if over and execution.ended else None
         answer = [ITEMS, True, items, not over, failure]
@@ -385,6 +404,10 @@ class Serving:
         what hangs counts among the open calls.
         """
         if execution.generator is None:
+            with suppress(ValueError):  # it has begun
+                execution.exposed.waiting.remove(execution)
+                self._forget(execution)
+                execution.letter.reply([GIVEN_UP])
             return
         if execution.exposed.is_async:
             self._spawn(execution, _aclose(execution, execution.task))
@@ -400,8 +423,7 @@ class Serving:
         self._looking = None
         now = time.monotonic()
         for execution in tuple(self._open.values()):
-            task = execution.task
-            is_idle = execution.generator is not None and (task is None or task.done())
+            is_idle = execution.generator is not None and not execution.asked
             end = execution.pulled_at + STREAM_IDLE_SECONDS if is_idle else execution.deadline
             if now >= end:
                 execution.give_up()
@@ -427,6 +449,11 @@ class Serving:
             self._looking.cancel()
             self._looking = None
         await self._workers.close(timeout)
+
+
+def room_for(item: Any) -> int:
+    """How many items of a stream like this one are made ahead."""
+    return min(STREAM_ITEMS, max(1, STREAM_BYTES // (weight(item) + 1)))
 
 
 def raised(execution: Execution, error: BaseException) -> list[Any]:

@@ -124,7 +124,7 @@ class Signature:
             (function,) = ast.parse(f"def f{text}: ...").body
             assert isinstance(function, ast.FunctionDef)
             return cls(name, _from_tree(function))
-        except (SyntaxError, ValueError, AssertionError, MemoryError, RecursionError):
+        except (SyntaxError, ValueError, TypeError, AssertionError, MemoryError, RecursionError):
             return cls.parse(name, ANYTHING)
 
     def __str__(self) -> str:

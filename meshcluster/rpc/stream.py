@@ -59,7 +59,7 @@ class StreamBase:
             self._more = more is True
             if failure is not None:
                 self._failure = remote_error(self.service, failure)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # whatever it is: nobody waits for ever
             text = f"items of {self.name} by {self.service.name}: {error}"
             raise DecodeError(text) from None
 

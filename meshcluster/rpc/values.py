@@ -149,5 +149,14 @@ class Values:
         raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
+def weight(value: Any) -> int:
+    """About how many bytes a plain value is: what is long in it is text or bytes."""
+    if type(value) in (bytes, str):
+        return len(value)
+    if type(value) is dict:
+        return sum(weight(key) + weight(each) for key, each in value.items())
+    return sum(map(weight, value)) if type(value) in (list, tuple, set) else 8
+
+
 def _is(one: object, other: object) -> bool:
     return one is other

@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 
@@ -77,6 +78,8 @@ class Workers:
                     job = jobs.popleft()
                 except IndexError:
                     with self._lock:
+                        if calls is not self._calls:  # closed, and perhaps begun anew
+                            break
                         if not jobs:
                             self._idle += 1
                             break
@@ -88,7 +91,8 @@ class Workers:
                 del job  # or an idle thread keeps the last call alive
                 if os.getpid() != self._pid:
                     return  # a function forked: the thread and its jobs are the parent's
-        end()
+        with suppress(RuntimeError):  # who closed did not wait so long
+            end()
 
     async def close(self, timeout: float) -> None:
         """Ends the threads after the job that each runs; those that go on after ``timeout`` seconds
@@ -98,8 +102,10 @@ class Workers:
             self._timer.cancel()
             self._timer = None
         self._jobs.clear()
-        threads, self._threads, self._idle = self._threads, [], 0
-        calls, self._calls = self._calls, SimpleQueue()
+        self._jobs = deque()  # a thread that goes on has the old one
+        with self._lock:
+            threads, self._threads, self._idle = self._threads, [], 0
+            calls, self._calls = self._calls, SimpleQueue()
         loop, ended = asyncio.get_running_loop(), asyncio.Semaphore(0)
         for _ in threads:
             calls.put(partial(loop.call_soon_threadsafe, ended.release))

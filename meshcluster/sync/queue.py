@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -206,12 +207,14 @@ class Queue(QueueBase):
         """Calls a function with each item, until the queue ends; what it returns goes to the
         producer, what it raises rejects the item.
         """
-        for taken in self.deliveries():
-            try:
-                taken.done(function(taken.item))
-            except Exception:
-                self._queues.log_failure(self.name, function)
-                taken.reject()
+        with closing(self.deliveries()) as deliveries:
+            for taken in deliveries:
+                try:
+                    taken.done(function(taken.item))
+                except Exception:
+                    self._queues.log_failure(self.name, function)
+                finally:
+                    taken.reject()  # nothing, where it is done
 
     def __enter__(self) -> Self:
         return self

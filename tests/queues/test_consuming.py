@@ -44,7 +44,7 @@ def attached(made, post):
     def attached(lease=30.0, **given):
         one = made(**given)
         one.consuming.found(ONE)
-        post.answer([True, lease])
+        post.answer([True, lease, 1, False])
         one.source = one.consuming.sources[ONE.key]
         return one
 
@@ -81,17 +81,48 @@ def test_one_who_refuses_ends_nothing_where_another_does_not(made, post):
     consuming.found(OTHER)
     (_, _, first), (_, _, other) = post.asked
     first([False, "no"], None)
-    other([True, 30.0], None)
+    other([True, 30.0, 1, False], None)
     assert (set(consuming.sources), consuming.over) == ({OTHER.key}, False)
-    consuming.end(OTHER)
+    consuming.end(OTHER, 1)
     assert consuming.over
+
+
+def test_a_producer_that_cannot_be_told_of_much_is_asked_once(attached, post):
+    one = attached()
+    for delivery in come(one, 3):
+        one.consuming.done(delivery, None, more=False)
+    told = [told for _, _, told in post.asked]
+    assert len(told) == 3
+    post.asked.clear()
+    for each in told:
+        each(None, ServiceLost(member(1), "its link broke"))
+    assert [words[0] for _, words, _ in post.asked] == [ATTACH]
+    one.consuming.close()
+
+
+def test_what_a_producer_took_back_is_ours_no_more(attached, post):
+    one = attached()
+    first, second = come(one, 2)
+    one.consuming.done(first, None, more=False)
+    assert one.consuming.is_ours(second)
+    post.answer(False)
+    assert not one.consuming.is_ours(second)
+    assert [words[0] for _, words, _ in post.asked] == [ATTACH]
+    one.consuming.close()
+
+
+def test_who_was_given_up_for_good_gives_nothing_more(attached, post, clock):
+    one = attached()
+    one.consuming.lost(ONE)
+    clock.move(RETURN_SECONDS + 1)
+    assert one.consuming.over
+    assert not one.consuming.items(ONE, 1, 0, [b"late"])
 
 
 def test_one_that_has_ended_gives_nothing_until_it_is_opened_again(made, post):
     consuming = made().consuming
     consuming.found(ONE, ended=True)  # it may have opened it again
-    assert [words[0] for _, words in post.take()] == [ATTACH]
-    consuming.end(ONE)
+    post.answer([True, 30.0, 1, True])
     consuming.found(ONE, ended=True)
     assert (consuming.over, post.take()) == (True, [])
     consuming.found(ONE)
@@ -269,7 +300,7 @@ def test_one_that_lives_and_had_lost_us_is_attached_to_again(attached, post, clo
     assert post.asked == []
     clock.move(3.5)
     assert [words[0] for _, words, _ in post.asked] == [ATTACH], "it may have come back"
-    post.answer([True, 30.0])
+    post.answer([True, 30.0, 1, False])
     assert one.source.lost_at is None
     clock.move(12)
     assert not one.consuming.over
@@ -299,11 +330,13 @@ def test_threads_that_finish_items_at_once_leave_nothing_in_hand(attached, post)
 def test_a_queue_ends_when_every_producer_has_ended(attached, post):
     one = attached()
     one.consuming.found(OTHER)
-    post.answer([True, 30.0])
-    one.consuming.end(ONE)
+    post.answer([True, 30.0, 1, False])
+    one.consuming.end(ONE, 1)
     assert not one.consuming.over
-    one.consuming.end(member(99))  # whoever that is
-    one.consuming.end(OTHER)
+    one.consuming.end(member(99), 1)  # whoever that is
+    one.consuming.end(OTHER, 7)  # of another run of its queue
+    assert not one.consuming.over
+    one.consuming.end(OTHER, 1)
     assert one.consuming.over
 
 
@@ -328,7 +361,7 @@ def test_a_lost_producer_that_comes_again_is_attached_to(attached, post, clock):
     one.consuming.lost(ONE)
     clock.move(5)
     one.consuming.found(ONE)
-    post.answer([True, 30.0])
+    post.answer([True, 30.0, 1, False])
     clock.move(60)
     assert (one.consuming.over, one.consuming.lost_producers) == (False, [])
     one.consuming.close()

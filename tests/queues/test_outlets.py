@@ -43,7 +43,6 @@ def test_what_is_queued_is_kept_while_nobody_is_there():
     outlets, _ = made(count=0)
     queue(outlets, range(3))
     assert outlets.deal() == []
-    assert not outlets.idle
     outlets.add(service(1), 5, 0.0)
     assert dealt(outlets) == {"s1": [0, 1, 2]}
 
@@ -146,7 +145,6 @@ def test_a_keys_items_go_on_in_order_at_another_when_theirs_goes():
         got.append(numbers)
         finish(outlets, other)
     assert got == [[0], [1], [2, 3], [4, 5]]
-    assert outlets.idle
 
 
 def test_what_failed_is_given_alone_and_first():

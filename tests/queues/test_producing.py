@@ -288,9 +288,9 @@ def test_the_end_is_told_when_all_is_done_and_to_who_comes_later(made, post):
     producing.close()
     assert (post.take(), producing.ended) == ([], False)
     producing.acknowledged(ONE_, 5, [1])
-    assert (post.take(), producing.ended) == ([("s1", [END, "q"])], True)
-    producing.attach(OTHER, 5)
-    assert post.take() == [("s2", [END, "q"])]
+    assert (post.take(), producing.ended) == ([("s1", [END, "q", 1])], True)
+    producing.attach(OTHER, 5)  # it is answered that all has ended
+    assert (post.take(), len(producing.outlets.all)) == ([], 1)
     producing.close()
     assert post.take() == []
 
@@ -305,7 +305,7 @@ def test_what_is_given_up_is_told_and_late_work_is_ignored(made, post, clock):
     assert {type(error) for _, _, error in told} == {Undelivered}
     assert [(value, error.items) for value, _, error in told] == [(1, (1,)), (2, (2,))]
     assert (producing.drained, producing.ended, producing.undone()) == (True, True, [])
-    assert post.take() == [("s1", [END, "q"])]
+    assert post.take() == [("s1", [END, "q", 1])]
     producing.acknowledged(ONE_, 1, [1])
     assert (producing.open, producing.duplicates, len(told)) == (0, 1, 2)
     assert not clock.waits

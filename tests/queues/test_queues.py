@@ -100,6 +100,54 @@ async def test_a_queue_may_be_opened_again_after_it_ended(pair):
         assert await soon(taking) == items
 
 
+async def test_a_consumer_that_has_ended_takes_nothing_from_who_comes_later(pair):
+    one, other = pair
+    first = one.queue("q")
+    await first.put(1)
+    taking = other.queue("q")
+    assert await soon(asyncio.gather(first.close(10), all_of(taking))) == [None, [1]]
+    again = one.queue("q")
+    await again.put(2)
+    assert again.consumers == ()  # nobody takes it, until somebody begins to
+    assert await soon(asyncio.gather(again.close(10), all_of(other.queue("q")))) == [None, [2]]
+
+
+async def test_numbers_go_on_when_a_queue_is_opened_again(pair):
+    one, other = pair
+    numbers = []
+    for expected in (1, 2, 3):
+        queue, mine = one.queue("q"), other.queue("q")
+        result = await queue.submit("item")
+        taken = await mine.get(10)
+        numbers.append(taken._delivery.number)
+        taken.done(expected)
+        assert await soon(result) == expected
+        await mine.close()
+        await queue.close(10)
+    assert sorted(set(numbers)) == numbers  # so no late word is about another item
+
+
+async def test_one_that_serves_and_is_cancelled_gives_its_item_to_another(pair):
+    one, other = pair
+    queue, mine = one.queue("q", max_deliveries=9), other.queue("q")
+    begun = asyncio.Event()
+
+    async def hang(item):
+        begun.set()
+        await asyncio.sleep(60)
+
+    serving = asyncio.create_task(mine.serve(hang))
+    result = await queue.submit("x")
+    await soon(begun.wait())
+    serving.cancel()
+    await asyncio.wait([serving])
+    assert mine._readers == 0
+    helping = asyncio.create_task(mine.serve(str.upper))
+    assert await soon(result) == "X"
+    await queue.close(10)
+    await soon(helping)
+
+
 async def test_who_comes_when_all_is_done_ends_at_once(pair):
     one, other = pair
     queue = one.queue("q")
@@ -244,7 +292,7 @@ async def test_letters_that_are_none_are_refused_and_the_queue_goes_on(pair, str
 async def test_numbers_that_nobody_gave_are_counted_and_no_more(stranger):
     say, queue = stranger
     assert await say(ACK, "q", 1, 1, 2) is False
-    assert await say(ATTACH, "q", "one", "", -5) == [True, 30.0]
+    assert await say(ATTACH, "q", "one", "", -5) == [True, 30.0, 1, False]
     assert await say(ACK, "q", -(1 << 70), -1, 0, 99, 1 << 80) is True
     assert await say(BACK, "q", True, 77, -1, 1 << 80) is True
     assert (queue.pending, queue.duplicates) == (2, 6)
@@ -259,7 +307,9 @@ async def test_queues_that_are_not_here_are_said_to_be_not_here(stranger):
     say, _ = stranger
     for words in ([ATTACH, "other", "one", "", 1], [ACK, "other"], [ITEMS, "q", 1, 0, b"x"]):
         assert await say(*words) is False
-    assert await say(END, "other") is True
+    assert await say(END, "other", 1) is True
+    with pytest.raises(RemoteError):
+        await say(END, "other")
 
 
 async def test_a_long_type_that_is_refused_is_told_shortly(stranger):
@@ -273,7 +323,7 @@ async def test_items_that_are_none_are_refused_and_the_consumer_goes_on(pair, jo
     one, other = pair
     queue = other.queue("q", type=int)
     getting = asyncio.create_task(queue.get(10))
-    say = one.mailbox(MAILBOX, lambda letter: [True, 30.0], offer={"q": ["one", "int"]})
+    say = one.mailbox(MAILBOX, lambda letter: [True, 30.0, 1, False], offer={"q": ["one", "int"]})
     await until(lambda: queue.producers)
     (service,) = [s for s in one.services if s.name == "other"]
 
@@ -293,7 +343,7 @@ async def test_items_that_are_none_are_refused_and_the_consumer_goes_on(pair, jo
     third = (await join("third")).queue("q", type=int)
     await third.put(5)
     assert (await queue.get(10)).item == 5
-    assert await ask(END, "q") is True
+    assert await ask(END, "q", 1) is True
     await queue.close()
     assert await ask(ITEMS, "q", 1, 0, b"late") is False
 

@@ -265,6 +265,13 @@ def test_arguments_that_do_not_fit_are_refused_by_both_and_named(signature, args
     assert not field or f"argument {field!r}" in str(caught.value).replace(": '", " '")
 
 
+@pytest.mark.parametrize(
+    "text", ["(a: Literal[{[]}])", "(a: Literal[[1]] | None)", "(a: Literal[{[]: 1}])"]
+)
+def test_a_line_of_unhashable_types_makes_nobody_uncallable(text):
+    Signature.parse("f", text).bind((1,), None)
+
+
 def test_an_error_names_the_one_among_many_and_shows_the_signature():
     signature = told(any_number)
     signature.bind((1, 2, 3), {"x": "y"})

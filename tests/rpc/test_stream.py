@@ -237,6 +237,34 @@ async def test_nothing_for_its_timeout_ends_it_at_both_ends(two, until, kind):
     assert got in ([], [1])
 
 
+async def test_large_items_are_not_too_large_together(two):
+    def chunks(n):
+        for _ in range(n):
+            yield bytes(1024 * 1024)
+
+    await two.expose(chunks)
+    async with await two.caller.call("chunks", 80) as stream:
+        await asyncio.sleep(0.2)  # as many are made as may be, while nobody takes any
+        assert [len(item) async for item in stream] == [1024 * 1024] * 80
+
+
+async def test_an_exception_of_any_kind_in_a_result_ends_the_iteration(two):
+    class Bad:
+        def __init__(self, x: int):
+            raise KeyError(x)
+
+    two.caller.register(Bad, vars, lambda plain: Bad(plain))
+    two.server.register(Bad, lambda bad: 1, lambda plain: None)
+
+    def items():
+        yield 1
+        yield object.__new__(Bad)
+
+    await two.expose(items)
+    with pytest.raises(DecodeError):
+        await soon(items_of(two.caller.call("items")))
+
+
 @pytest.mark.parametrize("kind", ["plain", "later"])
 async def test_the_first_item_does_not_wait_for_the_second(two, kind):
     go = threading.Event()

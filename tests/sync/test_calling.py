@@ -414,6 +414,15 @@ def test_a_mapping_that_is_closed_or_fails_cancels_the_rest(two, gate):
     until(lambda: loads(caller) == [0])
 
 
+def test_calls_that_wait_for_somebody_end_when_the_cluster_is_left(join):
+    member = join("alone")
+    call = member.go("nobody has it", timeout=60)
+    assert not call.done()
+    member.leave()
+    with pytest.raises(NotJoined):
+        call.result(10)
+
+
 def test_a_stream_gives_items_until_it_is_closed(two):
     closed, caller = queue.Queue(), two[1]
 
