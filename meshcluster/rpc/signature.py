@@ -30,6 +30,9 @@ ANYTHING = "(*args, **kwargs)"
 FIELD = re.compile(r"argument:? '(\w+)'")
 """Whom ``inspect.Signature.bind`` names: missing, unexpected, or given twice."""
 
+LITERALS = (str, int, bool, type(None))
+"""What ``Literal`` is told to others with."""
+
 KNOWN_FORMS = 64
 """So many combinations of argument types are remembered as fitting."""
 
@@ -243,7 +246,7 @@ def text_of_type(kind: Any) -> str:
         name = getattr(kind, "__name__", "")
         return name if PLAIN_TYPES.get(name) is kind else ""
     if origin is Literal:
-        plain = all(type(each) in (str, int, bool, type(None)) for each in inside)
+        plain = all(type(each) in LITERALS for each in inside)
         return f"Literal[{', '.join(map(repr, inside))}]" if plain else ""
     texts = ["..." if each is Ellipsis else text_of_type(each) for each in inside]
     if origin in (Union, types.UnionType):
@@ -300,7 +303,8 @@ def _from_node(node: ast.expr) -> Any:
 
 def _generic(name: str, inside: list[ast.expr]) -> Any:
     if name == "Literal":
-        return Literal[tuple(map(ast.literal_eval, inside))]
+        values = tuple(map(ast.literal_eval, inside))
+        return Literal[values] if all(type(each) in LITERALS for each in values) else Any
     counts = {"list": (1,), "set": (1,), "dict": (2,)}
     if name == "tuple" or len(inside) in counts.get(name, ()):
         kinds = tuple(_inner(each) for each in inside)
