@@ -17,7 +17,7 @@ ended]``: the seconds after which items of a consumer that says nothing go to ot
 is another one when the queue was opened again, whether it has ended; or ``[False, why not]``."""
 ITEMS = "items"
 """``[ITEMS, name, first, deliveries, *items]``: bytes each, with the numbers from ``first`` on;
-``deliveries`` is how often they were given to a consumer before."""
+``deliveries`` is how many consumers failed with them before."""
 ACK = "ack"
 """``[ACK, name, credit, *numbers]``: these are done, and so many may be in hand."""
 RESULTS = "results"

@@ -49,7 +49,7 @@ class Taken:
 
     @property
     def redelivered(self) -> bool:
-        """Whether another had it before."""
+        """Whether another failed with it before: it may be done in part, or wholly."""
         return self._delivery.deliveries > 0
 
     def done(self, result: Any = None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import traceback
 from asyncio import Task
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -14,9 +16,17 @@ from msgspec import Struct
 from ..errors import ClusterError
 from ..mailbox import Letter
 from ..model import Service
+from .letters import RAISED
 
 if TYPE_CHECKING:
     from .exposed import Exposed
+
+logger = logging.getLogger("meshcluster.rpc")
+
+TEXT_CHARACTERS = 10_000
+"""Of what a function raised, its text and its traceback, more is not sent."""
+LINE_CHARACTERS = 2000
+"""Of one entry of the traceback, so that a long text leaves room for where it was raised."""
 
 NOTHING: deque[Any] = deque(maxlen=0)
 """What is made of a call that is no stream."""
@@ -103,3 +113,27 @@ def current_call() -> Execution:
         return current.get()
     except LookupError:
         raise ClusterError("current_call(): only in a function that is called") from None
+
+
+def raised(execution: Execution, error: BaseException) -> list[Any]:
+    """The answer of a function that raised."""
+    logger.info("%s raised for %s", execution.name, execution.service.name, exc_info=error)
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be had)"
+    trace = error.__traceback__
+    ours = trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__
+    lines = traceback.format_exception(
+        type(error), error, trace.tb_next if trace is not None and ours else trace
+    )
+    return [
+        RAISED,
+        type(error).__name__,
+        _sendable(text),
+        _sendable("".join(line[:LINE_CHARACTERS] for line in lines)[-TEXT_CHARACTERS:]),
+    ]
+
+
+def _sendable(text: str) -> str:
+    return text[:TEXT_CHARACTERS].encode(errors="replace").decode()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import Any
 from ..errors import ArgumentError, ConfigError, DecodeError, EncodeError
 from ..mailbox import LATER, Letter
 from ..model import Service
-from .execution import Execution, current
+from .execution import Execution, current, raised
 from .exposed import Exposed, functions_of
 from .letters import (
     BUSY,
@@ -32,12 +31,12 @@ from .letters import (
     NOT_EXPOSED,
     OK,
     PACKED,
-    RAISED,
     short,
     values_of,
 )  # fmt: skip
-from .values import Values, weight
-from .workers import Workers
+from .streaming import Streaming, spawn
+from .values import Values
+from .workers import Workers, soon
 
 logger = logging.getLogger("meshcluster.rpc")
 
@@ -52,16 +51,6 @@ LOOK_SECONDS = 0.05
 STREAM_IDLE_SECONDS = 60.0
 """A stream of which nobody asks for more is ended."""
 
-STREAM_ITEMS = 64
-STREAM_BYTES = 1024 * 1024
-"""So many items of a stream are made ahead, and so many are in an answer at most; fewer where they
-are large, but one."""
-
-TEXT_CHARACTERS = 10_000
-"""Of what a function raised, its text and its traceback, more is not sent."""
-LINE_CHARACTERS = 2000
-"""Of one entry of the traceback, so that a long text leaves room for where it was raised."""
-
 
 class Serving:
     """The exposed functions of one member, and the calls that it serves."""
@@ -71,6 +60,7 @@ class Serving:
         self._values = values
         self._most = open_calls
         self._workers = Workers("meshcluster-calls")
+        self._streaming = Streaming(self._workers, self._checked, self._ended)
         self._open: dict[tuple[bytes, int], Execution] = {}
         """Coroutines, streams and jobs that have not ended, by caller and its number."""
         self._looking: asyncio.TimerHandle | None = None
@@ -182,11 +172,11 @@ class Serving:
                 execution.give_up()
                 self._drop(execution)
             return None
-        if execution is None or execution.generator is None:
+        if execution is None or execution.generator is None or execution.given_up:
             return [ITEMS, False, [], False, ["LookupError", "this stream has ended", ""]]
         execution.letter = letter
         execution.deadline = time.monotonic() + execution.seconds
-        self._more(execution)
+        self._streaming.more(execution)
         return LATER
 
     def lost(self, service: Service) -> None:
@@ -212,9 +202,9 @@ class Serving:
             finally:
                 current.reset(token)
             execution.made = deque()
-            self._more(execution)
+            self._streaming.more(execution)
         elif exposed.is_async:
-            task = self._spawn(execution, self._await(execution))
+            task = spawn(execution, self._await(execution))
             task.add_done_callback(partial(self._ended, execution))
         elif exposed.in_loop:
             execution.letter.reply(self._outcome(execution))
@@ -236,7 +226,7 @@ class Serving:
         if execution.exposed.limit is None:
             self._open.pop((execution.service.key, execution.number), None)
         else:
-            _soon(loop, self._ended, execution)
+            soon(loop, self._ended, execution)
 
     def _outcome(self, execution: Execution) -> bytes | list[Any]:
         """Calls a plain function; its answer."""
@@ -279,10 +269,6 @@ class Serving:
         except (ValueError, EncodeError) as error:
             raise TypeError(f"{execution.name}: its result: {error}") from None
 
-    def _spawn(self, execution: Execution, coroutine: Any) -> asyncio.Task[Any]:
-        task = execution.task = asyncio.get_running_loop().create_task(coroutine)
-        return task
-
     def _forget(self, execution: Execution) -> bool:
         """It is open no more; says whether it was."""
         key = (execution.service.key, execution.number)
@@ -304,99 +290,6 @@ class Serving:
             else:
                 self._begin(following)
 
-    # --- streams -----------------------------------------------------------------------------
-
-    def _more(self, execution: Execution) -> None:
-        """Answers with what there is of a stream, as soon as there is something, and has more made:
-        some ahead, so that the caller seldom waits.
-        """
-        execution.pulled_at = time.monotonic()
-        execution.asked = True
-        self._give(execution)
-        if execution.making or execution.ended is not None or execution.given_up:
-            return
-        execution.making = True
-        if execution.exposed.is_async:
-            self._spawn(execution, self._make_async(execution))
-        else:
-            loop = asyncio.get_running_loop()
-            self._workers.put(partial(self._make, execution, loop))
-
-    def _make(self, execution: Execution, loop: asyncio.AbstractEventLoop) -> None:
-        """On a thread."""
-        made, generator = execution.made, execution.generator
-        token = current.set(execution)
-        room = STREAM_ITEMS
-        try:
-            while len(made) < room and not execution.gave_up:
-                item = self._checked(execution, next(generator))[1]  # type: ignore[arg-type]
-                if execution.gave_up:
-                    break
-                made.append(item)
-                room = room_for(item)
-                if not execution.told:
-                    execution.told = True
-                    _soon(loop, self._give, execution)
-        except StopIteration:
-            execution.ended = (None,)
-        except BaseException as error:
-            execution.ended = (raised(execution, error)[1:],)
-        finally:
-            current.reset(token)
-        if execution.gave_up:
-            execution.letter.reply([GIVEN_UP])
-            _close(execution)
-            execution.ended = (None,)
-        _soon(loop, self._made, execution)
-
-    async def _make_async(self, execution: Execution) -> None:
-        current.set(execution)
-        made, generator = execution.made, execution.generator
-        loop = asyncio.get_running_loop()
-        room = STREAM_ITEMS
-        try:
-            while len(made) < room:
-                item = self._checked(execution, await anext(generator))[1]  # type: ignore[arg-type]
-                made.append(item)
-                room = room_for(item)
-                if not execution.told:
-                    execution.told = True
-                    loop.call_soon(self._give, execution)
-        except StopAsyncIteration:
-            execution.ended = (None,)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            execution.ended = (raised(execution, error)[1:],)
-        self._made(execution)
-
-    def _made(self, execution: Execution) -> None:
-        """No more is being made; in the loop."""
-        execution.making = False
-        self._give(execution)
-        if execution.asked and not execution.given_up:
-            self._more(execution)
-
-    def _give(self, execution: Execution) -> None:
-        """Answers who asked for more, if there is any; in the loop."""
-        execution.told = False  # before looking: what is made from here on is told
-        made = execution.made
-        if not execution.asked or not (made or execution.ended):
-            return
-        items: list[Any] = []
-        size = 0
-        while made and len(items) < STREAM_ITEMS:
-            size += weight(made[0])
-            if items and size > STREAM_BYTES:
-                break
-            items.append(made.popleft())
-        over = execution.ended is not None and not made
-        failure = execution.ended[0] if over and execution.ended else None
-        answer = [ITEMS, True, items, not over, failure]
-        execution.asked = False
-        execution.pulled_at = time.monotonic()
-        execution.letter.reply([GIVEN_UP] if over and execution.gave_up else answer)
-        if over:
-            self._ended(execution)
-
     # --- the end -----------------------------------------------------------------------------
 
     def _drop(self, execution: Execution) -> None:
@@ -409,11 +302,7 @@ class Serving:
                 self._forget(execution)
                 execution.letter.reply([GIVEN_UP])
             return
-        if execution.exposed.is_async:
-            self._spawn(execution, _aclose(execution, execution.task))
-        else:
-            self._workers.put(partial(_close, execution))
-        self._ended(execution)
+        self._streaming.drop(execution)
 
     def _look_later(self) -> None:
         self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
@@ -449,59 +338,3 @@ class Serving:
             self._looking.cancel()
             self._looking = None
         await self._workers.close(timeout)
-
-
-def room_for(item: Any) -> int:
-    """How many items of a stream like this one are made ahead."""
-    return min(STREAM_ITEMS, max(1, STREAM_BYTES // (weight(item) + 1)))
-
-
-def raised(execution: Execution, error: BaseException) -> list[Any]:
-    """The answer of a function that raised."""
-    logger.info("%s raised for %s", execution.name, execution.service.name, exc_info=error)
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be had)"
-    trace = error.__traceback__
-    ours = trace is not None and trace.tb_frame.f_code.co_filename == __file__
-    lines = traceback.format_exception(
-        type(error), error, trace.tb_next if trace is not None and ours else trace
-    )
-    return [
-        RAISED,
-        type(error).__name__,
-        _sendable(text),
-        _sendable("".join(line[:LINE_CHARACTERS] for line in lines)[-TEXT_CHARACTERS:]),
-    ]
-
-
-def _sendable(text: str) -> str:
-    return text[:TEXT_CHARACTERS].encode(errors="replace").decode()
-
-
-def _close(execution: Execution) -> None:
-    try:
-        execution.generator.close()  # type: ignore[union-attr]
-    except (Exception, SystemExit):  # such as: it runs in another thread, which closes it then
-        logger.info("a stream raised when it was closed", exc_info=True)
-    else:
-        execution.letter.reply([GIVEN_UP])
-
-
-async def _aclose(execution: Execution, task: asyncio.Task[Any] | None) -> None:
-    if task is not None:  # cancelled, but not yet at its end
-        await asyncio.wait([task])
-    try:
-        await execution.generator.aclose()  # type: ignore[union-attr]
-    except (Exception, SystemExit, asyncio.CancelledError):
-        logger.info("a stream raised when it was closed", exc_info=True)
-    execution.letter.reply([GIVEN_UP])
-
-
-def _soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
-    """In the loop, if there is one any more."""
-    try:
-        loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:
-        pass

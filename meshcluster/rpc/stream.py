@@ -1,7 +1,6 @@
 """``AsyncStream`` and ``Stream``: what a called generator yields, as it comes.
 
-The member makes items only as they are asked for, some at a time; while the caller handles some,
-the next are on their way.
+The member makes some items ahead; while the caller handles those it has, the next are on their way.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 logger = logging.getLogger("meshcluster.rpc")
 
@@ -117,3 +118,11 @@ class Workers:
             return
         for thread in threads:
             thread.join()
+
+
+def soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
+    """In the loop, if there is one any more."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        pass

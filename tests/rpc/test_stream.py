@@ -237,17 +237,6 @@ async def test_nothing_for_its_timeout_ends_it_at_both_ends(two, until, kind):
     assert got in ([], [1])
 
 
-async def test_large_items_are_not_too_large_together(two):
-    def chunks(n):
-        for _ in range(n):
-            yield bytes(1024 * 1024)
-
-    await two.expose(chunks)
-    async with await two.caller.call("chunks", 80) as stream:
-        await asyncio.sleep(0.2)  # as many are made as may be, while nobody takes any
-        assert [len(item) async for item in stream] == [1024 * 1024] * 80
-
-
 async def test_an_exception_of_any_kind_in_a_result_ends_the_iteration(two):
     class Bad:
         def __init__(self, x: int):
