@@ -93,8 +93,8 @@ def test_a_host_on_two_networks_talks_to_peers_on_both(namespace, cable, start):
     one, two, three = start(left, MEMBER, "left", "1"), start(right, MEMBER, "right", "1"), None
     three = start(middle, MEMBER, "middle", "1")
     assert names(three.ask("wait 2")) == ["left", "right"]
-    assert one.ask("wait 1") == [["middle", "10.1.0.1"]]
-    assert two.ask("wait 1") == [["middle", "10.2.0.1"]]
+    one.ask("until middle 10.1.0.1")  # heard by IPv6 first, it is there for a moment
+    two.ask("until middle 10.2.0.1")
     assert three.ask("ask") == [["left", "tcp"], ["right", "tcp"]]
     assert one.ask("ask") == two.ask("ask") == [["middle", "tcp"]]
 
@@ -106,7 +106,7 @@ def test_interfaces_says_which_networks_are_used(namespace, cable, start):
     denied, used = start(right, MEMBER, "denied", "1"), start(left, MEMBER, "used", "1")
     member = start(middle, MEMBER, "middle", "1", '{"interfaces": ["!eth1"]}')
     assert names(member.ask("wait 1")) == ["used"]
-    assert used.ask("wait 1") == [["middle", "10.1.0.1"]]
+    used.ask("until middle 10.1.0.1")
     assert denied.ask("known") == []
     assert names(member.ask("known")) == ["used"]
 
@@ -116,9 +116,10 @@ def test_neighbours_of_this_host_alone_are_known_beside_it_and_not_off_it(pair, 
     inside = start(here, MEMBER, "inside", "0")
     neighbour = start(here, MEMBER, "neighbour", "1")
     outside = start(there, MEMBER, "outside", "1")
-    assert neighbour.ask("wait 2") == [["inside", "127.0.0.1"], ["outside", "10.77.0.2"]]
-    assert inside.ask("wait 1") == [["neighbour", "127.0.0.1"]]
-    assert outside.ask("wait 1") == [["neighbour", "10.77.0.1"]]
+    neighbour.ask("until inside 127.0.0.1")
+    neighbour.ask("until outside 10.77.0.2")
+    inside.ask("until neighbour 127.0.0.1")
+    outside.ask("until neighbour 10.77.0.1")
     assert names(neighbour.ask("ask")) == ["inside", "outside"]
     assert names(inside.ask("ask")) == ["neighbour"]
     assert names(outside.ask("known")) == ["neighbour"]
