@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         DeadLetter,
         DecodeError,
         DialFailed,
+        DispatchError,
+        DispatcherClosed,
         EncodeError,
         ForkedClusterError,
         HookError,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         NoResponder,
         NoRoute,
         NoServices,
+        NoWorkers,
         NotAcknowledged,
         NotExposed,
         NotJoined,
@@ -48,10 +51,14 @@ if TYPE_CHECKING:
         QueueMismatch,
         RemoteError,
         ServiceLost,
+        TaskRaised,
+        TaskTimeout,
         Undelivered,
         WireError,
+        WorkerLost,
     )
     from .hooks import PASS
+    from .live import Live
     from .mailbox import AsyncMailbox
     from .model import Endpoint, Service
     from .props import Props
@@ -62,6 +69,13 @@ if TYPE_CHECKING:
     from .rpc.mapping import AsyncMapping, Mapping
     from .rpc.stream import AsyncStream, Stream
     from .runtime.mailboxes import LATER, Letter
+    from .ssh.dispatcher import Dispatcher, ServerStatus
+    from .ssh.far.serializer import Serializer
+    from .ssh.far.worker import TaskCancelled, work
+    from .ssh.future import TaskFuture
+    from .ssh.launching import LogLine
+    from .ssh.server import Server
+    from .ssh.task import Attempt
     from .sync.cluster import Cluster, join
     from .sync.mailbox import Mailbox
     from .sync.query import Query
@@ -82,6 +96,7 @@ __all__ = (
     "AsyncQuery",
     "AsyncQueue",
     "AsyncStream",
+    "Attempt",
     "Call",
     "CallsFailed",
     "Channels",
@@ -92,6 +107,9 @@ __all__ = (
     "DeadLetter",
     "DecodeError",
     "DialFailed",
+    "DispatchError",
+    "Dispatcher",
+    "DispatcherClosed",
     "EncodeError",
     "Endpoint",
     "Execution",
@@ -104,6 +122,8 @@ __all__ = (
     "LATER",
     "Letter",
     "LinkError",
+    "Live",
+    "LogLine",
     "Lost",
     "Mailbox",
     "Mapping",
@@ -112,6 +132,7 @@ __all__ = (
     "NoResponder",
     "NoRoute",
     "NoServices",
+    "NoWorkers",
     "NotAcknowledged",
     "NotExposed",
     "NotJoined",
@@ -130,17 +151,26 @@ __all__ = (
     "QueueMismatch",
     "RemoteError",
     "STOP",
+    "Serializer",
+    "Server",
+    "ServerStatus",
     "Service",
     "ServiceLost",
     "Stream",
     "Tags",
     "Taken",
+    "TaskCancelled",
+    "TaskFuture",
+    "TaskRaised",
+    "TaskTimeout",
     "Timing",
     "Undelivered",
     "WireError",
+    "WorkerLost",
     "__version__",
     "current_call",
     "dumps",
     "join",
     "loads",
+    "work",
 )

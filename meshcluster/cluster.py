@@ -27,6 +27,7 @@ from .config import (
 from .errors import ClusterError, ConfigError, ForkedClusterError, NotJoined
 from .hooks import HookRegistry
 from .joining import Joining, entered_without_async
+from .live import Go
 from .mailbox import AsyncMailbox, Make
 from .model import Door, Endpoint, Identity, Service
 from .node.node import Node
@@ -381,6 +382,12 @@ class AsyncCluster(ClusterView, AsyncCalling, AsyncQueueing):
 
     def _in_loop(self, function: Callable[[], T]) -> T:
         return function()
+
+    def _go_from_threads(self) -> Go:
+        loop = asyncio.get_running_loop()
+        return lambda *args, **named: asyncio.run_coroutine_threadsafe(
+            self.call(*args, **named), loop
+        )
 
     async def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0

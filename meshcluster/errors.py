@@ -25,6 +25,12 @@ did wrong and what the network did are told apart.
     │  ├─ QueueMismatch                 the other side has other items in a queue of this name
     │  ├─ Undelivered (TimeoutError)    closed in time or not, ``items`` are not done
     │  └─ DeadLetter                    so many consumers failed with an item that no other gets it
+    ├─ DispatchError
+    │  ├─ NoWorkers (LookupError)       no server can be reached that would do a task
+    │  ├─ WorkerLost                    so many workers were lost with a task; ``attempts``
+    │  ├─ TaskTimeout (TimeoutError)    a task took longer than it may
+    │  ├─ TaskRaised                    it raised what is no exception of Python's own
+    │  └─ DispatcherClosed (RuntimeError)  nothing is taken any more
     └─ QueryError
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
        ├─ RemoteError                   the responder or function of ``service`` raised
@@ -139,6 +145,49 @@ class Congested(ClusterError, TimeoutError):
     def __init__(self, text: str, services: Sequence[Service] = ()) -> None:
         super().__init__(text)
         self.services = tuple(services)
+
+
+class DispatchError(ClusterError):
+    """A dispatcher could not have a task done."""
+
+
+class _Tried(DispatchError):
+    def __init__(self, text: str, attempts: Sequence[Any] = ()) -> None:
+        super().__init__(text)
+        self.attempts = tuple(attempts)
+
+
+class NoWorkers(_Tried, LookupError):
+    """No server can be reached, or there is none; the text says why of each. ``attempts`` are
+    those before.
+    """
+
+
+class WorkerLost(_Tried):
+    """The workers that had a task were lost with it: it may have run, once in each of ``attempts``,
+    and it may be what ended them.
+    """
+
+
+class TaskTimeout(_Tried, TimeoutError):
+    """A task took longer than its ``timeout``; it was ended. ``attempts`` says where."""
+
+
+class TaskRaised(DispatchError):
+    """A task raised an exception that is neither Python's own nor registered with the serializer.
+
+    ``kind`` is the name of its class, ``text`` what it says, ``traceback`` where it was raised.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+        self.text = text
+        self.traceback = traceback
+
+
+class DispatcherClosed(DispatchError, RuntimeError):
+    """The dispatcher was closed."""
 
 
 class QueryError(ClusterError):

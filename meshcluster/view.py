@@ -11,6 +11,7 @@ from .errors import ClusterError
 from .hooks import HookRegistry
 from .hooks.placing import HookPlacing
 from .keyring import ClusterKeyring
+from .live import Go, Live
 from .mailbox import MailboxBase
 from .model import GONE, Service, Standing
 from .props import Props
@@ -119,6 +120,15 @@ class ClusterView(HookPlacing):
             ConfigError: see ``meshcluster.resolver``, which has the rules.
         """
         return self._driver.sender.filter_by(tests)
+
+    def live(self, *words: str) -> Live:
+        """The members that ``resolve`` finds by these words, now and later: a selection that
+        follows the mesh. A ``Dispatcher`` takes it as its servers.
+        """
+        return Live(self, words, self._go_from_threads())
+
+    def _go_from_threads(self) -> Go:
+        raise NotImplementedError
 
     # --- ourselves ---------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sized
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import ConfigError
-from .call import AsyncCall, Call
+from .call import AsyncCall
 
 IN_FLIGHT = 64
 AHEAD = 16
@@ -123,15 +124,31 @@ class AsyncMapping:
 
 
 class Mapping:
-    """The results of ``cluster.map(...)``: an iterator. ``close()`` gives up the rest."""
+    """The results of ``map(...)``: an iterator. ``close()`` gives up the rest."""
 
-    def __init__(self, window: Window, check_outside: Callable[[], None]) -> None:
+    def __init__(
+        self, window: Window, check_outside: Callable[[], None], timeout: float | None = None
+    ) -> None:
         check_outside()
-        self._results = self._run(window)
+        self._ended: SimpleQueue[Any] = SimpleQueue()
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._window = window
+        self._results = self._run(window, self._ended)
 
-    @staticmethod
-    def _run(window: Window) -> Iterator[Any]:
-        ended: SimpleQueue[Call] = SimpleQueue()
+    def begun(self) -> Mapping:
+        """Itself, with the first calls under way before anybody asks for a result."""
+        self._window.fill(self._ended.put)
+        return self
+
+    def _next_end(self) -> Any:
+        if self._deadline is None:
+            return self._ended.get()
+        try:
+            return self._ended.get(timeout=max(0.0, self._deadline - time.monotonic()))
+        except Empty:
+            raise TimeoutError("not all results were there in time") from None
+
+    def _run(self, window: Window, ended: SimpleQueue[Any]) -> Iterator[Any]:
         try:
             while True:
                 window.fill(ended.put)
@@ -140,7 +157,7 @@ class Mapping:
                     window.fill(ended.put)
                 if window.over:
                     return
-                window.end(ended.get())
+                window.end(self._next_end())
                 while not ended.empty():
                     window.end(ended.get())
         finally:

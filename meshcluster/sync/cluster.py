@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ..cluster import AsyncCluster
 from ..config import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, check_timeout
 from ..errors import ClusterError, NotJoined
+from ..live import Go
 from ..mailbox import Make
 from ..model import Service
 from ..node.queries import Gathering
@@ -271,6 +272,9 @@ class Cluster(ClusterView, Calling, Queueing):
             with suppress(NotJoined):
                 return portal.run(function)
         return function()
+
+    def _go_from_threads(self) -> Go:
+        return self.go
 
     def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0

@@ -1,0 +1,249 @@
+"""``Dispatcher``: an executor whose workers are behind ssh, here, or members of the mesh."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..config import check_timeout
+from ..errors import ConfigError, DispatcherClosed, DispatchError, EncodeError, MessageTooLarge
+from ..live import Live
+from .engine import Engine, Link
+from .far import framing
+from .following import Following, Via
+from .future import TaskFuture
+from .launching import Check, Launch, LogLine, Sent, client_options, log, usual
+from .member import Member
+from .pool import Pool, Settings
+from .room import Room
+from .slot import Place, Slot
+from .submitting import Submitting
+from .task import Task, Terms
+from .worker import Worker
+
+START_MARGIN_SECONDS = 10.0
+"""A worker has so long, beside the time to connect, to begin: interpreters on slow disks."""
+BODY_BYTES = 64 << 20
+EXIT_SECONDS = 5.0
+WORK = "work"
+"""The function that a member must expose for ``dispatcher(value)``."""
+
+
+class ServerStatus(NamedTuple):
+    """A server as its dispatcher sees it now.
+
+    Attributes:
+        name: of the server.
+        workers: how many processes it has, those that start or end included.
+        running: how many tasks they have in hand.
+        resting: seconds until it, or the worker of one of its slots, is tried again after it
+            failed; 0 if it need not rest.
+        why: why it could not be reached the last time; "" if it could.
+    """
+
+    name: str
+    workers: int
+    running: int
+    resting: float
+    why: str
+
+
+class Dispatcher(Submitting, Executor):
+    """Has workers elsewhere do tasks: a ``concurrent.futures.Executor``.
+
+    Workers are long-lived processes, started when there is work: behind the user's own ssh client
+    (so its configuration, agent and jump hosts apply), on this machine, or members of the mesh. At
+    a host nothing need be installed but Python 3.8 or later. ``with`` closes it.
+
+    Args:
+        servers: hosts (``"user@host:port"``, or a name of ``~/.ssh/config``), dicts with the fields
+            of ``Server``, or ``Server``s; in a list, or a dict by name. Or
+            ``cluster.live("compute")``: members of the mesh, as they come and go.
+        max_servers: so many workers are live at once; by default one in each slot.
+        slots: workers of each server that does not say itself.
+        command, python: of each server that does not say itself; see ``Server``.
+        callback: ``"module:function"``, called with what ``dispatcher(value)`` is given, by
+            workers that are sent there. (Those of ``command`` have their own.)
+        modules: of yours, by name; they are sent to the workers, packages whole.
+        setup: ``"module:function"``, called once in each worker that is sent, with its serializer.
+        attempts, timeout, retry_on: of each task; see ``options``.
+        window: how many tasks a worker is sent at once; by default 1, and more where they are
+            done in less than 5 ms each.
+        max_open: so many tasks are open at once: a further one waits until there is room, or with
+            ``congestion="error"`` raises ``Congested``.
+        ssh: the client: a program, or a list that begins with one.
+        ssh_options: each is given to it with ``-o``, before ours (BatchMode=yes, ConnectTimeout,
+            ServerAliveInterval and ServerAliveCountMax), which they so override.
+        connect_timeout: seconds until a host is thought unreachable.
+        keep_alive: seconds; ssh notices within three times as many that the network is gone.
+        heartbeat: seconds; a worker that says nothing for three times as long, with a task in hand,
+            is given up.
+        idle: seconds after which a worker with nothing to do is ended; None: it is kept.
+        patience: seconds that tasks wait for a first server of a live selection.
+        via: how a member of a live selection is reached: a function that makes a ``Server`` of a
+            ``Service``. By default what it exposes is called through the mesh.
+        body_bytes: the most that arguments or a result may have.
+        on_log: called with each ``LogLine`` that a task prints; by default the logger
+            "meshcluster.ssh" has them, at level INFO.
+        serializer: instead of a ``Serializer``: anything with ``name``, ``dumps`` and ``loads``.
+        unsafe_pickle: send functions, classes and objects of any kind, by cloudpickle. Who can
+            write to a worker's output can then run anything here, and the other way round: only
+            for hosts that you trust as this one.
+
+    Raises:
+        ConfigError: a setting that cannot work; the text says which.
+    """
+
+    def __init__(
+        self, servers: Any, max_servers: int | None = None, *, slots: int = 1,
+        command: str | Sequence[str] | None = None, python: str = "python3",
+        callback: str | None = None, modules: Iterable[str] = (), setup: str | None = None,
+        attempts: int = 3, timeout: float | None = None, retry_on: Any = (),
+        window: int | None = None, max_open: int | None = None, congestion: str = "block",
+        ssh: str | Sequence[str] = "ssh", ssh_options: Sequence[str] = (),
+        connect_timeout: float = 10.0, keep_alive: float = 5.0, heartbeat: float = 10.0,
+        idle: float | None = None, patience: float = 10.0,
+        via: Via | None = None, body_bytes: int = BODY_BYTES,
+        on_log: Callable[[LogLine], object] = log, serializer: Any = None,
+        unsafe_pickle: bool = False,
+    ) -> None:  # fmt: skip
+        for name, number in (
+            ("max_servers", max_servers), ("window", window), ("max_open", max_open),
+            ("body_bytes", body_bytes),
+        ):  # fmt: skip
+            if number is not None and (type(number) is not int or number < 1):
+                raise ConfigError(f"{name}={number!r}: a number of 1 or more")
+        self._terms = Terms(attempts=attempts, timeout=timeout, retry_on=retry_on)
+        self._serializer = usual(serializer, unsafe_pickle)
+        self._pickles = unsafe_pickle
+        self._body_bytes = body_bytes
+        self._room = Room(max_open, congestion)
+        self._owner = os.getpid()
+        self._numbers = itertools.count(1)
+        self._submit = self._enqueue
+        defaults = {"slots": slots, "command": command, "python": python}
+        following = Following(servers, via, defaults)
+        if unsafe_pickle and following.meshed:
+            raise ConfigError("unsafe_pickle=True: members of the mesh are never sent pickles")
+        self._encodes = not following.meshed
+        launch = Launch(
+            ssh=(ssh,) if isinstance(ssh, str) else tuple(ssh),
+            options=(*ssh_options, *client_options(connect_timeout, keep_alive)),
+            shipment=Sent(tuple(modules), callback, setup, unsafe_pickle).to,
+            serializer=self._serializer, body_bytes=body_bytes, on_log=on_log,
+            check=Check(self._serializer),
+        )  # fmt: skip
+        settings = Settings(
+            max_servers=max_servers, window=window,
+            start_seconds=connect_timeout + START_MARGIN_SECONDS,
+            heartbeat_seconds=check_timeout(heartbeat),
+            idle_seconds=None if idle is None else check_timeout(idle),
+            patience_seconds=check_timeout(patience),
+        )  # fmt: skip
+        self._engine = Engine(Pool(settings), partial(_link, launch, following.live))
+        self._abandon = weakref.finalize(self, _abandon, self._engine, following)
+        following.begin(self._engine)
+
+    def _enqueue(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
+        if os.getpid() != self._owner:
+            raise DispatchError("made before os.fork(): make a new Dispatcher in the child")
+        engine, body = self._engine, b""
+        if self._encodes:
+            body = self._encoded(work)
+        elif kind == framing.CALL:
+            work = (WORK, (work,), {})
+        else:
+            work = (work[0].rpartition(":")[2], *work[1:])
+        self._room.enter(lambda: not engine.is_inside())
+        task = Task(next(self._numbers), kind, body, work, terms)
+        future = task.future = TaskFuture(task, self._cancel, engine.is_inside)
+        if self._room.bounded:
+            future.add_done_callback(self._room.leave)
+
+        def submit(pool: Pool, now: float) -> None:
+            if pool.closed:
+                raise DispatcherClosed("the dispatcher was closed: it takes nothing more")
+            pool.submit(task, now)
+
+        try:
+            engine.act(submit)
+        except DispatcherClosed:
+            self._room.leave()
+            raise
+        return future
+
+    def _encoded(self, work: Any) -> bytes:
+        try:
+            body: bytes = self._serializer.dumps(work)
+        except (ValueError, TypeError) as error:
+            raise EncodeError(str(error)) from error
+        if len(body) > self._body_bytes:
+            raise MessageTooLarge(f"{len(body)} bytes, of {self._body_bytes} that body_bytes= has")
+        return body
+
+    def _cancel(self, task: Task) -> bool:
+        return self._engine.act(lambda pool, now: pool.cancel(task))
+
+    @property
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """The servers as they are now."""
+        return self._engine.act(lambda pool, now: tuple(_status(p, now) for p in pool.places))
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
+        """Takes nothing more, ends what is open, and then all workers, here and there.
+
+        Args:
+            drain: waits for what runs and what waits. Otherwise what waits is cancelled, and what
+                runs ends with ``DispatcherClosed``.
+            timeout: seconds; what is open then is given up as without ``drain``.
+
+        Closing twice is no error.
+
+        Raises:
+            TimeoutError: it was not drained in time.
+        """
+        self._engine.act(lambda pool, now: pool.close(drain=drain))
+        if self._engine.join(timeout if drain else None):
+            self._abandon()
+            return
+        self.close(drain=False)
+        raise TimeoutError(f"tasks were open after {timeout:g} s: they were given up")
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As ``concurrent.futures.Executor`` has it: ``close``, without waiting if not asked to."""
+        self._engine.act(lambda pool, now: pool.close(drain=True, cancel_waiting=cancel_futures))
+        if wait:
+            self._engine.join()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
+    ) -> None:
+        """Closes it; Ctrl-C does not wait for what is open."""
+        self.close(drain=kind is None or issubclass(kind, Exception))
+
+
+def _link(launch: Launch, live: Live | None, slot: Slot, engine: Engine) -> Link:
+    if slot.place.server.service is not None and live is not None:
+        return Member(slot, engine, live.go)
+    return Worker(slot, engine, launch)
+
+
+def _abandon(engine: Engine, following: Following) -> None:
+    """Nobody holds the dispatcher any more, or the interpreter ends: nothing is left behind."""
+    following.end()
+    engine.act(lambda pool, now: pool.close(drain=False))
+    if not engine.is_inside():
+        engine.join(EXIT_SECONDS)
+
+
+def _status(place: Place, now: float) -> ServerStatus:
+    until = max(rest.until for rest in (place.rest, *(slot.rest for slot in place.slots)))
+    running = sum(len(slot.in_hand) for slot in place.slots)
+    return ServerStatus(place.server.name, place.live, running, max(0.0, until - now), place.why)

@@ -1,0 +1,208 @@
+"""``Engine``: the thread that starts workers and reads from them; performs what the pool wants."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from math import inf
+from typing import Any, Protocol, TypeVar
+
+from ..errors import ClusterError
+from .effects import Send, Settle, Start, Stop, Tell
+from .pool import Pool
+from .slot import Slot, State
+from .task import Task
+
+TICK_SECONDS = 0.05
+"""How often time is looked at while something is under way."""
+T = TypeVar("T")
+_LOG = logging.getLogger("meshcluster.ssh")
+
+
+class Link(Protocol):
+    """The way to one worker. All but ``begin`` is called under the lock, by any thread."""
+
+    async def begin(self) -> None:
+        """Starts it; what it says and its end are told to the pool."""
+
+    def send(self, tasks: list[Task]) -> None:
+        """Has it run these, after those that it has."""
+
+    def tell(self, what: str, number: int) -> None:
+        """ "cancel" or "recall" a task, or "ping"."""
+
+    def stop(self, politely: bool) -> None:
+        """Has it end. Must come to an end itself."""
+
+    async def gone(self) -> None:
+        """Returns when nothing of it is left."""
+
+
+class Engine:
+    """Owns the pool, and the lock that all calls of it are made under."""
+
+    def __init__(self, pool: Pool, make_link: Callable[[Slot, Engine], Link]) -> None:
+        self.pool = pool
+        self.lock = threading.Lock()
+        self._make_link = make_link
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ticking = False
+        self._links: set[Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Of the thread; it is started when it is first needed."""
+        if self._loop is None:
+            loop = self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=self._run, args=(loop,), name="meshcluster-dispatcher", daemon=True
+            )
+            self._thread.start()
+        return self._loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    def is_inside(self) -> bool:
+        """Whether this is its thread, which must not wait for itself."""
+        return threading.current_thread() is self._thread
+
+    def act(self, change: Callable[[Pool, float], T]) -> T:
+        """Changes the pool, and performs what follows. From any thread.
+
+        Raises:
+            ClusterError: the engine has stopped.
+        """
+        with self.lock:
+            result = change(self.pool, time.monotonic())
+            settled = self.perform()
+            self._tick_soon()
+        settle(settled)
+        return result
+
+    def perform(self) -> list[Settle]:
+        """Does what the pool wants, under the lock; what futures are to be told is returned, for
+        after it: they run users' code.
+        """
+        effects, settled = self.pool.effects, []
+        at = 0
+        while at < len(effects):
+            effect = effects[at]
+            at += 1
+            if isinstance(effect, Send):
+                tasks = [effect.task]
+                while at < len(effects):
+                    other = effects[at]
+                    if not (isinstance(other, Send) and other.slot is effect.slot):
+                        break
+                    tasks.append(other.task)
+                    at += 1
+                effect.slot.link.send(tasks)
+            elif isinstance(effect, Settle):
+                settled.append(effect)
+            elif isinstance(effect, Tell):
+                effect.slot.link.tell(effect.what, effect.number)
+            elif isinstance(effect, Start):
+                self._begin(effect.slot)
+            elif isinstance(effect, Stop):
+                effect.slot.link.stop(effect.politely)
+        effects.clear()
+        return settled
+
+    def _begin(self, slot: Slot) -> None:
+        link = slot.link = self._make_link(slot, self)
+        self._links.add(link)
+        self.spawn(self._live(link))
+
+    async def _live(self, link: Link) -> None:
+        try:
+            await link.begin()
+            await link.gone()
+        finally:
+            self._links.discard(link)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine in the loop; from any thread."""
+
+        def begin() -> None:
+            task = self.loop.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+        self.soon(begin)
+
+    def soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Calls it in the loop's thread; not at all when that has ended."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function, *args)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.error("a worker's end failed", exc_info=task.exception())
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _tick_soon(self) -> None:
+        if self._ticking or (self._loop is None and not self.pool.busy):
+            return
+        if self.pool.busy or self.pool.closed or self.pool.due() < inf:
+            self._ticking = True
+            self.soon(self._tick)
+
+    def _tick(self) -> None:
+        with self.lock:
+            now = time.monotonic()
+            self.pool.tick(now)
+            settled = self.perform()
+            if self._over:
+                self.loop.stop()
+            elif self.pool.busy or self.pool.closed:
+                self.loop.call_later(TICK_SECONDS, self._tick)
+            elif self.pool.due() < inf:
+                self.loop.call_later(max(TICK_SECONDS, self.pool.due() - now), self._tick)
+            else:
+                self._ticking = False
+        settle(settled)
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits, once the pool is closed, until no worker and no process is left. False: that takes
+        longer.
+
+        Raises:
+            ClusterError: this is the thread itself.
+        """
+        if self.is_inside():
+            raise ClusterError("a future's callback must not wait for the dispatcher to close")
+        with self.lock:
+            thread = self._thread
+        if thread is None:
+            return True
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    @property
+    def _over(self) -> bool:
+        """The pool is closed, and nothing is left of any worker."""
+        if not self.pool.closed or self.pool.busy or self._links or self._tasks:
+            return False
+        return all(slot.state is State.COLD for slot in self.pool.slots)
+
+
+def settle(settled: list[Settle]) -> None:
+    """Tells futures of their ends."""
+    for effect in settled:
+        effect.task.future.settle(effect.error)

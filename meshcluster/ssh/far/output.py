@@ -1,0 +1,66 @@
+"""``Output``: stands for a worker's ``sys.stdout`` or ``sys.stderr``, and gives lines away."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+LINE_BYTES = 1 << 16
+"""A line is given when it ends, or is so long."""
+
+
+class _Lines(io.RawIOBase):
+    def __init__(self, give: Callable[[bytes], None]) -> None:
+        self._give = give
+        self._owner = os.getpid()
+        self._rest = bytearray()
+        self._lock = threading.RLock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        if os.getpid() != self._owner:  # forked: it must not write among our frames
+            return os.write(2, data)
+        with self._lock:
+            self._rest += data
+            end = self._rest.rfind(b"\n") + 1
+            if not end and len(self._rest) >= LINE_BYTES:
+                end = len(self._rest)
+            self._hand_over(end)
+        return len(data)
+
+    def flush(self) -> None:
+        if os.getpid() == self._owner:
+            with self._lock:
+                self._hand_over(len(self._rest))
+
+    def _hand_over(self, end: int) -> None:
+        if end:
+            data = bytes(self._rest[:end])
+            del self._rest[:end]
+            self._give(data)
+
+
+class _Bytes(io.BufferedWriter):
+    """Holds nothing back, so that what is printed is where it was printed."""
+
+    def write(self, data: Any) -> int:
+        return self.raw.write(data) or 0
+
+    def flush(self) -> None:
+        self.raw.flush()
+
+
+class Output(io.TextIOWrapper):
+    """A text file; ``give`` gets whole lines as bytes, as soon as they end; and what is left of one
+    when it is flushed.
+    """
+
+    def __init__(self, give: Callable[[bytes], None]) -> None:
+        buffer = _Bytes(_Lines(give))
+        super().__init__(buffer, "utf-8", "backslashreplace", write_through=True)

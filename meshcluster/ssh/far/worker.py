@@ -1,0 +1,313 @@
+"""``work``: a worker's end. Runs what its caller sends, one task after the other."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import os
+import platform
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import framing
+from .framing import Frame, FramingError, Splitter, frame
+from .output import Output
+from .serializer import Serializer, Unserializable
+
+GRACE_SECONDS = 1.0
+"""So long a task that runs when the caller is gone may take to end."""
+READ_BYTES = 1 << 18
+TOLD_CHARACTERS = 20_000
+"""Of a traceback, and of an exception's text, so much is told: the last of it."""
+
+Callback = Callable[[Any], Any]
+
+
+class TaskCancelled(BaseException):
+    """Raised inside a task that its caller has cancelled, or that took too long."""
+
+
+class Worker:
+    """Reads frames in a thread of its own, and runs tasks in the main thread, so that they can be
+    interrupted and may place signal handlers.
+    """
+
+    def __init__(
+        self, source: int, sink: int, serializer: Any, callback: Callback | None,
+        setup: Callback | None = None,
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._sink = sink
+        self._serializer = serializer
+        self._callback = callback
+        self._setup = setup
+        self._writing = threading.Lock()
+        self._inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._waiting: dict[int, Frame] = {}
+        """Tasks that have not begun. Who takes one out decides about it: the main thread runs it,
+        the reading one says that it never began.
+        """
+        self._running = 0
+        self._cancelled = 0
+        self._limit = framing.BODY_BYTES
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._ended = threading.Event()
+        self.task = 0
+        """The one under way; what is printed is told with it."""
+
+    def run(self) -> None:
+        """Serves until the caller says goodbye or is gone."""
+        signal.signal(signal.SIGINT, self._interrupted)
+        if self._setup is not None:
+            self._setup(self._serializer)
+        hello = {
+            "pid": os.getpid(), "host": platform.node(), "python": platform.python_version(),
+            "serializer": self._serializer.name, "callback": self._callback is not None,
+            "types": list(getattr(self._serializer, "types", ())),
+        }  # fmt: skip
+        self.send(framing.HELLO, framing.PROTOCOL, json.dumps(hello).encode())
+        threading.Thread(target=self._read, name="meshcluster-worker", daemon=True).start()
+        try:
+            while True:
+                number = self._inbox.get()
+                if not number:
+                    return
+                self._serve(number)
+        finally:
+            self._ended.set()
+
+    def send(self, kind: bytes, number: int = 0, body: bytes = b"", micros: int = 0) -> None:
+        """Sends a frame; any thread may."""
+        data = memoryview(frame(kind, number, body, micros))
+        with self._writing:
+            try:
+                while data:
+                    data = data[os.write(self._sink, data) :]
+            except OSError:  # nobody reads: the reading thread ends us
+                return
+
+    # --- what comes -----------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        splitter = Splitter()
+        try:
+            while True:
+                data = os.read(self._source, READ_BYTES)
+                if not data:
+                    break
+                for each in splitter.feed(data):
+                    if self._take(each):
+                        return
+        except (OSError, FramingError) as error:
+            print(f"meshcluster worker: {error}", file=sys.__stderr__)
+        self._alone()
+
+    def _take(self, each: Frame) -> bool:
+        """Whether it was the last. What is not known is skipped: a later caller may say more."""
+        if each.kind in (framing.RUN, framing.CALL):
+            self._waiting[each.number] = each
+            self._inbox.put(each.number)
+        elif each.kind == framing.RECALL:
+            self._give_back(each.number)
+        elif each.kind == framing.CANCEL:
+            if not self._give_back(each.number) and self._running == each.number:
+                self._interrupt(each.number)
+        elif each.kind == framing.PING:
+            self.send(framing.PONG, each.number)
+        elif each.kind == framing.LIMIT:
+            self._limit = each.number
+        elif each.kind == framing.BYE:
+            self._inbox.put(0)
+            return True
+        return False
+
+    def _give_back(self, number: int) -> bool:
+        if self._waiting.pop(number, None) is None:
+            return False
+        self.send(framing.UNBEGUN, number)
+        return True
+
+    def _interrupt(self, number: int) -> None:
+        """Raises ``TaskCancelled`` in the main thread; a sleep or a read there ends at once."""
+        self._cancelled = number
+        main = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)
+        else:
+            import _thread
+
+            _thread.interrupt_main()
+
+    def _interrupted(self, *_: Any) -> None:
+        if self._running and self._running == self._cancelled:
+            self._running = 0
+            raise TaskCancelled
+
+    def _alone(self) -> None:
+        """The caller is gone. So are we, with whatever a task has started."""
+        self._waiting.clear()
+        self._inbox.put(0)
+        if self._running:
+            self._interrupt(self._running)
+        self._ended.wait(GRACE_SECONDS)
+        end_group()
+        os._exit(1)
+
+    # --- one task -------------------------------------------------------------------------------
+
+    def _serve(self, number: int) -> None:
+        began = time.perf_counter()
+        try:
+            try:
+                self._running = self.task = number  # before it is taken: now it can be interrupted
+                each = self._waiting.pop(number, None)
+                if each is None:
+                    return
+                kind, body = self._outcome(each)
+            finally:
+                self._running = 0
+        except TaskCancelled:
+            kind, body = framing.CANCELLED, b""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.task = 0
+        self.send(kind, number, body, int((time.perf_counter() - began) * 1e6) + 1)
+
+    def _outcome(self, each: Frame) -> tuple[bytes, bytes]:
+        try:
+            value = self._compute(each)
+            try:
+                body = self._serializer.dumps(value)
+            except Unserializable as error:
+                raise Unserializable(f"the result: {error}") from None
+            if len(body) > self._limit:
+                raise Unserializable(f"the result has {len(body)} bytes, of {self._limit}")
+            return framing.DONE, body
+        except TaskCancelled:
+            raise
+        except BaseException as error:  # sys.exit() and its kin are no end of ours
+            return framing.RAISED, self._told(error)
+
+    def _compute(self, each: Frame) -> Any:
+        value = self._serializer.loads(each.body)
+        if each.kind == framing.CALL:
+            if self._callback is None:
+                raise LookupError("this worker has no callback: give the dispatcher callback=")
+            return self._callback(value)
+        function, args, named = value
+        if isinstance(function, str):
+            function = self._function(function)
+        return function(*args, **named)
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        found = self._functions.get(name)
+        if found is None:
+            found = self._functions[name] = find(name)
+        return found
+
+    def _told(self, error: BaseException) -> bytes:
+        """What is raised at the caller: kind, text, traceback, arguments, itself if registered."""
+        kind = type(error)
+        name = kind.__qualname__
+        if kind.__module__ != builtins.__name__:
+            name = f"{kind.__module__}.{name}"
+        try:
+            text = str(error)
+        except Exception:
+            text = "(no text: its __str__ raised)"
+        last = "".join(traceback.format_exception(kind, error, _theirs(error)))
+        said = (name, text[-TOLD_CHARACTERS:], last[-TOLD_CHARACTERS:])
+        for rest in ((error.args, error), (error.args, None)):
+            try:
+                body: bytes = self._serializer.dumps((*said, *rest))
+            except Exception:
+                continue
+            if len(body) <= self._limit:
+                return body
+        empty: bytes = self._serializer.dumps((*said, None, None))
+        return empty
+
+
+def _theirs(error: BaseException) -> Any:
+    """The traceback without our own frames on top of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == _theirs.__code__.co_filename:
+        trace = trace.tb_next
+    return trace
+
+
+def find(name: str) -> Callable[..., Any]:
+    """The function of a name such as ``"package.module:Class.method"``.
+
+    Raises:
+        ImportError, AttributeError, ValueError: there is none; the text says what is missing.
+    """
+    module, colon, path = name.partition(":")
+    if not colon or not module or not path:
+        raise ValueError(f"{name!r}: a function is named MODULE:FUNCTION")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    if not callable(found):
+        raise TypeError(f"{name} is no function but a {type(found).__name__}")
+    return found  # type: ignore[no-any-return]
+
+
+def end_group() -> None:
+    """Ends what tasks have started and left behind: the rest of our process group."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+
+
+def work(
+    callback: Callback | None = None, *, serializer: Any = None, setup: Callback | None = None
+) -> None:
+    """Makes this program a worker: it serves the dispatcher that started it, by standard input and
+    output, until that says goodbye; then it returns.
+
+    One task at a time, in this thread, which must be the main one. What tasks print goes to the
+    caller as log lines. When the caller is gone the process ends, and what it has started.
+
+    Args:
+        callback: is given what ``dispatcher(value)`` was, and returns the result. Functions that
+            the caller names are found without.
+        serializer: as the dispatcher's; by default a ``Serializer``.
+        setup: called once with the serializer, before anything else.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise SystemExit(
+            "this program is a worker: a Dispatcher starts it, with command=, and talks to it by "
+            "standard input and output"
+        )
+    if hasattr(os, "setpgid") and os.getpgrp() != os.getpid():
+        try:
+            os.setpgid(0, 0)
+        except OSError:  # a session's leader already
+            pass
+    source, sink = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        for descriptor in (source, sink):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # input() finds an end, and takes no frames
+    os.close(nothing)
+    os.dup2(2, 1)  # what programs print that tasks start
+    worker = Worker(source, sink, serializer or Serializer(), callback, setup)
+    before = sys.stdout, sys.stderr
+    sys.stdout = Output(lambda data: worker.send(framing.OUT, worker.task, data))
+    sys.stderr = Output(lambda data: worker.send(framing.ERR, worker.task, data))
+    try:
+        worker.run()
+    finally:
+        sys.stdout, sys.stderr = before
+        end_group()

@@ -1,0 +1,79 @@
+"""``TaskFuture``: a task under way, as a future of threads that can be awaited, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from typing import Any
+
+from ..errors import ClusterError
+from .task import Attempt, Task
+
+
+class TaskFuture(Future[Any]):
+    """What ``submit`` returns: ``result(timeout)``, ``cancel()``, ``concurrent.futures.wait``; or
+    ``await`` it in any event loop.
+
+    Callbacks run in the thread that reads from all workers: they must be short, and not block.
+    """
+
+    def __init__(
+        self, task: Task, cancel: Callable[[Task], bool], is_inside: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self._task = task
+        self._cancel = cancel
+        self._is_inside = is_inside
+
+    @property
+    def number(self) -> int:
+        """The task's; log lines have it."""
+        return self._task.number
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Which workers had it, and what became of each try."""
+        return tuple(self._task.attempts)
+
+    def running(self) -> bool:
+        """A worker has it."""
+        return not self.done() and not self._task.waiting
+
+    def cancel(self) -> bool:
+        """Gives it up. One that waits never runs; one that runs is ended: ``TaskCancelled`` is
+        raised inside it, and a worker that does not heed that is replaced. False: it has ended.
+        """
+        return self._cancel(self._task) or self.cancelled()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the task returned, once it is there.
+
+        Raises:
+            TimeoutError: it was not after ``timeout`` seconds; the task goes on.
+            CancelledError: it was cancelled.
+            NoWorkers, WorkerLost, TaskTimeout, DispatcherClosed: it was not done.
+            TaskRaised, or an exception of Python's own: the task raised it. Its cause has the
+                traceback there.
+        """
+        self._check(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Why there is no result; None when there is one. Waits as ``result`` does."""
+        self._check(timeout)
+        return super().exception(timeout)
+
+    def _check(self, timeout: float | None) -> None:
+        if timeout != 0 and not self.done() and self._is_inside():
+            raise ClusterError("a future's callback must not wait for a task: it would for ever")
+
+    def settle(self, error: BaseException | None) -> None:
+        """It has no result: an error, or it is cancelled."""
+        if error is not None:
+            self.set_exception(error)
+        elif super().cancel():
+            self.set_running_or_notify_cancel()  # for concurrent.futures.wait
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.wrap_future(self).__await__()

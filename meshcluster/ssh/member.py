@@ -1,0 +1,125 @@
+"""``Member``: a member of the mesh as a worker. It runs what it exposes; tasks are calls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Any
+
+from ..errors import (
+    NoRoute,
+    NotExposed,
+    NotJoined,
+    OutcomeUnknown,
+    QueryTimeout,
+    ServiceLost,
+)
+from .engine import Engine, settle
+from .slot import Slot
+from .task import Task
+
+UNBOUNDED_SECONDS = 7 * 86_400.0
+"""A call has a deadline; that of a task without one."""
+MARGIN_SECONDS = 5.0
+"""The pool ends what takes too long; the call's own deadline is a little later."""
+
+Go = Callable[..., "Future[Any]"]
+
+
+class Member:
+    """Stands between the pool and one of the calls that a member has of us at once."""
+
+    def __init__(self, slot: Slot, engine: Engine, go: Go) -> None:
+        self._slot = slot
+        self._engine = engine
+        self._go = go
+        self._calls: dict[int, Future[Any]] = {}
+        self._gone = asyncio.Event()
+
+    async def begin(self) -> None:
+        """There is nothing to start."""
+        self._engine.act(lambda pool, now: pool.ready(self._slot, now, pings=False))
+
+    async def gone(self) -> None:
+        """Returns when it was stopped."""
+        await self._gone.wait()
+
+    def send(self, tasks: list[Task]) -> None:
+        """Calls it."""
+        for task in tasks:
+            self._engine.soon(self._call, task)
+
+    def tell(self, what: str, number: int) -> None:
+        """A word about a task."""
+        if what == "cancel":
+            self._engine.soon(self._cancel, number)
+
+    def stop(self, politely: bool) -> None:
+        """No more calls; those that are open are given up."""
+        self._engine.soon(self._end)
+
+    # --- in the loop's thread -------------------------------------------------------------------
+
+    def _call(self, task: Task) -> None:
+        name, args, named = task.work
+        timeout = task.terms.timeout
+        seconds = UNBOUNDED_SECONDS if timeout is None else timeout + MARGIN_SECONDS
+        try:
+            call = self._go(self._slot.place.server.service, name, args, named, seconds)
+        except Exception as error:
+            call = Future()
+            call.set_exception(error)
+        self._calls[task.number] = call
+        call.add_done_callback(partial(self._done, task))
+
+    def _cancel(self, number: int) -> None:
+        call = self._calls.get(number)
+        if call is not None:
+            call.cancel()
+
+    def _end(self) -> None:
+        for call in list(self._calls.values()):
+            call.cancel()
+        self._engine.act(lambda pool, now: pool.ended(self._slot, "stopped", "", now))
+        self._gone.set()
+
+    # --- in the cluster's thread ----------------------------------------------------------------
+
+    def _done(self, task: Task, call: Future[Any]) -> None:
+        self._calls.pop(task.number, None)
+        slot, act = self._slot, self._engine.act
+        try:
+            value = call.result()
+        except (CancelledError, QueryTimeout):
+            self._answered(lambda pool, now: pool.cancelled(slot, task.number, now))
+        except (OutcomeUnknown, ServiceLost) as error:
+            lost = str(error)
+            act(lambda pool, now: pool.ended(slot, lost, "", now))
+            self._engine.soon(self._gone.set)
+        except (NoRoute, NotExposed, NotJoined) as error:
+            missed = str(error)
+            act(lambda pool, now: pool.unreached(slot, missed, now))
+            self._engine.soon(self._gone.set)
+        except Exception as error:
+            raised = error
+            if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)):
+                act(lambda pool, now: pool.raised(task, raised, now))
+        else:
+            if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)) and act(
+                lambda pool, now: pool.finish(task)
+            ):
+                task.future.set_result(value)
+
+    def _answered(self, change: Callable[[Any, float], Any]) -> bool:
+        """Whether somebody waits for it; the next is sent before that is told."""
+        with self._engine.lock:
+            now = time.monotonic()
+            pool = self._engine.pool
+            waited = change(pool, now) is not None
+            pool.refill(self._slot, now)
+            settled = self._engine.perform()
+        settle(settled)
+        return waited

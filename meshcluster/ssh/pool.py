@@ -1,0 +1,396 @@
+"""``Pool``: which worker gets which task, and what follows when one fails. No I/O and no clock:
+time is an argument, and what is to be done comes out as ``effects``, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import NamedTuple
+
+from ..errors import DispatcherClosed, NoWorkers
+from .effects import Effect, Send, Start, Stop, Tell
+from .endings import Endings
+from .server import Server
+from .slot import HANDSHAKES, Place, Slot, State
+from .task import Attempt, Task
+from .waiting import Waiting
+
+HEDGE_SECONDS = 0.5
+"""A worker that has been starting for so long is not waited for alone: another one is started."""
+AGAIN_SECONDS = 1.0
+"""Where nothing else is left, what rests is tried again after so long."""
+RECALL_SECONDS = 0.05
+"""What waits behind a task that runs for so long is given to an idle worker."""
+GRACE_SECONDS = 0.5
+"""So long a worker may take to end a task that it was told to end."""
+SILENT_BEATS = 3
+
+
+class Settings(NamedTuple):
+    """How a pool goes about it."""
+
+    max_servers: int | None = None
+    window: int | None = None
+    start_seconds: float = 20.0
+    heartbeat_seconds: float = 10.0
+    idle_seconds: float | None = None
+    patience_seconds: float = 10.0
+
+
+class Pool:
+    """The tasks that wait, the servers, and what each worker has in hand."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.effects: list[Effect] = []
+        self.waiting = Waiting()
+        self.endings = Endings(self.waiting, self.effects)
+        self.places: list[Place] = []
+        self.slots: list[Slot] = []
+        """Of all places."""
+        self.closed = False
+        self._settings = settings
+        self._empty_since = inf
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way that time may end."""
+        return bool(self.endings.open) or any(
+            slot.state in (State.STARTING, State.ENDING) for slot in self.slots
+        )
+
+    # --- what users ask for -------------------------------------------------------------------
+
+    def serve(self, servers: Iterable[Server], now: float) -> None:
+        """These are the servers from now on. Who is not among them ends what it runs, and goes."""
+        wanted = {server.name: server for server in servers}
+        for place in self.places:
+            server = wanted.get(place.server.name)
+            if server is not None and server.slots == len(place.slots):
+                place.server, place.leaving = server, False
+                del wanted[server.name]
+            elif not place.leaving:
+                self._retire(place)
+        self.places += (Place(server) for server in wanted.values())
+        self._tidy()
+        staying = any(not place.leaving for place in self.places)
+        self._empty_since = inf if staying else min(self._empty_since, now)
+        self._dispatch(now)
+
+    def _retire(self, place: Place) -> None:
+        place.leaving = True
+        for slot in place.slots:
+            self._recall(slot)
+            if not slot.in_hand:
+                self._stop(slot, "no longer among the servers", politely=True)
+
+    def _tidy(self) -> None:
+        """Of a server that leaves nothing is kept when its last worker has gone."""
+        self.places = [place for place in self.places if place.live or not place.leaving]
+        self.slots = [slot for place in self.places for slot in place.slots]
+
+    def submit(self, task: Task, now: float) -> None:
+        """One more."""
+        self.endings.open += 1
+        self.endings.queue(task, now)
+        self._dispatch_few(now)
+
+    def cancel(self, task: Task) -> bool:
+        """Gives a task up. False: it has ended."""
+        if task.settled:
+            return False
+        self.endings.settle(task, None)
+        for slot in self.slots:
+            if task.number in slot.in_hand:
+                self.effects.append(Tell(slot, "cancel", task.number))
+        return True
+
+    def close(self, *, drain: bool, cancel_waiting: bool = False) -> None:
+        """Nothing new is taken. What is open is done, or given up: what waits is cancelled."""
+        self.closed = True
+        if cancel_waiting or not drain:
+            for task in list(self.waiting):
+                self.endings.settle(task, None)
+        if not drain:
+            for slot in self.slots:
+                for task in slot.in_hand.values():
+                    error = DispatcherClosed("the dispatcher was closed while it ran")
+                    self.endings.settle(task, error)
+                slot.in_hand.clear()
+                self._stop(slot, "closed", politely=False)
+        self._end_when_done()
+
+    def _end_when_done(self) -> None:
+        if self.closed and not self.endings.open:
+            for slot in self.slots:
+                self._stop(slot, "closed", politely=True)
+
+    # --- what workers say ---------------------------------------------------------------------
+
+    def ready(self, slot: Slot, now: float, *, pid: int = 0, pings: bool = True) -> None:
+        """A worker has said hello."""
+        if slot.state is not State.STARTING:
+            return
+        slot.place.starting -= 1
+        slot.place.rest.over()
+        slot.place.why = ""
+        slot.state, slot.greeted = State.READY, True
+        slot.pid, slot.pings = pid, pings
+        slot.heard_at = slot.idle_at = now
+        self._dispatch(now)
+        self._end_when_done()
+
+    def heard(self, slot: Slot, now: float) -> None:
+        """Anything came from a worker."""
+        slot.heard_at, slot.pinged = now, False
+
+    def answered(self, slot: Slot, number: int, now: float, micros: int) -> Task | None:
+        """A worker has ended a task: it is returned unless nobody waits for it. What became of it
+        is told by ``finish`` or ``raised``, when ``refill`` has sent the next.
+        """
+        task = slot.in_hand.pop(number, None)
+        if task is None:
+            return None
+        slot.took(micros)
+        slot.rest.over()
+        seconds = micros / 1e6 if micros else now - slot.since
+        slot.since, slot.kill_at = now, inf
+        if task.settled:
+            return None
+        task.attempts.append(Attempt(slot.place.server.name, "done", "", slot.pid, seconds))
+        return task
+
+    def finish(self, task: Task) -> bool:
+        """A task that was answered has a result. False: it had its end before."""
+        first = self.endings.finish(task)
+        self._end_when_done()
+        return first
+
+    def raised(self, task: Task, error: BaseException, now: float) -> None:
+        """A task that was answered raised."""
+        self.endings.raised(task, error, now)
+        self._dispatch_few(now)
+        self._end_when_done()
+
+    def unbegun(self, slot: Slot, number: int, now: float) -> None:
+        """A worker gives back what it had not begun."""
+        task = slot.in_hand.pop(number, None)
+        if task is not None and not task.settled:
+            self.endings.queue(task, now)
+
+    def cancelled(self, slot: Slot, number: int, now: float) -> None:
+        """A worker has ended a task as it was told to."""
+        task = self.answered(slot, number, now, 0)
+        if task is not None and task.timed_out:
+            self.endings.timed_out(task, now)
+        elif task is not None:
+            task.attempts.pop()
+            self.endings.gone(task, slot, "the worker gave it up", "", now)
+
+    def refill(self, slot: Slot, now: float) -> None:
+        """Sends a worker what it may have, after all that it has said in one breath."""
+        if slot.usable:
+            self._fill(slot, now)
+        if not slot.in_hand:
+            slot.idle_at = now
+            if slot.place.leaving:
+                self._stop(slot, "no longer among the servers", politely=True)
+        self._dispatch_few(now)
+        self._end_when_done()
+
+    def ended(self, slot: Slot, reason: str, stderr: str, now: float) -> None:
+        """A worker is no more: it never said hello, or is lost with what it had in hand."""
+        place, head, excused, greeted = slot.place, slot.head, slot.excused, slot.greeted
+        reason = slot.blame or reason
+        for task in slot.in_hand.values():
+            if task.settled:
+                continue
+            if task is head:
+                self.endings.gone(task, slot, reason, stderr, now)
+            else:
+                self.endings.queue(task, now)
+        self._cool(slot)
+        if not excused and greeted:
+            slot.rest.begin(now)
+        elif not excused:
+            last = stderr.strip()
+            place.missed(f"{reason}: {last}" if last else reason, now)
+        self._after_an_end(now)
+
+    def unreached(self, slot: Slot, reason: str, now: float) -> None:
+        """What was sent has not begun, for nobody was there after all."""
+        for task in slot.in_hand.values():
+            if not task.settled:
+                self.endings.queue(task, now)
+        self._cool(slot)
+        slot.place.missed(reason, now)
+        self._after_an_end(now)
+
+    def _cool(self, slot: Slot) -> None:
+        if slot.state is State.STARTING:
+            slot.place.starting -= 1
+        slot.cool()
+
+    def _after_an_end(self, now: float) -> None:
+        self._tidy()
+        self._dispatch(now)
+        self._give_up(now)
+        self._end_when_done()
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Time has passed: something may be due."""
+        for slot in self.slots:
+            if slot.state is State.STARTING:
+                limit = self._settings.start_seconds
+                if now - slot.since >= limit:
+                    self._stop(slot, f"no hello within {limit:g} s", politely=False)
+            elif slot.state is State.READY and slot.in_hand:
+                self._watch(slot, now)
+            elif slot.state is State.READY:
+                idle = self._settings.idle_seconds
+                if idle is not None and now - slot.idle_at >= idle:
+                    self._stop(slot, "idle", politely=True)
+        if self.waiting:
+            self._dispatch(now)
+            self._give_up(now)
+        elif any(slot.usable and not slot.in_hand for slot in self.slots):
+            for slot in self.slots:
+                if len(slot.in_hand) > 1 and now - slot.since >= RECALL_SECONDS:
+                    self._recall(slot)
+
+    def due(self) -> float:
+        """When ``tick`` is wanted while nothing is ``busy``; inf: never."""
+        idle = self._settings.idle_seconds
+        if idle is None:
+            return inf
+        times = [slot.idle_at + idle for slot in self.slots if slot.state is State.READY]
+        return min(times, default=inf)
+
+    def _watch(self, slot: Slot, now: float) -> None:
+        """A worker at work: its task may have taken too long, or it may have fallen silent."""
+        head = next(iter(slot.in_hand.values()))
+        timeout = head.terms.timeout
+        if timeout is not None and now - slot.since >= timeout and not head.timed_out:
+            head.timed_out = True
+            self.effects.append(Tell(slot, "cancel", head.number))
+        if (head.timed_out or head.settled) and slot.kill_at == inf:
+            slot.kill_at = now + GRACE_SECONDS
+        silent, beat = now - slot.heard_at, self._settings.heartbeat_seconds
+        if slot.kill_at <= now:
+            slot.excused = True
+            self._stop(slot, "it did not end a task that it was told to", politely=False)
+        elif slot.pings and silent >= SILENT_BEATS * beat:
+            self._stop(slot, f"silent for {silent:.1f} s", politely=False)
+        elif slot.pings and silent >= beat and not slot.pinged:
+            slot.pinged = True
+            self.effects.append(Tell(slot, "ping", 0))
+
+    # --- who gets what ------------------------------------------------------------------------
+
+    def _dispatch(self, now: float) -> None:
+        """Idle workers first, then new ones, then those that may be sent something ahead."""
+        if self.waiting.first() is None:
+            return
+        busy = []
+        for slot in self.slots:
+            if slot.usable and slot.in_hand:
+                busy.append(slot)
+            elif slot.usable:
+                self._fill(slot, now, 1)
+        if self.waiting:
+            self._start_some(now)
+        for slot in busy:
+            if not self.waiting:
+                return
+            self._fill(slot, now)
+
+    def _dispatch_few(self, now: float) -> None:
+        """The same, where it can make a difference: of many that wait each slot has had its own."""
+        if 0 < len(self.waiting) <= len(self.slots):
+            self._dispatch(now)
+
+    def _fill(self, slot: Slot, now: float, most: int | None = None) -> None:
+        window = most or slot.window(self._settings.window)
+        while len(slot.in_hand) < window and (task := self.waiting.first()) is not None:
+            head = slot.head
+            if head is None:
+                slot.since = slot.heard_at = now
+            elif 1 in (task.terms.attempts, head.terms.attempts):
+                return  # what is sent once alone must not be lost for another's sake
+            self.waiting.take()
+            slot.in_hand[task.number] = task
+            self.effects.append(Send(slot, task))
+
+    def _start_some(self, now: float) -> None:
+        """As many as there are tasks; and one more when these take long."""
+        starting = [slot for slot in self.slots if slot.state is State.STARTING]
+        late = sum(now - slot.since >= HEDGE_SECONDS for slot in starting)
+        wanted = len(self.waiting) - len(starting) + late
+        if self._settings.max_servers is not None:
+            live = sum(place.live for place in self.places)
+            wanted = min(wanted, self._settings.max_servers - live)
+        if wanted <= 0:
+            return
+        desperate = not starting and not any(slot.usable for slot in self.slots)
+        cold = [slot for slot in self.slots if slot.state is State.COLD]
+        for slot in sorted(cold, key=lambda slot: (slot.place.why != "", slot.place.live)):
+            if wanted > 0 and self._may_start(slot, now, desperate=desperate):
+                self._start(slot, now)
+                wanted -= 1
+
+    def _may_start(self, slot: Slot, now: float, *, desperate: bool) -> bool:
+        place = slot.place
+        if place.leaving or place.starting >= HANDSHAKES:
+            return False
+        return all(
+            now >= (min(rest.until, rest.failed_at + AGAIN_SECONDS) if desperate else rest.until)
+            for rest in (place.rest, slot.rest)
+        )
+
+    def _start(self, slot: Slot, now: float) -> None:
+        slot.place.starting += 1
+        slot.state = State.STARTING
+        slot.since = now
+        self.effects.append(Start(slot))
+
+    def _recall(self, slot: Slot) -> None:
+        """Asks for what a worker has not begun."""
+        for task in list(slot.in_hand.values())[1:]:
+            if not task.recalled and not task.settled:
+                task.recalled = True
+                self.effects.append(Tell(slot, "recall", task.number))
+
+    def _stop(self, slot: Slot, why: str, *, politely: bool) -> None:
+        if slot.state is State.COLD or (slot.state is State.ENDING and politely):
+            return
+        if slot.state is State.STARTING:
+            slot.place.starting -= 1
+        slot.state = State.ENDING
+        slot.blame = slot.blame or why
+        slot.excused = slot.excused or politely
+        self.effects.append(Stop(slot, politely))
+
+    # --- giving up ----------------------------------------------------------------------------
+
+    def _give_up(self, now: float) -> None:
+        """What nobody can ever serve has an error instead of waiting for ever."""
+        if not self.waiting or any(place.live for place in self.places):
+            return
+        for task in list(self.waiting):
+            if self._hopeless(task, now):
+                self.endings.settle(task, NoWorkers(self._why_nobody(), task.attempts))
+
+    def _hopeless(self, task: Task, now: float) -> bool:
+        """Each server was tried in vain since it waits; or there has been none for long."""
+        if not self.places:
+            waited = now - max(self._empty_since, task.queued_at)
+            return waited >= self._settings.patience_seconds
+        return all(place.why and place.rest.failed_at >= task.queued_at for place in self.places)
+
+    def _why_nobody(self) -> str:
+        if not self.places:
+            return f"there was no server for {self._settings.patience_seconds:g} s"
+        reasons = [f"{place.server.name}: {place.why}" for place in self.places]
+        return "no server can be reached; " + "; ".join(reasons)

@@ -1,0 +1,268 @@
+"""``Process``: a worker's process, here or behind the ssh client, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+from .far import framing
+from .far.framing import Frame, FramingError, Splitter
+
+STDERR_BYTES = 8192
+"""The last of what a worker wrote there is kept."""
+NOISE_BYTES = 65536
+"""So much may come before the hello: what a login shell prints."""
+END_SECONDS = 2.0
+"""Each step of ending: the end of its input, SIGTERM, SIGKILL."""
+LAST_SECONDS = 0.3
+"""When its output has ended, its exit status and last words are waited for, for so long."""
+
+
+class Hello(NamedTuple):
+    """What a worker says of itself."""
+
+    pid: int
+    host: str
+    python: str
+    serializer: str
+    callback: bool
+    types: tuple[str, ...]
+    pings: bool
+
+
+class Owner(Protocol):
+    """Who is told. All of it comes in the loop's thread."""
+
+    def greeted(self, hello: Hello) -> None:
+        """The worker is ready."""
+
+    def came(self, frames: list[Frame]) -> None:
+        """So many frames came at once."""
+
+    def over(self, reason: str, stderr: str) -> None:
+        """It has ended; nothing more comes."""
+
+
+class Process(asyncio.SubprocessProtocol):
+    """One worker; its program is started by ``start``."""
+
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, body_bytes: int) -> None:
+        self._owner = owner
+        self._loop = loop
+        self._splitter = Splitter(body_bytes)
+        self._hello: Hello | None = None
+        self._noise = b""
+        self._tail = b""
+        self._broken = ""
+        self._over = False
+        self.exited = asyncio.Event()
+        self._ending: asyncio.TimerHandle | None = None
+        self._writing = threading.Lock()
+        self._handed_over = 0
+        """Writes that the loop's thread has yet to take."""
+        self._fd = -1
+        self._transport: Any = None
+        self._stdin: Any = None
+
+    async def start(self, argv: Sequence[str], shipment: bytes) -> None:
+        """Starts a program. ``shipment`` is what it reads first.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        options: dict[str, Any] = {}
+        if sys.platform != "win32":
+            options["start_new_session"] = True  # Ctrl-C at a terminal is not for the ssh client
+        try:
+            await self._loop.subprocess_exec(lambda: self, *argv, **options)
+        except OSError:
+            self.exited.set()
+            raise
+        if shipment:
+            self._stdin.write(shipment)
+
+    # --- what asyncio tells -------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        """It has begun."""
+        self._transport = transport
+        self._stdin = transport.get_pipe_transport(0)
+        if sys.platform != "win32" and not self._stdin.is_closing():  # it may be over already
+            self._fd = self._stdin.get_extra_info("pipe").fileno()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """It has said something."""
+        if fd == 2:
+            self.note(data)
+        elif not self._broken:
+            try:
+                frames = list(self._splitter.feed(self._after_hello(data)))
+            except (ValueError, TypeError) as error:
+                self._break(str(error))
+                return
+            if frames:
+                self._owner.came(frames)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """It says nothing more there."""
+        if fd == 1 and self._ending is None:
+            self._ending = self._loop.call_later(LAST_SECONDS, self._finish)
+
+    def process_exited(self) -> None:
+        """It has ended; what it said last may still be on its way."""
+        self.exited.set()
+        if self._over:
+            self._close()
+        elif self._ending is None:
+            self._ending = self._loop.call_later(LAST_SECONDS, self._finish)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """All of it is over."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._ending is not None:
+            self._ending.cancel()
+        self._owner.over(self._broken or self._how(), self._tail.decode("utf-8", "replace"))
+        if self._transport.get_returncode() is None:
+            self._kill()  # and close it when it has ended: closing would reap it behind our back
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        with self._writing:
+            self._fd = -1
+            self._transport.close()
+
+    def note(self, data: bytes) -> None:
+        """Keeps this with what it wrote to its standard error: a task's own words."""
+        self._tail = (self._tail + data)[-STDERR_BYTES:]
+
+    def _how(self) -> str:
+        status = self._transport.get_returncode()
+        if status is None:
+            how = "it has closed its output"
+        elif status < 0:
+            with suppress(ValueError):
+                return f"killed by {signal.Signals(-status).name}"
+            return f"killed by signal {-status}"
+        else:
+            how = f"ended with exit status {status}"
+        if self._hello is None:
+            noise = self._noise.decode("utf-8", "replace").strip()[-200:]
+            how += " before it said hello" + (f"; it said {noise!r}" if noise else "")
+        return how
+
+    def _after_hello(self, data: bytes) -> bytes:
+        """What came after the hello. Before it login shells may say anything."""
+        if self._hello is not None:
+            return data
+        self._noise += data
+        start = self._noise.find(framing.HELLO + b" ")
+        if start < 0:
+            if len(self._noise) > NOISE_BYTES:
+                raise FramingError(f"no worker: it said {self._noise[:60]!r}")
+            return b""
+        splitter = Splitter(NOISE_BYTES)
+        frames = list(splitter.feed(self._noise[start:]))
+        if not frames:
+            return b""
+        self._hello = _hello(frames[0])
+        self._noise = b""
+        self._owner.greeted(self._hello)
+        if len(frames) > 1:
+            self._owner.came(frames[1:])
+        return splitter.rest
+
+    def _break(self, why: str) -> None:
+        """What it says means nothing: it is not heard further."""
+        self._broken = why
+        self.end(politely=False)
+
+    # --- what we tell it ----------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Sends whole frames, from any thread: at once where that can be, so that no other thread
+        need wake up for it.
+        """
+        with self._writing:
+            if self._over or self._stdin is None:
+                return
+            if self._fd >= 0 and not self._handed_over and not self._stdin.get_write_buffer_size():
+                try:
+                    data = data[os.write(self._fd, data) :]
+                except BlockingIOError:
+                    pass
+                except OSError:  # it is gone; that is told when its output ends
+                    return
+            if data:
+                self._handed_over += 1
+                self._loop.call_soon_threadsafe(self._write_in_loop, data)
+
+    def _write_in_loop(self, data: bytes) -> None:
+        with self._writing:
+            self._handed_over -= 1
+            if not self._stdin.is_closing():
+                self._stdin.write(data)
+
+    # --- its end ------------------------------------------------------------------------------
+
+    def end(self, *, politely: bool) -> None:
+        """Has it end: politely it is told to, and has ``END_SECONDS`` for each further step."""
+        steps: list[Callable[[], None]] = [self._say_bye] if politely else []
+        steps += [self._terminate, self._kill] if politely else [self._kill]
+        self._step(steps)
+
+    def _step(self, steps: list[Callable[[], None]]) -> None:
+        if self._transport is None or self._transport.get_returncode() is not None or not steps:
+            return
+        steps[0]()
+        self._loop.call_later(END_SECONDS, self._step, steps[1:])
+
+    def _say_bye(self) -> None:
+        self.write(framing.frame(framing.BYE))
+        self._loop.call_soon(self._close_input)
+
+    def _close_input(self) -> None:
+        with self._writing:
+            self._fd = -1
+            self._stdin.close()
+
+    def _terminate(self) -> None:
+        self._signal(getattr(signal, "SIGTERM", None))
+
+    def _kill(self) -> None:
+        self._signal(getattr(signal, "SIGKILL", None))
+
+    def _signal(self, number: int | None) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg") and number is not None:
+                os.killpg(self._transport.get_pid(), number)
+            else:
+                self._transport.kill()
+
+
+def _hello(frame: Frame) -> Hello:
+    if frame.number != framing.PROTOCOL:
+        raise FramingError(f"a worker of protocol {frame.number}; this is {framing.PROTOCOL}")
+    told = json.loads(frame.body)
+    if not isinstance(told, dict):
+        raise FramingError("a hello that is no JSON object")
+    types = told.get("types", ())
+    return Hello(
+        pid=int(told.get("pid", 0)), host=str(told.get("host", "")),
+        python=str(told.get("python", "")), serializer=str(told.get("serializer", "")),
+        callback=bool(told.get("callback", True)),
+        types=tuple(map(str, types)) if isinstance(types, list) else (),
+        pings=bool(told.get("pings", True)),
+    )  # fmt: skip

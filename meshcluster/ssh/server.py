@@ -1,0 +1,158 @@
+"""``Server``: where workers run, and the command line that starts one there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ..errors import ConfigError
+from ..model import Service
+
+BOOT = "import sys;r=sys.stdin.buffer;exec(r.read(int(r.readline())));boot()"
+"""Has the worker's source read from standard input. Without a character that any shell, cmd.exe
+included, sees something in between double quotes.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where workers run.
+
+    Attributes:
+        name: what it is called in attempts and log lines; by default its host.
+        host: as the ssh client is given it, so a name of ``~/.ssh/config`` too. None: workers are
+            processes of this machine.
+        user, port, identity, config: ``-l``, ``-p``, ``-i`` and ``-F`` of ssh.
+        options: each is given to ssh with ``-o``; they come before ours and so override them.
+        command: the worker to start: words for the remote shell, or here a list of arguments. None:
+            a worker is sent there, which needs nothing but Python.
+        python: the Python that it needs.
+        path: directories of that machine where the worker looks for modules first.
+        slots: so many workers run there at once.
+        service: a member of the mesh instead of a host: what it exposes is called.
+    """
+
+    name: str = ""
+    host: str | None = None
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    config: str | None = None
+    options: Sequence[str] = ()
+    command: str | Sequence[str] | None = None
+    python: str = "python3"
+    path: Sequence[str] = ()
+    slots: int = 1
+    service: Service | None = None
+
+    def __post_init__(self) -> None:
+        if self.host is not None and (not self.host or self.host[0] == "-" or "\0" in self.host):
+            raise ConfigError(f"host={self.host!r}: a host's name or address")
+        if self.user is not None and (not self.user or self.user[0] == "-"):
+            raise ConfigError(f"user={self.user!r}: a name")
+        if type(self.slots) is not int or self.slots < 1:
+            raise ConfigError(f"slots={self.slots!r}: a number of 1 or more")
+        if self.port is not None and not (type(self.port) is int and 0 < self.port < 65536):
+            raise ConfigError(f"port={self.port!r}: a number from 1 to 65535")
+        for name in ("options", "path"):
+            words = getattr(self, name)
+            if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+                raise ConfigError(f"{name}={words!r}: a list of texts")
+            object.__setattr__(self, name, tuple(words))
+        if not self.name:
+            user = f"{self.user}@" if self.user else ""
+            object.__setattr__(self, "name", f"{user}{self.host}" if self.host else "local")
+
+    def argv(self, ssh: Sequence[str], timing: Sequence[str]) -> tuple[str, ...]:
+        """The program that starts a worker, and its arguments.
+
+        ``ssh`` is the client and what it is always given, ``timing`` our own options for it.
+        """
+        if self.host is None:
+            if self.command is None:
+                python = sys.executable if self.python == "python3" else self.python
+                return python, "-c", BOOT
+            if isinstance(self.command, str):
+                return "/bin/sh", "-c", self.command
+            return tuple(self.command)
+        command = self.command
+        if command is None:
+            command = f'{self.python} -c "{BOOT}"'
+        elif not isinstance(command, str):
+            import shlex
+
+            command = shlex.join(command)
+        return self.client(ssh, timing, command)
+
+    def client(self, ssh: Sequence[str], timing: Sequence[str], command: str) -> tuple[str, ...]:
+        """The ssh client's command line for any command there."""
+        words = [*ssh, "-T"]
+        for flag, value in (
+            ("-F", self.config), ("-l", self.user), ("-p", self.port), ("-i", self.identity),
+        ):  # fmt: skip
+            if value is not None:
+                words += (flag, str(value))
+        for option in (*self.options, *timing):
+            words += ("-o", option)
+        return (*words, "--", str(self.host), command)
+
+
+def parse(word: str) -> Server:
+    """The server that ``[USER@]HOST[:PORT]`` means; an IPv6 address with a port is in brackets.
+
+    Raises:
+        ConfigError: it means none.
+    """
+    user, at, rest = word.rpartition("@")
+    host, colon, port = rest.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, port = rest, ""
+    if (at and not user) or not host or (port and not port.isdigit()):
+        raise ConfigError(f"{word!r} is no server: [USER@]HOST[:PORT]")
+    return Server(
+        name=word, host=host.strip("[]"), user=user or None, port=int(port) if port else None
+    )
+
+
+def servers_of(servers: Any, defaults: Mapping[str, Any]) -> list[Server]:
+    """What a user named: words, mappings or ``Server``s, in a list or by name. ``defaults`` are
+    for those that are no ``Server`` already.
+
+    Raises:
+        ConfigError: one of them is none of these; or two have one name.
+    """
+    if isinstance(servers, str | Server):
+        servers = [servers]
+    if isinstance(servers, Mapping):
+        pairs = list(servers.items())
+    elif isinstance(servers, Iterable):
+        pairs = [(None, each) for each in servers]
+    else:
+        raise ConfigError(f"servers={servers!r:.80}: hosts, Servers or cluster.live(...)")
+    found = [_server(name, each, defaults) for name, each in pairs]
+    if not found:
+        raise ConfigError("servers=[]: there is none")
+    names = [server.name for server in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two servers are called {name!r}: one with slots=2, or name= each")
+    return found
+
+
+def _server(name: str | None, each: Any, defaults: Mapping[str, Any]) -> Server:
+    if isinstance(each, Server):
+        return each if name is None else replace(each, name=name)
+    if isinstance(each, str):
+        return replace(parse(each), name=name or each, **defaults)
+    if isinstance(each, Mapping):
+        known = {field.name for field in fields(Server)}
+        unknown = sorted(map(str, set(each) - known))
+        if unknown:
+            raise ConfigError(
+                f"server {name or dict(each)!r}: unknown {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        return Server(**{**defaults, **({"name": name} if name else {}), **each})
+    raise ConfigError(f"{each!r:.80} is no server: [USER@]HOST[:PORT], a dict or a Server")

@@ -1,0 +1,188 @@
+"""``Worker``: a worker behind a process, as its dispatcher sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+from ..errors import DecodeError, TaskRaised
+from .engine import Engine, settle
+from .far import framing
+from .far.framing import Frame
+from .launching import Launch, LogLine
+from .process import Hello, Process
+from .slot import Slot
+from .task import Task
+
+REAP_SECONDS = 10.0
+_LOG = logging.getLogger("meshcluster.ssh")
+_WORDS = {"cancel": framing.CANCEL, "recall": framing.RECALL, "ping": framing.PING}
+
+
+class Worker:
+    """Stands between the pool and a process."""
+
+    def __init__(self, slot: Slot, engine: Engine, launch: Launch) -> None:
+        self._slot = slot
+        self._engine = engine
+        self._launch = launch
+        self._server = slot.place.server
+        self._process = Process(self, engine.loop, launch.body_bytes)
+        self._stopped = False
+        self._refused = ""
+        self._over = False
+
+    async def begin(self) -> None:
+        """Starts the process."""
+        launch = self._launch
+        argv = self._server.argv(launch.ssh, launch.options)
+        shipment = b"" if self._server.command is not None else launch.shipment(self._server)
+        try:
+            await self._process.start(argv, shipment)
+        except OSError as error:
+            self.over(f"cannot start {argv[0]!r}: {error.strerror or error}", "")
+            return
+        if self._stopped:  # meanwhile it was not to be
+            self._process.end(politely=False)
+
+    async def gone(self) -> None:
+        """Returns when the process has ended."""
+        await self._process.exited.wait()
+
+    # --- what it is told ------------------------------------------------------------------------
+
+    def send(self, tasks: list[Task]) -> None:
+        """Has it run these."""
+        frames = [framing.frame(task.kind, task.number, task.body) for task in tasks]
+        self._process.write(b"".join(frames))
+
+    def tell(self, what: str, number: int) -> None:
+        """A word about a task."""
+        self._process.write(framing.frame(_WORDS[what], number))
+
+    def stop(self, politely: bool) -> None:
+        """Has it end. One elsewhere that is hung does not see that we are gone, so it is killed
+        there, too.
+        """
+        self._stopped = True
+        slot = self._slot
+        politely = politely and slot.greeted
+        self._engine.soon(lambda: self._process.end(politely=politely))
+        if not politely and slot.pid > 1 and self._server.host and slot.blame != "closed":
+            self._engine.spawn(self._reap(slot.pid))
+
+    async def _reap(self, pid: int) -> None:
+        command = f"kill -KILL -{pid} {pid} 2>/dev/null"
+        argv = self._server.client(self._launch.ssh, self._launch.options, command)
+        null = asyncio.subprocess.DEVNULL
+        with suppress(OSError, TimeoutError):
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=null, stdout=null, stderr=null
+            )
+            try:
+                await asyncio.wait_for(process.wait(), REAP_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    # --- what it says ---------------------------------------------------------------------------
+
+    def greeted(self, hello: Hello) -> None:
+        """It is ready, if it is one of ours."""
+        self._refused = self._launch.check(hello)
+        if self._refused:
+            self._process.end(politely=True)
+            return
+        self._process.write(framing.frame(framing.LIMIT, self._launch.body_bytes))
+        self._engine.act(
+            lambda pool, now: pool.ready(self._slot, now, pid=hello.pid, pings=hello.pings)
+        )
+
+    def came(self, frames: list[Frame]) -> None:
+        """So many frames at once. What it may have next is sent before any future is told."""
+        engine, slot, pool = self._engine, self._slot, self._engine.pool
+        answers: list[tuple[Task, Frame]] = []
+        lines: list[Frame] = []
+        with engine.lock:
+            now = time.monotonic()
+            pool.heard(slot, now)
+            for frame in frames:
+                kind = frame.kind
+                if kind == framing.DONE or kind == framing.RAISED:
+                    task = pool.answered(slot, frame.number, now, frame.micros)
+                    if task is not None:
+                        answers.append((task, frame))
+                elif kind == framing.CANCELLED:
+                    pool.cancelled(slot, frame.number, now)
+                elif kind == framing.UNBEGUN:
+                    pool.unbegun(slot, frame.number, now)
+                elif kind == framing.OUT or kind == framing.ERR:
+                    lines.append(frame)
+            pool.refill(slot, now)
+            settled = engine.perform()
+        settle(settled)
+        for frame in lines:
+            self._log(frame)
+        for task, frame in answers:
+            self._answer(task, frame)
+
+    def _answer(self, task: Task, frame: Frame) -> None:
+        act = self._engine.act
+        try:
+            value = self._launch.serializer.loads(frame.body)
+        except ValueError as error:
+            refused = DecodeError(f"{self._server.name}: {error}")
+            act(lambda pool, now: pool.raised(task, refused, now))
+            return
+        if frame.kind == framing.DONE:
+            if act(lambda pool, now: pool.finish(task)):
+                task.future.set_result(value)
+        else:
+            error_there = _exception(value, self._server.name)
+            act(lambda pool, now: pool.raised(task, error_there, now))
+
+    def _log(self, frame: Frame) -> None:
+        stream = "stdout" if frame.kind == framing.OUT else "stderr"
+        if stream == "stderr":
+            self._process.note(frame.body)
+        for line in frame.body.decode("utf-8", "replace").splitlines():
+            try:
+                self._launch.on_log(LogLine(self._server.name, frame.number, stream, line))
+            except Exception:
+                _LOG.exception("on_log= raised")
+
+    def over(self, reason: str, stderr: str) -> None:
+        """It has ended."""
+        if not self._over:
+            self._over = True
+            reason = self._refused or reason
+            self._engine.act(lambda pool, now: pool.ended(self._slot, reason, stderr, now))
+
+
+def _exception(told: Any, server: str) -> BaseException:
+    """What a task raised: a registered exception itself, or one of Python's own, made anew."""
+    try:
+        kind, text, trace, args, error = told
+        kind, text, trace = str(kind), str(text), str(trace)
+    except (TypeError, ValueError):
+        return DecodeError(f"{server}: what it raised cannot be understood")
+    if not isinstance(error, Exception):
+        error = _builtin(kind, args)
+    if error is None:
+        return TaskRaised(kind, text, trace)
+    made: Exception = error
+    made.__cause__ = TaskRaised(kind, f"{text}\n\nat {server}:\n{trace}", trace)
+    return made
+
+
+def _builtin(kind: str, args: Any) -> Exception | None:
+    made = getattr(builtins, kind, None)
+    if not (isinstance(made, type) and issubclass(made, Exception) and isinstance(args, tuple)):
+        return None
+    with suppress(Exception):  # such as a UnicodeDecodeError without its five
+        return made(*args)
+    return None
