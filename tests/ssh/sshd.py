@@ -90,7 +90,7 @@ class Sshd:
             MaxSessions 100
             """)
         )
-        log = open(self.folder / "log", "wb")  # noqa: SIM115
+        log = open(self.folder / "log", "wb")
         try:
             return subprocess.Popen(
                 [SSHD, "-D", "-e", "-f", settings], stdin=subprocess.DEVNULL, stderr=log
@@ -113,7 +113,8 @@ class Sshd:
                     if stream.recv(4) == b"SSH-":
                         return
             except OSError:
-                assert time.monotonic() < until and self.process.poll() is None, self.log()
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise AssertionError(self.log()) from None
 
     def log(self):
         path = self.folder / "log"
