@@ -130,7 +130,7 @@ class Dispatcher(Submitting, Executor):
         following = Following(servers, via, defaults)
         if unsafe_pickle and following.meshed:
             raise ConfigError("unsafe_pickle=True: members of the mesh are never sent pickles")
-        self._encodes = not following.meshed
+        self._encodes = self._chunks = not following.meshed
         launch = Launch(
             ssh=(ssh,) if isinstance(ssh, str) else tuple(ssh),
             options=(*ssh_options, *client_options(connect_timeout, keep_alive)),
@@ -164,17 +164,9 @@ class Dispatcher(Submitting, Executor):
         future = task.future = TaskFuture(task, self._cancel, engine.is_inside)
         if self._room.bounded:
             future.add_done_callback(self._room.leave)
-
-        def submit(pool: Pool, now: float) -> None:
-            if pool.closed:
-                raise DispatcherClosed("the dispatcher was closed: it takes nothing more")
-            pool.submit(task, now)
-
-        try:
-            engine.act(submit)
-        except DispatcherClosed:
+        if not engine.submit(task):
             self._room.leave()
-            raise
+            raise DispatcherClosed("the dispatcher was closed: it takes nothing more")
         return future
 
     def _encoded(self, work: Any) -> bytes:

@@ -91,6 +91,19 @@ class Engine:
         settle(settled)
         return result
 
+    def submit(self, task: Task) -> bool:
+        """``act`` for the commonest case. False: nothing is taken any more."""
+        with self.lock:
+            pool = self.pool
+            if pool.closed:
+                return False
+            pool.submit(task, time.monotonic())
+            if pool.effects:
+                self.perform()  # none is told of an end by that
+            if not self._ticking:
+                self._tick_soon()
+        return True
+
     def perform(self) -> list[Settle]:
         """Does what the pool wants, under the lock; what futures are to be told is returned, for
         after it: they run users' code.

@@ -109,7 +109,7 @@ class Member:
                 act(lambda pool, now: pool.raised(task, raised, now))
         else:
             if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)) and act(
-                lambda pool, now: pool.finish(task)
+                lambda pool, now: pool.finish([(task, value)])
             ):
                 task.future.set_result(value)
 

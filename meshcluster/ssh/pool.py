@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import DispatcherClosed, NoWorkers
 from .effects import Effect, Send, Start, Stop, Tell
@@ -160,11 +160,13 @@ class Pool:
         task.attempts.append(Attempt(slot.place.server.name, "done", "", slot.pid, seconds))
         return task
 
-    def finish(self, task: Task) -> bool:
-        """A task that was answered has a result. False: it had its end before."""
-        first = self.endings.finish(task)
+    def finish(self, results: list[tuple[Task, Any]]) -> list[tuple[Task, Any]]:
+        """Tasks that were answered have their results: those are returned whose futures are to be
+        told, for some may have had their end before.
+        """
+        told = [each for each in results if self.endings.finish(each[0])]
         self._end_when_done()
-        return first
+        return told
 
     def raised(self, task: Task, error: BaseException, now: float) -> None:
         """A task that was answered raised."""
@@ -213,7 +215,7 @@ class Pool:
         if not excused and greeted:
             slot.rest.begin(now)
         elif not excused:
-            last = stderr.strip()
+            last = stderr.strip().rpartition("\n")[2]
             place.missed(f"{reason}: {last}" if last else reason, now)
         self._after_an_end(now)
 
@@ -313,14 +315,15 @@ class Pool:
 
     def _fill(self, slot: Slot, now: float, most: int | None = None) -> None:
         window = most or slot.window(self._settings.window)
-        while len(slot.in_hand) < window and (task := self.waiting.first()) is not None:
-            head = slot.head
+        head, in_hand = slot.head, slot.in_hand
+        while len(in_hand) < window and (task := self.waiting.first()) is not None:
             if head is None:
+                head = task
                 slot.since = slot.heard_at = now
             elif 1 in (task.terms.attempts, head.terms.attempts):
                 return  # what is sent once alone must not be lost for another's sake
             self.waiting.take()
-            slot.in_hand[task.number] = task
+            in_hand[task.number] = task
             self.effects.append(Send(slot, task))
 
     def _start_some(self, now: float) -> None:

@@ -21,6 +21,7 @@ NOISE_BYTES = 65536
 """So much may come before the hello: what a login shell prints."""
 END_SECONDS = 2.0
 """Each step of ending: the end of its input, SIGTERM, SIGKILL."""
+READ_BYTES = 1 << 18
 LAST_SECONDS = 0.3
 """When its output has ended, its exit status and last words are waited for, for so long."""
 
@@ -67,6 +68,9 @@ class Process(asyncio.SubprocessProtocol):
         self._writing = threading.Lock()
         self._handed_over = 0
         """Writes that the loop's thread has yet to take."""
+        self._output = -1
+        """Where its answers are read; -1 where asyncio reads them, or there are no more."""
+        self._gone = False
         self._fd = -1
         self._transport: Any = None
         self._stdin: Any = None
@@ -78,13 +82,23 @@ class Process(asyncio.SubprocessProtocol):
             OSError: it cannot be started.
         """
         options: dict[str, Any] = {}
+        theirs = -1
         if sys.platform != "win32":
             options["start_new_session"] = True  # Ctrl-C at a terminal is not for the ssh client
+            self._output, theirs = os.pipe()
+            os.set_blocking(self._output, False)
+            options["stdout"] = theirs
         try:
             await self._loop.subprocess_exec(lambda: self, *argv, **options)
         except OSError:
+            self._close_output()
             self.exited.set()
             raise
+        finally:
+            if theirs >= 0:
+                os.close(theirs)
+        if self._output >= 0:
+            self._loop.add_reader(self._output, self._readable)
         if shipment:
             self._stdin.write(shipment)
 
@@ -96,6 +110,26 @@ class Process(asyncio.SubprocessProtocol):
         self._stdin = transport.get_pipe_transport(0)
         if sys.platform != "win32" and not self._stdin.is_closing():  # it may be over already
             self._fd = self._stdin.get_extra_info("pipe").fileno()
+
+    def _readable(self) -> None:
+        """There are answers. Read here, for asyncio's own way takes two turns of the loop."""
+        try:
+            data = os.read(self._output, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.pipe_data_received(1, data)
+        else:
+            self._close_output()
+            self.pipe_connection_lost(1, None)
+
+    def _close_output(self) -> None:
+        if self._output >= 0:
+            self._loop.remove_reader(self._output)
+            os.close(self._output)
+            self._output = -1
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """It has said something."""
@@ -112,7 +146,9 @@ class Process(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """It says nothing more there."""
-        if fd == 1 and self._ending is None:
+        if fd == 1 and self._gone:
+            self._finish()
+        elif fd == 1 and self._ending is None:
             self._ending = self._loop.call_later(LAST_SECONDS, self._finish)
 
     def process_exited(self) -> None:
@@ -124,13 +160,16 @@ class Process(asyncio.SubprocessProtocol):
             self._ending = self._loop.call_later(LAST_SECONDS, self._finish)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """All of it is over."""
-        self._finish()
+        """All of it is over, but for what we read ourselves."""
+        self._gone = True
+        if self._output < 0:
+            self._finish()
 
     def _finish(self) -> None:
         if self._over:
             return
         self._over = True
+        self._close_output()
         if self._ending is not None:
             self._ending.cancel()
         self._owner.over(self._broken or self._how(), self._tail.decode("utf-8", "replace"))

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 
 PACKAGE = "meshcluster_worker"
 """What ``meshcluster.ssh.far`` is called there: another meshcluster may be installed."""
-OURS = ("framing", "output", "pickling", "serializer", "worker")
+OURS = ("framing", "listening", "output", "pickling", "serializer", "worker")
 
 Sources = dict[str, tuple[bool, str]]
 """Modules by their names: whether they are packages, and their text."""

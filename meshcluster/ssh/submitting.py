@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from ..errors import EncodeError
+from ..errors import ConfigError, EncodeError
 from ..rpc.mapping import Mapping, Progress, Window
 from .far import framing
 from .future import TaskFuture
@@ -24,6 +25,8 @@ class Submitting:
 
     _terms: Terms
     _pickles: bool
+    _chunks: bool
+    """Several items may be one task."""
     _submit: Submit
 
     def __call__(self, value: Any, /) -> TaskFuture:
@@ -49,10 +52,7 @@ class Submitting:
             Congested: so many tasks are open as may be, and ``congestion="error"``.
             DispatcherClosed: it was closed.
         """
-        what: Any = function
-        if not isinstance(function, str) and not self._pickles:
-            what = name_of(function)
-        return self._submit(framing.RUN, (what, args, named), self._terms)
+        return self._submit(framing.RUN, (self._named(function), args, named), self._terms)
 
     def map(
         self, function: Function, /, *iterables: Iterable[Any], timeout: float | None = None,
@@ -65,21 +65,34 @@ class Submitting:
         Args:
             iterables: taken as they are needed, so there may be no end of them.
             timeout: seconds until all results must be there; else ``TimeoutError``.
-            chunksize: without effect: small tasks are sent several at a time by themselves.
+            chunksize: so many items are one task, so that tiny ones cost less; a member of the mesh
+                gets each by itself.
             buffersize: the same as ``in_flight``, which it replaces.
             in_flight: so many tasks are open at once.
             ordered: results in the order of the items; else as they come.
-            progress: called with how many are done, and of how many (None: not known).
+            progress: called with how many tasks are done, and of how many (None: not known).
 
         Raises (iterating): what the first task that fails raises; the others are cancelled.
         """
-        if len(iterables) == 1:
-            items, begin = iterables[0], partial(self.submit, function)
-        else:
+        if type(chunksize) is not int or chunksize < 1:
+            raise ConfigError(f"chunksize={chunksize!r}: a number of 1 or more")
+        items: Iterable[Any] = iterables[0]
+        begin: Callable[[Any], TaskFuture] = partial(self.submit, function)
+        if len(iterables) > 1 or (chunksize > 1 and self._chunks):
             items = zip(*iterables, strict=False)
             begin = partial(_submit_all, self.submit, function)
+        if chunksize > 1 and self._chunks:
+            items = _chunks(items, chunksize)
+            begin = partial(self._submit_each, self._named(function))
         window = Window(begin, items, buffersize or in_flight, ordered=ordered, progress=progress)
-        return Mapping(window, lambda: None, timeout).begun()
+        results = Mapping(window, lambda: None, timeout).begun()
+        return _flat(results) if chunksize > 1 and self._chunks else results
+
+    def _submit_each(self, function: Any, chunk: Any) -> TaskFuture:
+        return self._submit(framing.EACH, (function, chunk), self._terms)
+
+    def _named(self, function: Function) -> Any:
+        return function if isinstance(function, str) or self._pickles else name_of(function)
 
     def options(
         self, *, attempts: int | None = None, timeout: float | None = None, retry_on: Any = None,
@@ -110,11 +123,26 @@ class _Other(Submitting):
     def __init__(self, other: Submitting, terms: Terms) -> None:
         self._terms = terms
         self._pickles = other._pickles
+        self._chunks = other._chunks
         self._submit = other._submit
 
 
 def _submit_all(submit: Callable[..., TaskFuture], function: Function, args: Any) -> TaskFuture:
     return submit(function, *args)
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    items = iter(items)
+    while chunk := list(itertools.islice(items, size)):
+        yield chunk
+
+
+def _flat(results: Mapping) -> Iterator[Any]:
+    try:
+        for chunk in results:
+            yield from chunk
+    finally:
+        results.close()
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -14,6 +14,7 @@ from .engine import Engine, settle
 from .far import framing
 from .far.framing import Frame
 from .launching import Launch, LogLine
+from .pool import Pool
 from .process import Hello, Process
 from .slot import Slot
 from .task import Task
@@ -127,23 +128,32 @@ class Worker:
         settle(settled)
         for frame in lines:
             self._log(frame)
-        for task, frame in answers:
-            self._answer(task, frame)
+        if answers:
+            self._tell(answers)
 
-    def _answer(self, task: Task, frame: Frame) -> None:
-        act = self._engine.act
-        try:
-            value = self._launch.serializer.loads(frame.body)
-        except ValueError as error:
-            refused = DecodeError(f"{self._server.name}: {error}")
-            act(lambda pool, now: pool.raised(task, refused, now))
-            return
-        if frame.kind == framing.DONE:
-            if act(lambda pool, now: pool.finish(task)):
-                task.future.set_result(value)
-        else:
-            error_there = _exception(value, self._server.name)
-            act(lambda pool, now: pool.raised(task, error_there, now))
+    def _tell(self, answers: list[tuple[Task, Frame]]) -> None:
+        """Tells futures what became of their tasks."""
+        results: list[tuple[Task, Any]] = []
+        errors: list[tuple[Task, BaseException]] = []
+        loads = self._launch.serializer.loads
+        for task, frame in answers:
+            try:
+                value = loads(frame.body)
+            except ValueError as error:
+                errors.append((task, DecodeError(f"{self._server.name}: {error}")))
+                continue
+            if frame.kind == framing.DONE:
+                results.append((task, value))
+            else:
+                errors.append((task, _exception(value, self._server.name)))
+
+        def change(pool: Pool, now: float) -> list[tuple[Task, Any]]:
+            for task, error in errors:
+                pool.raised(task, error, now)
+            return pool.finish(results)
+
+        for task, value in self._engine.act(change):
+            task.future.set_result(value)
 
     def _log(self, frame: Frame) -> None:
         stream = "stdout" if frame.kind == framing.OUT else "stderr"

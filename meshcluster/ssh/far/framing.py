@@ -15,6 +15,7 @@ from typing import NamedTuple
 # From the caller.
 RUN = b"run"
 CALL = b"call"
+EACH = b"each"
 CANCEL = b"cancel"
 RECALL = b"recall"
 PING = b"ping"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Callable
 
 LINE_BYTES = 1 << 16
 """A line is given when it ends, or is so long."""

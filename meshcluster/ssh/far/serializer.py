@@ -14,8 +14,7 @@ import decimal
 import fractions
 import struct
 import uuid
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Callable
 
 NAME = "meshcluster-1"
 SHARED_BYTES = 32
@@ -420,8 +419,6 @@ _READERS: dict[int, Callable[[_Reader], Any]] = {
     ord("x"): _Reader.extended,
 }
 
-Own = tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]]
-
 
 def _moment(value: Any) -> Any:
     """As text, with the name of its zone where that is no fixed distance from UTC."""
@@ -446,7 +443,7 @@ def _moment_of(kind: Any) -> Callable[[Any], Any]:
     return moment
 
 
-_OWN: list[Own] = [
+_OWN: list[tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]]] = [
     ("complex", complex, lambda c: (c.real, c.imag), lambda state: complex(*state)),
     ("date", datetime.date, lambda d: d.toordinal(), datetime.date.fromordinal),
     ("datetime", datetime.datetime, _moment, _moment_of(datetime.datetime)),

@@ -7,23 +7,22 @@ import importlib
 import json
 import os
 import platform
-import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from typing import Any, Callable
 
 from . import framing
-from .framing import Frame, FramingError, Splitter, frame
+from .framing import Frame, frame
+from .listening import Listening
 from .output import Output
 from .serializer import Serializer, Unserializable
 
 GRACE_SECONDS = 1.0
 """So long a task that runs when the caller is gone may take to end."""
-READ_BYTES = 1 << 18
 TOLD_CHARACTERS = 20_000
 """Of a traceback, and of an exception's text, so much is told: the last of it."""
 
@@ -49,13 +48,14 @@ class Worker:
         self._callback = callback
         self._setup = setup
         self._writing = threading.Lock()
-        self._inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._inbox: deque[int] = deque()
         self._waiting: dict[int, Frame] = {}
         """Tasks that have not begun. Who takes one out decides about it: the main thread runs it,
         the reading one says that it never began.
         """
         self._running = 0
         self._cancelled = 0
+        self._bye = False
         self._limit = framing.BODY_BYTES
         self._functions: dict[str, Callable[..., Any]] = {}
         self._ended = threading.Event()
@@ -73,13 +73,14 @@ class Worker:
             "types": list(getattr(self._serializer, "types", ())),
         }  # fmt: skip
         self.send(framing.HELLO, framing.PROTOCOL, json.dumps(hello).encode())
-        threading.Thread(target=self._read, name="meshcluster-worker", daemon=True).start()
+        listening = Listening(self._source, self._take, lambda: self._running, self._alone)
         try:
-            while True:
-                number = self._inbox.get()
-                if not number:
+            while not listening.over:
+                while self._inbox and not listening.over:
+                    self._serve(self._inbox.popleft(), listening)
+                if self._bye:
                     return
-                self._serve(number)
+                listening.wait()
         finally:
             self._ended.set()
 
@@ -95,25 +96,11 @@ class Worker:
 
     # --- what comes -----------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        splitter = Splitter()
-        try:
-            while True:
-                data = os.read(self._source, READ_BYTES)
-                if not data:
-                    break
-                for each in splitter.feed(data):
-                    if self._take(each):
-                        return
-        except (OSError, FramingError) as error:
-            print(f"meshcluster worker: {error}", file=sys.__stderr__)
-        self._alone()
-
-    def _take(self, each: Frame) -> bool:
-        """Whether it was the last. What is not known is skipped: a later caller may say more."""
-        if each.kind in (framing.RUN, framing.CALL):
+    def _take(self, each: Frame) -> None:
+        """A frame. What is not known is skipped: a later caller may say more."""
+        if each.kind in (framing.RUN, framing.CALL, framing.EACH):
             self._waiting[each.number] = each
-            self._inbox.put(each.number)
+            self._inbox.append(each.number)
         elif each.kind == framing.RECALL:
             self._give_back(each.number)
         elif each.kind == framing.CANCEL:
@@ -124,9 +111,7 @@ class Worker:
         elif each.kind == framing.LIMIT:
             self._limit = each.number
         elif each.kind == framing.BYE:
-            self._inbox.put(0)
-            return True
-        return False
+            self._bye = True
 
     def _give_back(self, number: int) -> bool:
         if self._waiting.pop(number, None) is None:
@@ -151,9 +136,8 @@ class Worker:
             raise TaskCancelled
 
     def _alone(self) -> None:
-        """The caller is gone. So are we, with whatever a task has started."""
+        """The caller is gone, and a task runs. So are we, with whatever it has started."""
         self._waiting.clear()
-        self._inbox.put(0)
         if self._running:
             self._interrupt(self._running)
         self._ended.wait(GRACE_SECONDS)
@@ -162,11 +146,12 @@ class Worker:
 
     # --- one task -------------------------------------------------------------------------------
 
-    def _serve(self, number: int) -> None:
+    def _serve(self, number: int, listening: Listening) -> None:
         began = time.perf_counter()
         try:
             try:
                 self._running = self.task = number  # before it is taken: now it can be interrupted
+                listening.begin()
                 each = self._waiting.pop(number, None)
                 if each is None:
                     return
@@ -201,9 +186,12 @@ class Worker:
             if self._callback is None:
                 raise LookupError("this worker has no callback: give the dispatcher callback=")
             return self._callback(value)
-        function, args, named = value
+        function, *rest = value
         if isinstance(function, str):
             function = self._function(function)
+        if each.kind == framing.EACH:
+            return [function(*args) for args in rest[0]]
+        args, named = rest
         return function(*args, **named)
 
     def _function(self, name: str) -> Callable[..., Any]:
