@@ -159,7 +159,8 @@ class Dispatcher(Submitting, Executor):
             work = (WORK, (work,), {})
         else:
             work = (work[0].rpartition(":")[2], *work[1:])
-        self._room.enter(lambda: not engine.is_inside())
+        if self._room.bounded:
+            self._room.enter(lambda: not engine.is_inside())
         task = Task(next(self._numbers), kind, body, work, terms)
         future = task.future = TaskFuture(task, self._cancel, engine.is_inside)
         if self._room.bounded:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -215,7 +215,7 @@ class Engine:
         return all(slot.state is State.COLD for slot in self.pool.slots)
 
 
-def settle(settled: list[Settle]) -> None:
+def settle(settled: Iterable[Settle]) -> None:
     """Tells futures of their ends."""
     for effect in settled:
         effect.task.future.settle(effect.error)

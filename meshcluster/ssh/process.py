@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ class Hello(NamedTuple):
 
 
 class Owner(Protocol):
-    """Who is told. All of it comes in the loop's thread."""
+    """Who is told: of ``over`` in the loop's thread, of the others by who reads its answers."""
 
     def greeted(self, hello: Hello) -> None:
         """The worker is ready."""
@@ -68,8 +69,9 @@ class Process(asyncio.SubprocessProtocol):
         self._writing = threading.Lock()
         self._handed_over = 0
         """Writes that the loop's thread has yet to take."""
-        self._output = -1
-        """Where its answers are read; -1 where asyncio reads them, or there are no more."""
+        self._output: socket.socket | None = None
+        """Where its answers are read; None where asyncio reads them, or there are no more."""
+        self._reader: threading.Thread | None = None
         self._gone = False
         self._fd = -1
         self._transport: Any = None
@@ -82,25 +84,42 @@ class Process(asyncio.SubprocessProtocol):
             OSError: it cannot be started.
         """
         options: dict[str, Any] = {}
-        theirs = -1
+        theirs = None
         if sys.platform != "win32":
             options["start_new_session"] = True  # Ctrl-C at a terminal is not for the ssh client
-            self._output, theirs = os.pipe()
-            os.set_blocking(self._output, False)
+            self._output, theirs = socket.socketpair()
             options["stdout"] = theirs
         try:
             await self._loop.subprocess_exec(lambda: self, *argv, **options)
         except OSError:
-            self._close_output()
+            self._end_of_output()
             self.exited.set()
             raise
         finally:
-            if theirs >= 0:
-                os.close(theirs)
-        if self._output >= 0:
-            self._loop.add_reader(self._output, self._readable)
+            if theirs is not None:
+                theirs.close()
+        if self._output is not None:
+            self._reader = threading.Thread(
+                target=self._read, args=(self._output,), name="meshcluster-reader", daemon=True
+            )
+            self._reader.start()
         if shipment:
             self._stdin.write(shipment)
+
+    def _read(self, output: socket.socket) -> None:
+        """In a thread of its own: an answer is there as soon as it can be, without a turn of the
+        loop.
+        """
+        while True:
+            try:
+                data = output.recv(READ_BYTES)
+            except OSError:
+                break
+            if not data:
+                break
+            self._heard(data)
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._end_of_output)
 
     # --- what asyncio tells -------------------------------------------------------------------
 
@@ -111,38 +130,30 @@ class Process(asyncio.SubprocessProtocol):
         if sys.platform != "win32" and not self._stdin.is_closing():  # it may be over already
             self._fd = self._stdin.get_extra_info("pipe").fileno()
 
-    def _readable(self) -> None:
-        """There are answers. Read here, for asyncio's own way takes two turns of the loop."""
-        try:
-            data = os.read(self._output, READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self.pipe_data_received(1, data)
-        else:
-            self._close_output()
-            self.pipe_connection_lost(1, None)
-
-    def _close_output(self) -> None:
-        if self._output >= 0:
-            self._loop.remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
-
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """It has said something."""
         if fd == 2:
             self.note(data)
-        elif not self._broken:
-            try:
-                frames = list(self._splitter.feed(self._after_hello(data)))
-            except (ValueError, TypeError) as error:
-                self._break(str(error))
-                return
-            if frames:
-                self._owner.came(frames)
+        else:
+            self._heard(data)
+
+    def _heard(self, data: bytes) -> None:
+        """Bytes of its answers; always in one thread."""
+        if self._broken:
+            return
+        try:
+            frames = list(self._splitter.feed(self._after_hello(data)))
+        except (ValueError, TypeError) as error:
+            self._break(str(error))
+            return
+        if frames:
+            self._owner.came(frames)
+
+    def _end_of_output(self) -> None:
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+            self.pipe_connection_lost(1, None)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """It says nothing more there."""
@@ -162,14 +173,16 @@ class Process(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """All of it is over, but for what we read ourselves."""
         self._gone = True
-        if self._output < 0:
+        if self._output is None:
             self._finish()
 
     def _finish(self) -> None:
         if self._over:
             return
         self._over = True
-        self._close_output()
+        if self._output is not None:
+            with suppress(OSError):
+                self._output.shutdown(socket.SHUT_RDWR)  # its reader, if it still waits, ends
         if self._ending is not None:
             self._ending.cancel()
         self._owner.over(self._broken or self._how(), self._tail.decode("utf-8", "replace"))
@@ -182,6 +195,10 @@ class Process(asyncio.SubprocessProtocol):
         with self._writing:
             self._fd = -1
             self._transport.close()
+
+    def is_reading(self) -> bool:
+        """Whether this is the thread that reads its answers."""
+        return threading.current_thread() is self._reader
 
     def note(self, data: bytes) -> None:
         """Keeps this with what it wrote to its standard error: a task's own words."""
@@ -226,7 +243,7 @@ class Process(asyncio.SubprocessProtocol):
     def _break(self, why: str) -> None:
         """What it says means nothing: it is not heard further."""
         self._broken = why
-        self.end(politely=False)
+        self._loop.call_soon_threadsafe(lambda: self.end(politely=False))
 
     # --- what we tell it ----------------------------------------------------------------------
 

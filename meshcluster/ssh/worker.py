@@ -96,7 +96,7 @@ class Worker:
         """It is ready, if it is one of ours."""
         self._refused = self._launch.check(hello)
         if self._refused:
-            self._process.end(politely=True)
+            self._engine.soon(lambda: self._process.end(politely=True))
             return
         self._process.write(framing.frame(framing.LIMIT, self._launch.body_bytes))
         self._engine.act(
@@ -124,7 +124,7 @@ class Worker:
                 elif kind == framing.OUT or kind == framing.ERR:
                     lines.append(frame)
             pool.refill(slot, now)
-            settled = engine.perform()
+            settled = engine.perform() if pool.effects else ()
         settle(settled)
         for frame in lines:
             self._log(frame)

@@ -15,7 +15,8 @@ class _Lines(io.RawIOBase):
     def __init__(self, give: Callable[[bytes], None]) -> None:
         self._give = give
         self._owner = os.getpid()
-        self._rest = bytearray()
+        self.rest = bytearray()
+        """What was written of a line that has not ended."""
         self._lock = threading.RLock()
 
     def writable(self) -> bool:
@@ -26,22 +27,22 @@ class _Lines(io.RawIOBase):
         if os.getpid() != self._owner:  # forked: it must not write among our frames
             return os.write(2, data)
         with self._lock:
-            self._rest += data
-            end = self._rest.rfind(b"\n") + 1
-            if not end and len(self._rest) >= LINE_BYTES:
-                end = len(self._rest)
+            self.rest += data
+            end = self.rest.rfind(b"\n") + 1
+            if not end and len(self.rest) >= LINE_BYTES:
+                end = len(self.rest)
             self._hand_over(end)
         return len(data)
 
     def flush(self) -> None:
         if os.getpid() == self._owner:
             with self._lock:
-                self._hand_over(len(self._rest))
+                self._hand_over(len(self.rest))
 
     def _hand_over(self, end: int) -> None:
         if end:
-            data = bytes(self._rest[:end])
-            del self._rest[:end]
+            data = bytes(self.rest[:end])
+            del self.rest[:end]
             self._give(data)
 
 
@@ -61,5 +62,10 @@ class Output(io.TextIOWrapper):
     """
 
     def __init__(self, give: Callable[[bytes], None]) -> None:
-        buffer = _Bytes(_Lines(give))
-        super().__init__(buffer, "utf-8", "backslashreplace", write_through=True)
+        self._lines = _Lines(give)
+        super().__init__(_Bytes(self._lines), "utf-8", "backslashreplace", write_through=True)
+
+    def give_rest(self) -> None:
+        """Gives what is left of a line, if anything is: most tasks print nothing."""
+        if self._lines.rest:
+            self.flush()

@@ -61,6 +61,10 @@ class Worker:
         self._ended = threading.Event()
         self.task = 0
         """The one under way; what is printed is told with it."""
+        self.outputs = (
+            Output(lambda data: self.send(framing.OUT, self.task, data)),
+            Output(lambda data: self.send(framing.ERR, self.task, data)),
+        )
 
     def run(self) -> None:
         """Serves until the caller says goodbye or is gone."""
@@ -160,8 +164,8 @@ class Worker:
                 self._running = 0
         except TaskCancelled:
             kind, body = framing.CANCELLED, b""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for output in self.outputs:
+            output.give_rest()
         self.task = 0
         self.send(kind, number, body, int((time.perf_counter() - began) * 1e6) + 1)
 
@@ -292,8 +296,7 @@ def work(
     os.dup2(2, 1)  # what programs print that tasks start
     worker = Worker(source, sink, serializer or Serializer(), callback, setup)
     before = sys.stdout, sys.stderr
-    sys.stdout = Output(lambda data: worker.send(framing.OUT, worker.task, data))
-    sys.stderr = Output(lambda data: worker.send(framing.ERR, worker.task, data))
+    sys.stdout, sys.stderr = worker.outputs
     try:
         worker.run()
     finally:
