@@ -15,7 +15,7 @@ class TaskFuture(Future[Any]):
     """What ``submit`` returns: ``result(timeout)``, ``cancel()``, ``concurrent.futures.wait``; or
     ``await`` it in any event loop.
 
-    Callbacks run in the thread that reads from all workers: they must be short, and not block.
+    Callbacks run in a thread that reads from workers: they must be short, and not block.
     """
 
     def __init__(

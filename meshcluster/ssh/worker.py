@@ -139,7 +139,7 @@ class Worker:
         for task, frame in answers:
             try:
                 value = loads(frame.body)
-            except ValueError as error:
+            except Exception as error:  # a serializer= of users': each task has its end
                 errors.append((task, DecodeError(f"{self._server.name}: {error}")))
                 continue
             if frame.kind == framing.DONE:
@@ -175,11 +175,10 @@ class Worker:
 
 def _exception(told: Any, server: str) -> BaseException:
     """What a task raised: a registered exception itself, or one of Python's own, made anew."""
-    try:
-        kind, text, trace, args, error = told
-        kind, text, trace = str(kind), str(text), str(trace)
-    except (TypeError, ValueError):
+    texts = told[:3] if isinstance(told, tuple | list) and len(told) == 5 else ()
+    if not texts or not all(isinstance(each, str) for each in texts):
         return DecodeError(f"{server}: what it raised cannot be understood")
+    kind, text, trace, args, error = told
     if not isinstance(error, Exception):
         error = _builtin(kind, args)
     if error is None:
@@ -191,7 +190,11 @@ def _exception(told: Any, server: str) -> BaseException:
 
 def _builtin(kind: str, args: Any) -> Exception | None:
     made = getattr(builtins, kind, None)
-    if not (isinstance(made, type) and issubclass(made, Exception) and isinstance(args, tuple)):
+    if not (isinstance(made, type) and issubclass(made, Exception)):
+        return None
+    if made is StopIteration:  # it ends generators, and asyncio's futures refuse it
+        return None
+    if not isinstance(args, tuple | list):
         return None
     with suppress(Exception):  # such as a UnicodeDecodeError without its five
         return made(*args)

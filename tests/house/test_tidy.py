@@ -5,10 +5,18 @@ import re
 import tomllib
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 400, 60, 100
-PRINTS = ("meshcluster/cli/", "meshcluster/testing/", "meshcluster/__main__.py")
+PRINTS = (
+    "meshcluster/cli/",
+    "meshcluster/testing/",
+    "meshcluster/__main__.py",
+    "meshcluster/ssh/far/",  # a worker's last words go by its standard error to who started it
+)
 LEFTOVERS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
 VAGUE_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
+UNSAFE_ALLOWED = {
+    "meshcluster/ssh/far/pickling.py": "for who says unsafe_pickle=True; docs/security.md",
+}
 UNSAFE_CALLS = {"eval", "exec"}
 
 
@@ -53,6 +61,7 @@ def entry_points(root):
     yield from (target.split(":")[0] for group in groups for target in group.values())
     yield from re.findall(r"-m (meshcluster[.\w]+)", (root / "Makefile").read_text("utf-8"))
     yield from ("meshcluster.__main__", "meshcluster.version")  # `python -m`; the build
+    yield "meshcluster.ssh.far.boot"  # sent as text: `shipping`
 
 
 def test_files_are_short(package):
@@ -99,7 +108,7 @@ def test_nothing_prints(package):
 def test_nothing_unsafe_is_used(package):
     for source in package:
         roots = {module.split(".")[0] for module in imported_modules(source)}
-        assert not roots & UNSAFE_MODULES, source.name
+        assert source.name in UNSAFE_ALLOWED or not roots & UNSAFE_MODULES, source.name
         assert not {name for name, _ in calls(source)} & UNSAFE_CALLS, source.name
 
 
