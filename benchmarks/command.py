@@ -13,11 +13,12 @@ from . import machine, markdown, namespace, page, picture, stored, summary
 from .costs import bytecode
 from .membership import command as membership
 from .membership import starting
-from .parts import PARTS
-from .parts.peers import PEERS
+from .parts import PARTS, peers, ssh
 from .process import MemberFailed
 from .settings import Settings
 from .table import Table
+
+PEERS = (*peers.PEERS, *ssh.PEERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +69,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--peers", type=lambda text: tuple(text.split(",")), default=(), metavar="NAMES",
-        help=f"whom the parts peers, calls and queues measure, with commas: of {', '.join(PEERS)}",
+        help=f"whom peers, calls, queues and ssh measure, with commas: of {', '.join(PEERS)}",
     )  # fmt: skip
     parser.add_argument("--svg", type=Path, metavar="FILE", help="keep a picture")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the result")
@@ -76,6 +77,10 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--into", type=Path, metavar="PAGE", help="put the tables between the marks of a page"
     )
+    parser.add_argument(
+        "--merge", type=Path, metavar="FILE",
+        help="put the tables into a kept result, in place of those of the same names",
+    )  # fmt: skip
     parser.add_argument(
         "--render", type=Path, metavar="FILE", help="measure nothing: show a kept result"
     )
@@ -99,6 +104,8 @@ def _measure(options: Namespace) -> None:
     if unknown := set(options.peers) - set(PEERS):
         sys.exit(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
     before = _kept(options.compare) if options.compare else None
+    if options.merge:
+        _kept(options.merge)  # what is no kept run is told before anything is measured
     settings = Settings(
         options.repeats, options.seconds, uvloop=not options.plain,
         idle_seconds=options.idle_seconds, peers=options.peers,
@@ -122,8 +129,9 @@ def _measure(options: Namespace) -> None:
         for table in tables:
             if table.name in known:
                 report.add(markdown.comparison(known[table.name], table))
-    if options.into:
-        page.fill(options.into, stored.Run(about, tables))
+        if new := [table.name for table in tables if table.name not in known]:
+            report.add(f"Not stored yet: {', '.join(new)}.\n")
+    _put(stored.Run(about, tables), options)
 
 
 def _keep(run: stored.Run, options: Namespace) -> None:
@@ -139,6 +147,13 @@ def _show(run: stored.Run, options: Namespace) -> None:
     report.add(page.sections(run))
     if options.svg:
         options.svg.write_text(picture.svg(run.tables), encoding="utf-8")
+    _put(run, options)
+
+
+def _put(run: stored.Run, options: Namespace) -> None:
+    """Among figures that are there already."""
+    if options.merge:
+        stored.merge(run, options.merge)
     if options.into:
         page.fill(options.into, run)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from .programs import program
-from .task import FUNCTIONS, PROMISES, TCP, UDP, UNIX, ZEROMQ
+from .task import FUNCTIONS, HANDED_OVER, PROMISES, SSH, TCP, UDP, UNIX, ZEROMQ
 
 BLOCKING = "meshcluster, blocking"
 AWAITED = "meshcluster, async"
@@ -27,6 +27,10 @@ ZMQ = "pyzmq"
 MANAGER = "multiprocessing"
 SERF = "serf"
 MDNS = "zeroconf"
+EXECNET = "execnet"
+EXECNET_BATCHES = "execnet, 100 a message"
+FABRIC = "Fabric"
+PARALLEL_SSH = "parallel-ssh"
 
 AWAITED_CALLS = tuple(f"{AWAITED}: {function}" for function in FUNCTIONS)
 BLOCKING_CALLS = tuple(f"{BLOCKING}: {function}" for function in FUNCTIONS)
@@ -36,9 +40,13 @@ AWAITED_QUEUES = tuple(f"{AWAITED}: {promise}" for promise in PROMISES)
 BLOCKING_QUEUES = tuple(f"{BLOCKING}: {promise}" for promise in PROMISES)
 """Queues, by what they promise."""
 
+DISPATCHED = tuple(f"meshcluster, {how}" for how in HANDED_OVER)
+"""Work behind ssh, by how it is handed over."""
+
 OURS = (
     BLOCKING, AWAITED, SEALED, OPEN,
     *AWAITED_CALLS, *BLOCKING_CALLS, *AWAITED_QUEUES, *BLOCKING_QUEUES,
+    *DISPATCHED,
 )  # fmt: skip
 
 MEMBERS = {
@@ -61,10 +69,15 @@ MEMBERS = {
     MANAGER: "manager",
     SERF: "serf",
     MDNS: "zeroconf",
+    EXECNET: "execnet",
+    EXECNET_BATCHES: "execnet_batches",
+    FABRIC: "fabric",
+    PARALLEL_SSH: "parallel_ssh",
     **{name: f"awaited: {what}" for name, what in zip(AWAITED_CALLS, FUNCTIONS, strict=True)},
     **{name: f"blocking: {what}" for name, what in zip(BLOCKING_CALLS, FUNCTIONS, strict=True)},
     **{name: f"awaited: {what}" for name, what in zip(AWAITED_QUEUES, PROMISES, strict=True)},
     **{name: f"blocking: {what}" for name, what in zip(BLOCKING_QUEUES, PROMISES, strict=True)},
+    **{name: f"dispatched: {how}" for name, how in zip(DISPATCHED, HANDED_OVER, strict=True)},
 }
 """The ``Task.member`` of each."""
 
@@ -81,6 +94,10 @@ WAYS = {
     ZMQ: (UNIX,),
     MANAGER: (UNIX,),
     SERF: (UDP,),
+    EXECNET: (SSH,),
+    EXECNET_BATCHES: (SSH,),
+    FABRIC: (SSH,),
+    PARALLEL_SSH: (SSH,),
 }
 """By what each peer talks when it is at its best on one host."""
 
@@ -95,6 +112,10 @@ MODULES = {
     GRPC: ["grpc"],
     GRPC_AWAITED: ["grpc"],
     SERF: ["msgpack"],
+    EXECNET: ["execnet"],
+    EXECNET_BATCHES: ["execnet"],
+    FABRIC: ["fabric"],
+    PARALLEL_SSH: ["pssh"],
 }
 PROGRAMS = {NATS: "nats-server", JETSTREAM: "nats-server", SERF: "serf"}
 """Without which one cannot take part."""

@@ -22,6 +22,9 @@ PEERS = (
     "rpyc",
     "grpcio",
     "zeroconf",
+    "execnet",
+    "fabric",
+    "parallel-ssh",
 )
 
 

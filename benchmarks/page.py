@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import markdown, summary
-from .stored import Run
+from .stored import Run, part
 from .table import Table
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -33,12 +33,12 @@ def fill(path: Path, run: Run) -> None:
     left = list[Table]()
     parts = dict[str, list[Table]]()
     for table in run.tables:
-        part, *_ = table.name.partition("-")
-        own = OWN_BEGIN.format(part) in page
-        (parts.setdefault(part, []) if own else left).append(table)
-    for part, tables in parts.items():
-        text = sections(Run(run.machine, tables), part)
-        page = _filled(path, page, text, OWN_BEGIN.format(part), OWN_END.format(part))
+        name = part(table.name)
+        own = OWN_BEGIN.format(name) in page
+        (parts.setdefault(name, []) if own else left).append(table)
+    for name, tables in parts.items():
+        text = sections(Run(run.machine, tables), name)
+        page = _filled(path, page, text, OWN_BEGIN.format(name), OWN_END.format(name))
     if left:
         page = _filled(path, page, sections(Run(run.machine, left)), BEGIN, END)
     path.write_text(page, encoding="utf-8")

@@ -142,12 +142,12 @@ class Crew(Stage):
 
     def __init__(
         self, member: str, way: str, *, seconds: float = 1.0, uvloop: bool,
-        body_bytes: int = BODY_BYTES, echo: bool = True,
+        body_bytes: int = BODY_BYTES, echo: bool = True, ssh: str = "", port: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._common = Task(
-            member=member, role="", way=way, folder=self.folder, port=free_port(),
-            seconds=seconds, uvloop=uvloop, body_bytes=body_bytes, echo=echo,
+            member=member, role="", way=way, folder=self.folder, port=port or free_port(),
+            seconds=seconds, uvloop=uvloop, body_bytes=body_bytes, echo=echo, ssh=ssh,
         )  # fmt: skip
 
     def start(

@@ -15,4 +15,4 @@ class Settings:
     idle_seconds: float = 60.0
     """How long those who do nothing are watched, all windows together."""
     peers: tuple[str, ...] = ()
-    """Whom the parts ``peers``, ``calls`` and ``queues`` measure; nobody named is everybody."""
+    """Whom ``peers``, ``calls``, ``queues`` and ``ssh`` measure; nobody named is everybody."""

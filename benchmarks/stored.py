@@ -9,6 +9,9 @@ import msgspec
 
 from .table import Table
 
+TOLD = ("when", "system", "processor", "network", "Python", "packages", "peers", "revision")
+"""The facts of tables that are put into another run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -21,6 +24,26 @@ class Run:
 def save(run: Run, path: Path) -> None:
     """Writes a run, for people to read and for ``load``."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+
+
+def merge(run: Run, path: Path) -> None:
+    """Puts the tables of a run into one that is kept, in place of those of the same names.
+    What must be known of where they were measured goes to its facts, by the name of the part.
+
+    Raises:
+        OSError, msgspec.DecodeError: as ``load``.
+    """
+    kept = load(path)
+    parts = dict.fromkeys(part(table.name) for table in run.tables)
+    told = "; ".join(run.machine[name] for name in TOLD if name in run.machine)
+    machine = kept.machine | {f"{name} was measured": told for name in parts}
+    tables = {table.name: table for table in (*kept.tables, *run.tables)}
+    save(Run(machine, list(tables.values())), path)
+
+
+def part(table: str) -> str:
+    """Which part a table belongs to, as far as its name says."""
+    return table.partition("-")[0]
 
 
 def load(path: Path) -> Run:

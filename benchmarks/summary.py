@@ -1,5 +1,5 @@
-"""All tables of peers in short: a row for each peer; a column for each kind of work, or, of calls
-and queues, for each of ours.
+"""All tables of peers in short: a row for each peer; a column for each kind of work, or, of calls,
+queues and work behind ssh, for each of ours.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ QUEUES = {
 }
 """The same of queues."""
 
+SSH = {
+    "ssh-one": "One after the other, one worker",
+    "ssh-many": "Many, four workers",
+}
+"""The same of work behind ssh."""
+
 NOTE = (
     "How many times better ours is than each: more messages a second one way, more answers a "
     "second with 64 in flight, else less time. In brackets what was wished for. A peer that talks "
@@ -53,14 +59,17 @@ NOTE_OF_QUEUES = (
     "How many times more items a second than each, by our face and by what our queue promises. In "
     "brackets what was wished for. Below 1x it is better than ours."
 )
+NOTE_OF_SSH = (
+    "How many times more short tasks a second than each, by how our dispatcher is handed them. In "
+    "brackets what was wished for. Below 1x it is better than ours."
+)
 
 
 def of(tables: Iterable[Table]) -> str:
     """Markdown; empty when no table of peers is among these."""
     known = {table.name: table for table in tables if table.ours and table.rows}
-    return "\n".join(
-        part for part in (_of_peers(known), _of_calls(known), _of_queues(known)) if part
-    )
+    parts = (_of_peers(known), _of_calls(known), _of_queues(known), _of_ssh(known))
+    return "\n".join(part for part in parts if part)
 
 
 def _of_peers(known: Mapping[str, Table]) -> str:
@@ -82,6 +91,10 @@ def _of_calls(known: Mapping[str, Table]) -> str:
 
 def _of_queues(known: Mapping[str, Table]) -> str:
     return _each_by_ours(known, QUEUES, "### queues, in short\n", NOTE_OF_QUEUES)
+
+
+def _of_ssh(known: Mapping[str, Table]) -> str:
+    return _each_by_ours(known, SSH, "### ssh, in short\n", NOTE_OF_SSH)
 
 
 def _each_by_ours(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 BODY_BYTES = 64
 """Of every message that is measured, unless said otherwise; marks are shorter."""
 
-UNIX, TCP, ZEROMQ, UDP = "unix", "tcp", "zeromq", "udp"
+UNIX, TCP, ZEROMQ, UDP, SSH = "unix", "tcp", "zeromq", "udp", "ssh"
 FIRST, AGAIN = "first join", "later join"
 """Ways: of talking, and of joining. A program pays its imports with its first join."""
 
@@ -21,6 +21,9 @@ by default, where it runs on a thread.
 ACKS, AT_MOST_ONCE = PROMISES = "acks", "at_most_once"
 """What a queue of ours promises: each item is held until it is done, or lost with who has it."""
 
+SUBMIT, MAP, MAP_BATCHES = HANDED_OVER = "submit", "map", "map, 100 a task"
+"""How our dispatcher is handed tasks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -30,13 +33,14 @@ class Task:
     """Who plays: a name in ``entrants.py``."""
     role: str
     """What it does: ``receive`` and ``send``, ``respond`` and ``ask`` or ``ask_many``, ``put`` and
-    ``take``, ``meet``."""
+    ``take``, ``work``, ``meet``."""
     way: str
     """By what it talks, or how it joins: one of the words above."""
     folder: str
     """The measurement's own folder: runtime directory, sockets."""
     port: int
-    """The measurement's own: UDP for beacons, TCP for those who are told where to listen."""
+    """The measurement's own: UDP for beacons, TCP for those who are told where to listen. For those
+    who work behind ssh that of the server."""
     number: int = 0
     """Tells members of one role apart; those who listen do so at ``port + number``."""
     count: int = 1
@@ -54,6 +58,8 @@ class Task:
     """Whether uvloop may be used."""
     waits: bool = False
     """Whether it plays only when told to; what it imports it has imported by then."""
+    ssh: str = ""
+    """The folder with the ssh client's configuration and the user's key, if that is needed."""
 
 
 class Line:

@@ -9,19 +9,23 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ..task import FUNCTIONS, PROMISES, Line, Task
+from ..task import FUNCTIONS, HANDED_OVER, PROMISES, Line, Task
 from . import roles
 
 MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "awaited": ("awaited", "Awaited", {}),
     "batches": ("sockets", "Sockets", {"batched": True}),
     "blocking": ("blocking", "Blocking", {}),
+    "execnet": ("execnet_peer", "Execnet", {"batched": False}),
+    "execnet_batches": ("execnet_peer", "Execnet", {"batched": True}),
+    "fabric": ("fabric_peer", "Fabric", {}),
     "grpc": ("grpc_peer", "Grpc", {}),
     "grpc_awaited": ("grpc_awaited_peer", "AwaitedGrpc", {}),
     "jetstream": ("jetstream_peer", "JetStream", {}),
     "manager": ("manager_peer", "Manager", {}),
     "nats": ("nats_peer", "Nats", {}),
     "open": ("blocking", "Blocking", {"open": True}),
+    "parallel_ssh": ("pssh_peer", "ParallelSsh", {}),
     "pyre": ("pyre_peer", "Pyre", {}),
     "pyro": ("pyro_peer", "Pyro", {}),
     "pyro_batches": ("pyro_peer", "Pyro", {"batched": True}),
@@ -35,6 +39,7 @@ MEMBERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     **{f"blocking: {what}": ("calls", "BlockingCalls", {"function": what}) for what in FUNCTIONS},
     **{f"awaited: {what}": ("queues", "AwaitedQueues", {"promise": what}) for what in PROMISES},
     **{f"blocking: {what}": ("queues", "BlockingQueues", {"promise": what}) for what in PROMISES},
+    **{f"dispatched: {how}": ("dispatched", "Dispatched", {"how": how}) for how in HANDED_OVER},
 }
 """By ``Task.member``: the module, the class in it, and how it is made."""
 

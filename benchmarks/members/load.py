@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 
 from ..task import Line, Task
@@ -174,6 +174,24 @@ def ask_many(begin: Begin, task: Task) -> dict[str, float]:
     while waiting:
         waiting.popleft()()
     return {"rate": answered / (now - began)}
+
+
+def work(results: Iterator[float], task: Task) -> dict[str, float]:
+    """Takes results as they come; returns how many a second.
+
+    Raises:
+        ValueError: they are not the square roots of so many numbers.
+    """
+    taken = list[float]()
+    for length in (WARM_SECONDS, task.seconds):
+        before, began = len(taken), time.perf_counter()
+        while (now := time.perf_counter()) < began + length:
+            taken.append(next(results))
+    rate = (len(taken) - before) / (now - began)
+    numbers = {round(result * result) for result in taken}
+    if len(numbers) < len(taken) or any(abs(x * x - round(x * x)) > 1e-6 for x in taken):
+        raise ValueError("not the square roots of so many numbers")
+    return {"rate": rate}
 
 
 def ask_in_batches(ask: Ask, task: Task) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -33,6 +33,11 @@ class Member(Protocol):
 
     def ask_many(self, task: Task) -> AbstractContextManager[load.Flood]:
         """Gives what asks the one responder, who is there already, without waiting for each."""
+
+    def work(self, task: Task) -> AbstractContextManager[Iterator[float]]:
+        """Gives the results of tasks that workers do, who are there already, without end: the
+        square roots of numbers, in any order.
+        """
 
     def meet(self, task: Task, met: Callable[[], None]) -> AbstractContextManager[None]:
         """Joins at once and calls ``met`` for each other member that is discovered."""
@@ -110,6 +115,13 @@ def ask_many(member: Member, task: Task, line: Line) -> None:
     """Who asks without waiting for each answer."""
     with member.ask_many(task) as flood:
         line.tell(**flood())
+        line.hear()
+
+
+def work(member: Member, task: Task, line: Line) -> None:
+    """Who has others work."""
+    with member.work(task) as results:
+        line.tell(**load.work(results, task))
         line.hear()
 
 

@@ -21,6 +21,7 @@ from . import (
     roundtrip,
     secret,
     sizes,
+    ssh,
     starts,
     steps,
     typed,
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[Settings], Iterable[Table]]] = {
     "peers": peers.run,
     "calls": calls.run,
     "queues": queues.run,
+    "ssh": ssh.run,
 }
 
 __all__ = ("PARTS",)

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import table
-from ..entrants import GRPC, GRPC_AWAITED, JETSTREAM, NATS, PYRO, PYRO_BATCHES, WAYS, Entrant
+from ..entrants import (
+    EXECNET,
+    EXECNET_BATCHES,
+    GRPC,
+    GRPC_AWAITED,
+    JETSTREAM,
+    NATS,
+    PYRO,
+    PYRO_BATCHES,
+    WAYS,
+    Entrant,
+)
 from ..settings import Settings
 from ..table import Wish
 
-KINDS = {PYRO_BATCHES: PYRO, GRPC_AWAITED: GRPC, JETSTREAM: NATS}
+KINDS = {PYRO_BATCHES: PYRO, GRPC_AWAITED: GRPC, JETSTREAM: NATS, EXECNET_BATCHES: EXECNET}
 """Another way of using a peer, which takes part when that does."""
 
 COMPARED = (

@@ -39,6 +39,41 @@ def test_a_kept_run_is_shown_beside_a_new_one(tmp_path, monkeypatch, capsys):
     assert "### peers-roundtrip-64: stored and now" in capsys.readouterr().out
 
 
+def test_what_is_not_kept_yet_is_named_beside_what_is(tmp_path, monkeypatch, capsys):
+    kept = tmp_path / "kept.json"
+    stored.save(RUN, kept)
+    both = [table(peer()), table(peer(), name="ssh-one", unit="/s")]
+    monkeypatch.setitem(command.PARTS, "ssh", lambda settings: both)
+    command.main(["ssh", "--compare", str(kept)])
+    told = capsys.readouterr().out
+    assert "### peers-roundtrip-64: stored and now" in told
+    assert "Not stored yet: ssh-one.\n" in told
+
+
+def test_tables_are_put_into_a_kept_run_and_the_page_with_one_command(written, tmp_path):
+    kept = tmp_path / "kept.json"
+    stored.save(RUN, kept)
+    new = stored.Run({"when": "later", "revision": "abc"}, [table(peer("execnet"), name="ssh-one")])
+    again = tmp_path / "new.json"
+    stored.save(new, again)
+    for _ in range(2):
+        command.main(["--render", str(again), "--merge", str(kept), "--into", str(written)])
+    merged = stored.load(kept)
+    assert [each.name for each in merged.tables] == ["peers-roundtrip-64", "ssh-one"]
+    assert merged.machine == {"system": "some", "ssh was measured": "later; abc"}
+    assert "### ssh-one" in written.read_text()
+
+
+def test_a_table_that_is_kept_already_is_replaced_where_it_is(tmp_path, monkeypatch):
+    kept = tmp_path / "kept.json"
+    old = [table(peer("zenoh")), table(peer("execnet"), name="ssh-one")]
+    stored.save(stored.Run({}, old), kept)
+    monkeypatch.setitem(command.PARTS, "peers", lambda settings: [table(peer("nats"))])
+    command.main(["peers", "--merge", str(kept)])
+    merged = [(each.name, each.rows[0].name) for each in stored.load(kept).tables]
+    assert merged == [("peers-roundtrip-64", "nats"), ("ssh-one", "execnet")]
+
+
 def test_a_part_with_marks_of_its_own_goes_there_and_leaves_the_others(tmp_path):
     begin, end = page.OWN_BEGIN.format("calls"), page.OWN_END.format("calls")
     path = tmp_path / "peers.md"
@@ -82,7 +117,7 @@ def test_tables_are_kept_as_they_are_finished(tmp_path, monkeypatch):
     assert "### peers, in short" in shown.read_text()
 
 
-@pytest.mark.parametrize("option", ["--render", "--compare"])
+@pytest.mark.parametrize("option", ["--render", "--compare", "--merge"])
 @pytest.mark.parametrize("text", [None, "{}", "no JSON"])
 def test_what_is_no_kept_run_is_named(tmp_path, option, text):
     path = tmp_path / "kept.json"
