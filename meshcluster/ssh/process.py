@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ END_SECONDS = 2.0
 READ_BYTES = 1 << 18
 LAST_SECONDS = 0.3
 """When its output has ended, its exit status and last words are waited for, for so long."""
+_LOG = logging.getLogger("meshcluster.ssh")
 
 
 class Hello(NamedTuple):
@@ -92,9 +94,11 @@ class Process(asyncio.SubprocessProtocol):
         try:
             await self._loop.subprocess_exec(lambda: self, *argv, **options)
         except OSError:
-            self._end_of_output()
-            self.exited.set()
+            self._not_begun()
             raise
+        except ValueError as error:  # such as "embedded null byte"
+            self._not_begun()
+            raise OSError(str(error)) from error
         finally:
             if theirs is not None:
                 theirs.close()
@@ -105,6 +109,12 @@ class Process(asyncio.SubprocessProtocol):
             self._reader.start()
         if shipment:
             self._stdin.write(shipment)
+
+    def _not_begun(self) -> None:
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        self.exited.set()
 
     def _read(self, output: socket.socket) -> None:
         """In a thread of its own: an answer is there as soon as it can be, without a turn of the
@@ -117,7 +127,13 @@ class Process(asyncio.SubprocessProtocol):
                 break
             if not data:
                 break
-            self._heard(data)
+            try:
+                self._heard(data)
+            except Exception as error:  # of users' code that is told
+                _LOG.exception("what a worker said could not be taken")
+                self._break(repr(error))
+        with self._writing:
+            output.close()
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._end_of_output)
 
@@ -128,7 +144,10 @@ class Process(asyncio.SubprocessProtocol):
         self._transport = transport
         self._stdin = transport.get_pipe_transport(0)
         if sys.platform != "win32" and not self._stdin.is_closing():  # it may be over already
-            self._fd = self._stdin.get_extra_info("pipe").fileno()
+            # Our own: asyncio closes its one when the worker has closed its end, and the number is
+            # another file's from then on.
+            pipe = self._stdin.get_extra_info("pipe")
+            self._fd = -1 if pipe is None else os.dup(pipe.fileno())  # uvloop has none
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """It has said something."""
@@ -139,21 +158,19 @@ class Process(asyncio.SubprocessProtocol):
 
     def _heard(self, data: bytes) -> None:
         """Bytes of its answers; always in one thread."""
-        if self._broken:
+        if self._broken or self._over:
             return
         try:
             frames = list(self._splitter.feed(self._after_hello(data)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             self._break(str(error))
             return
         if frames:
             self._owner.came(frames)
 
     def _end_of_output(self) -> None:
-        if self._output is not None:
-            self._output.close()
-            self._output = None
-            self.pipe_connection_lost(1, None)
+        self._output = None
+        self.pipe_connection_lost(1, None)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """It says nothing more there."""
@@ -181,7 +198,7 @@ class Process(asyncio.SubprocessProtocol):
             return
         self._over = True
         if self._output is not None:
-            with suppress(OSError):
+            with self._writing, suppress(OSError):
                 self._output.shutdown(socket.SHUT_RDWR)  # its reader, if it still waits, ends
         if self._ending is not None:
             self._ending.cancel()
@@ -193,8 +210,13 @@ class Process(asyncio.SubprocessProtocol):
 
     def _close(self) -> None:
         with self._writing:
-            self._fd = -1
+            self._close_fd()
             self._transport.close()
+
+    def _close_fd(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def is_reading(self) -> bool:
         """Whether this is the thread that reads its answers."""
@@ -229,16 +251,14 @@ class Process(asyncio.SubprocessProtocol):
             if len(self._noise) > NOISE_BYTES:
                 raise FramingError(f"no worker: it said {self._noise[:60]!r}")
             return b""
-        splitter = Splitter(NOISE_BYTES)
-        frames = list(splitter.feed(self._noise[start:]))
-        if not frames:
+        first = next(Splitter(NOISE_BYTES).feed(self._noise[start:]), None)
+        if first is None:
             return b""
-        self._hello = _hello(frames[0])
+        rest = self._noise[self._noise.index(b"\n", start) + 1 + len(first.body) :]
+        self._hello = _hello(first)
         self._noise = b""
         self._owner.greeted(self._hello)
-        if len(frames) > 1:
-            self._owner.came(frames[1:])
-        return splitter.rest
+        return rest
 
     def _break(self, why: str) -> None:
         """What it says means nothing: it is not heard further."""
@@ -291,7 +311,7 @@ class Process(asyncio.SubprocessProtocol):
 
     def _close_input(self) -> None:
         with self._writing:
-            self._fd = -1
+            self._close_fd()
             self._stdin.close()
 
     def _terminate(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,6 +15,10 @@ BOOT = "import sys;r=sys.stdin.buffer;exec(r.read(int(r.readline())));boot()"
 """Has the worker's source read from standard input. Without a character that any shell, cmd.exe
 included, sees something in between double quotes.
 """
+_WORD = re.compile(
+    r"(?:(.+)@)?(?:\[([^][]+)\]|([^][:@]+)|([0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*(?:%\w+)?))"
+    r"(?::([0-9]{1,5}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Server:
     def __post_init__(self) -> None:
         if self.host is not None and (not self.host or self.host[0] == "-" or "\0" in self.host):
             raise ConfigError(f"host={self.host!r}: a host's name or address")
-        if self.user is not None and (not self.user or self.user[0] == "-"):
+        if self.user is not None and (not self.user or self.user[0] == "-" or "\0" in self.user):
             raise ConfigError(f"user={self.user!r}: a name")
         if type(self.slots) is not int or self.slots < 1:
             raise ConfigError(f"slots={self.slots!r}: a number of 1 or more")
@@ -61,6 +66,8 @@ class Server:
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
                 raise ConfigError(f"{name}={words!r}: a list of texts")
             object.__setattr__(self, name, tuple(words))
+        if self.command is not None:
+            object.__setattr__(self, "command", _command(self.command))
         if not self.name:
             user = f"{self.user}@" if self.user else ""
             object.__setattr__(self, "name", f"{user}{self.host}" if self.host else "local")
@@ -99,20 +106,27 @@ class Server:
         return (*words, "--", str(self.host), command)
 
 
+def _command(command: str | Sequence[str]) -> str | tuple[str, ...]:
+    words = (command,) if isinstance(command, str) else command
+    if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+        raise ConfigError(f"command={command!r}: a text, or a list of texts")
+    if not words or not words[0] or any("\0" in word for word in words):
+        raise ConfigError(f"command={command!r}: there is no such program")
+    return command if isinstance(command, str) else tuple(command)
+
+
 def parse(word: str) -> Server:
     """The server that ``[USER@]HOST[:PORT]`` means; an IPv6 address with a port is in brackets.
 
     Raises:
         ConfigError: it means none.
     """
-    user, at, rest = word.rpartition("@")
-    host, colon, port = rest.rpartition(":")
-    if not colon or (":" in host and not host.endswith("]")):
-        host, port = rest, ""
-    if (at and not user) or not host or (port and not port.isdigit()):
+    found = _WORD.fullmatch(word)
+    if found is None:
         raise ConfigError(f"{word!r} is no server: [USER@]HOST[:PORT]")
+    user, bracketed, host, address, port = found.groups()
     return Server(
-        name=word, host=host.strip("[]"), user=user or None, port=int(port) if port else None
+        name=word, host=bracketed or host or address, user=user, port=int(port) if port else None
     )
 
 

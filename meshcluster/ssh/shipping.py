@@ -13,7 +13,7 @@ from ..errors import ConfigError
 
 PACKAGE = "meshcluster_worker"
 """What ``meshcluster.ssh.far`` is called there: another meshcluster may be installed."""
-OURS = ("framing", "listening", "output", "pickling", "serializer", "worker")
+OURS = ("framing", "library", "listening", "output", "pickling", "serializer", "worker")
 
 Sources = dict[str, tuple[bool, str]]
 """Modules by their names: whether they are packages, and their text."""
@@ -55,7 +55,7 @@ def sources_of(name: str) -> Sources:
         sources.update({each: text for each, text in sources_of(parent).items() if each == parent})
     try:
         spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # to find what is in a package that is imported
         raise ConfigError(f"modules: {name!r} cannot be found: {error}") from error
     if spec is None:
         raise ConfigError(f"modules: there is no module {name!r} in {sys.path}")
@@ -63,11 +63,19 @@ def sources_of(name: str) -> Sources:
         raise ConfigError(f"modules: {name!r} is not one file of Python: it cannot be sent")
     origin = Path(str(spec.origin))
     inside = spec.submodule_search_locations
-    sources[name] = (inside is not None, origin.read_text("utf-8"))
+    sources[name] = (inside is not None, _text(origin, name))
     for place in inside or ():
         for file in sorted(Path(place).rglob("*.py")):
             words = [name, *file.relative_to(place).with_suffix("").parts]
             is_package = words[-1] == "__init__"
             key = ".".join(words[:-1] if is_package else words)
-            sources[key] = (is_package, file.read_text("utf-8"))
+            sources[key] = (is_package, _text(file, name))
     return sources
+
+
+def _text(file: Path, name: str) -> str:
+    """As Python reads it, which looks for the encoding in the first lines."""
+    try:
+        return importlib.util.decode_source(file.read_bytes())
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise ConfigError(f"modules: {name!r}: {file} cannot be read: {error}") from error

@@ -15,7 +15,7 @@ from typing import Any
 class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Finds modules among those sent. They come before what is installed here."""
 
-    def __init__(self, sources: dict[str, tuple[bool, str]]) -> None:
+    def __init__(self, sources: "dict[str, tuple[bool, str]]") -> None:
         self._sources = sources
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
@@ -57,3 +57,4 @@ def boot() -> None:
     callback = worker.find(told["callback"]) if told["callback"] else None
     setup = worker.find(told["setup"]) if told["setup"] else None
     worker.work(callback, serializer=serializer, setup=setup)
+    worker.leave()

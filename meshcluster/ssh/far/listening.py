@@ -8,7 +8,6 @@ caller may be gone.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from typing import Callable
@@ -68,7 +67,7 @@ class Listening:
                 self._take(each)
             self.over = self.over or not data
         except (OSError, FramingError) as error:
-            print(f"meshcluster worker: {error}", file=sys.__stderr__)
+            os.write(2, f"meshcluster worker: {error}\n".encode())
             self.over = True
 
     def _watch(self) -> None:

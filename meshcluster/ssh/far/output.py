@@ -55,15 +55,27 @@ class _Bytes(io.BufferedWriter):
     def flush(self) -> None:
         self.raw.flush()
 
+    def close(self) -> None:
+        self.flush()
+
 
 class Output(io.TextIOWrapper):
     """A text file; ``give`` gets whole lines as bytes, as soon as they end; and what is left of one
-    when it is flushed.
+    when it is flushed. It is never closed: the next task prints there, too. Programs that are given
+    it write to the process's own standard error.
     """
 
     def __init__(self, give: Callable[[bytes], None]) -> None:
         self._lines = _Lines(give)
         super().__init__(_Bytes(self._lines), "utf-8", "backslashreplace", write_through=True)
+
+    def fileno(self) -> int:
+        """Of the standard error."""
+        return 2
+
+    def close(self) -> None:
+        """Gives what is left of a line."""
+        self.flush()
 
     def give_rest(self) -> None:
         """Gives what is left of a line, if anything is: most tasks print nothing."""

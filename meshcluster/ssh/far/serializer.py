@@ -9,12 +9,11 @@ is written as this number from then on.
 from __future__ import annotations
 
 import builtins
-import datetime
-import decimal
-import fractions
+import reprlib
 import struct
-import uuid
 from typing import Any, Callable
+
+from .library import LIBRARY
 
 NAME = "meshcluster-1"
 SHARED_BYTES = 32
@@ -24,6 +23,13 @@ _LENGTH = struct.Struct(">I")
 _INT = struct.Struct(">q")
 _FLOAT = struct.Struct(">d")
 _SMALL = range(-(1 << 63), 1 << 63)
+_HASHED = 1 << 24
+"""So many items may all keys of a value have that are tuples or frozensets. A few bytes can mean
+a tuple of the same tuple twice, and so on: to hash that would take for ever.
+"""
+_HOLD_KEYS = frozenset({tuple, frozenset})
+_MADE_BY_USERS = 1 << 9
+"""The flag of a class that was made by a class statement, and not in C."""
 
 
 class Unserializable(ValueError):
@@ -51,15 +57,52 @@ class Extension:
     ) -> None:  # fmt: skip
         self.name = name
         self.kind = kind
-        self.encode = encode or vars
+        raised = issubclass(kind, BaseException)
+        self.encode = encode or (_raised if raised else vars)
         self.decode = decode
-        self.fill = fill or (lambda made, state: made.__dict__.update(state))
+        self.fill = fill or (_raise if raised and not encode else _set_attributes)
         self.head = b"x" + _text(name)
 
     def blank(self) -> Any:
         """An object that is not filled yet."""
         kind: Any = self.kind
         return kind.__new__(kind)
+
+
+def _set_attributes(made: Any, state: Any) -> None:
+    made.__dict__.update(state)
+
+
+def _raised(error: BaseException) -> Any:
+    return error.args, vars(error)
+
+
+def _raise(made: Any, state: Any) -> None:
+    made.args, attributes = state
+    made.__dict__.update(attributes)
+
+
+def _is_bare(kind: type) -> bool:
+    """One of Python's own exceptions that holds its ``args`` and nothing else."""
+    own = kind.__module__ == "builtins" and issubclass(kind, BaseException)
+    return own and kind.__basicsize__ == BaseException.__basicsize__
+
+
+def _has_more_than_attributes(kind: type) -> bool:
+    """Whether a part of its objects is not in their ``__dict__``, and would be lost."""
+    return any(
+        vars(each).get("__slots__") or not each.__flags__ & _MADE_BY_USERS
+        for each in kind.__mro__
+        if each is not object and not _is_bare(each)
+    )
+
+
+def _shown(value: Any) -> str:
+    """A few characters of it, for a message, whatever it is."""
+    try:
+        return f"{value!r:.200}" if isinstance(value, Exception) else f"{reprlib.repr(value):.60}"
+    except Exception:  # a class that cannot show its objects, or a number of too many digits
+        return type(value).__name__
 
 
 def _text(text: str) -> bytes:
@@ -81,7 +124,7 @@ class Serializer:
     def __init__(self) -> None:
         self._by_type: dict[type, Extension] = {}
         self._by_name: dict[str, Extension] = {}
-        for extension in _OWN:
+        for extension in LIBRARY:
             self.register(*extension)
 
     @property
@@ -99,19 +142,24 @@ class Serializer:
         Args:
             name: under which it travels.
             kind: the class, exactly; subclasses are registered themselves.
-            encode: makes of an object a value that can travel; by default its ``__dict__``.
+            encode: makes of an object a value that can travel; by default its ``__dict__``, and of
+                an exception its ``args`` as well.
             decode: makes an object of such a value. An object that holds itself, by whatever way,
                 cannot be made so.
             fill: instead of ``decode``: is given a bare object (``kind.__new__(kind)``) and the
                 value. By default it sets the attributes.
 
         Raises:
-            ValueError: the name or the class is registered already, or both hooks were given.
+            ValueError: the name or the class is registered already; or both hooks were given; or
+                there is no ``encode`` and its objects have more than attributes, as those with
+                ``__slots__`` or of a class derived from ``list`` have.
         """
         if name in self._by_name or kind in self._by_type or kind in _WRITERS:
             raise ValueError(f"{name!r} or {kind!r} is registered already")
         if decode is not None and fill is not None:
             raise ValueError(f"register({name!r}): decode= or fill=, not both")
+        if encode is None and _has_more_than_attributes(kind):
+            raise ValueError(f"register({name!r}): it has more than attributes: give encode=")
         extension = Extension(name, kind, encode, decode, fill)
         self._by_name[name] = self._by_type[kind] = extension
 
@@ -126,6 +174,8 @@ class Serializer:
             writer.write(value)
         except RecursionError:
             raise Unserializable("nested too deeply") from None
+        except RuntimeError as error:  # a dict or a set has changed meanwhile
+            raise Unserializable(str(error)) from None
         return bytes(writer.out)
 
     def loads(self, data: bytes) -> Any:
@@ -139,8 +189,11 @@ class Serializer:
             value = reader.read()
         except RecursionError:
             raise Unserializable("nested too deeply") from None
-        except (IndexError, struct.error, UnicodeDecodeError, TypeError, OverflowError):
-            raise Unserializable("not a value: damaged, or cut off") from None
+        except Unserializable:
+            raise
+        except Exception as error:  # of users' __hash__ and __eq__, too, whatever they raise
+            damage = f"not a value: damaged, or cut off ({type(error).__name__})"
+            raise Unserializable(damage) from None
         if reader.at != len(data):
             raise Unserializable(f"not a value: it has {len(data) - reader.at} bytes too many")
         return value
@@ -229,7 +282,7 @@ class _Writer:
                 self.write(key)
                 self.write(item)
         except Unserializable as error:
-            error.within(f"[{key!r:.40}]")
+            error.within(f"[{_shown(key)}]")
             raise
 
     def fixed(self, value: Any) -> None:
@@ -250,8 +303,9 @@ class _Writer:
             self.out += _LENGTH.pack(number)
 
     def _items(self, tag: bytes, items: Any) -> None:
+        count = len(items)
         self.out += tag
-        self.out += _LENGTH.pack(len(items))
+        self.out += _LENGTH.pack(count)
         index = 0
         write = self.write
         try:
@@ -261,6 +315,8 @@ class _Writer:
         except Unserializable as error:
             error.within(f"[{index}]")
             raise
+        if index != count:
+            raise Unserializable("it has changed while it was written")
 
     def _extended(self, value: Any) -> None:
         extension = self._extensions.get(type(value))
@@ -275,7 +331,7 @@ class _Writer:
         try:
             state = extension.encode(value)
         except Exception as error:
-            raise Unserializable(f"{extension.name}: encode raised {error!r}") from error
+            raise Unserializable(f"{extension.name}: encode raised {_shown(error)}") from error
         self._kept.append(state)
         try:
             self.write(state)
@@ -300,6 +356,8 @@ class _Reader:
         self._extensions = extensions
         self._data = data
         self._met: list[Any] = []
+        self._hashed = 0
+        self._sizes: builtins.dict[int, int] = {}
 
     def read(self) -> Any:
         tag = self._data[self.at]
@@ -350,7 +408,7 @@ class _Reader:
 
     def set(self) -> Any:
         made = self._number(set())
-        made.update(self._items())
+        made.update(self._keys())
         return made
 
     def dict(self) -> Any:
@@ -358,8 +416,30 @@ class _Reader:
         read = self.read
         for _ in range(self._count()):
             key = read()
+            if type(key) in _HOLD_KEYS:
+                self._hash(key)
             made[key] = read()
         return made
+
+    def _keys(self) -> Any:
+        for key in self._items():
+            if type(key) in _HOLD_KEYS:
+                self._hash(key)
+            yield key
+
+    def _hash(self, key: Any) -> None:
+        """Takes the work that it is to hash and compare this from what is allowed."""
+        self._hashed += self._size(key)
+        if self._hashed > _HASHED:
+            raise Unserializable("not a value: its keys have too many items")
+
+    def _size(self, key: Any) -> int:
+        """With the items of those in it. All of them are kept, so no other has the id of one."""
+        size = self._sizes.get(id(key))
+        if size is None:
+            size = 1 + sum(self._size(each) if type(each) in _HOLD_KEYS else 1 for each in key)
+            self._sizes[id(key)] = size
+        return size
 
     def _items(self) -> Any:
         read = self.read
@@ -384,8 +464,7 @@ class _Reader:
         if extension is None:
             raise Unserializable(f"type {name!r} is not registered at this end")
         place = len(self._met)
-        made = _UNMADE if extension.decode else extension.blank()
-        self._number(made)
+        made = self._number(_UNMADE if extension.decode else extension.blank())
         state = self.read()
         try:
             if extension.decode:
@@ -393,7 +472,7 @@ class _Reader:
             else:
                 extension.fill(made, state)
         except Exception as error:
-            raise Unserializable(f"{name}: decode raised {error!r}") from error
+            raise Unserializable(f"{name}: decode raised {_shown(error)}") from error
         return made
 
 
@@ -413,45 +492,8 @@ _READERS: dict[int, Callable[[_Reader], Any]] = {
     ord("u"): _Reader.set,
     ord("d"): _Reader.dict,
     ord("t"): lambda reader: reader._number(tuple(reader._items())),
-    ord("z"): lambda reader: reader._number(frozenset(reader._items())),
+    ord("z"): lambda reader: reader._number(frozenset(reader._keys())),
     ord("o"): _Reader.original,
     ord("r"): _Reader.met,
     ord("x"): _Reader.extended,
 }
-
-
-def _moment(value: Any) -> Any:
-    """As text, with the name of its zone where that is no fixed distance from UTC."""
-    zone = value.tzinfo
-    if zone is None or type(zone) is datetime.timezone:
-        return value.isoformat(), value.fold, None
-    if not getattr(zone, "key", None):
-        raise ValueError("tzinfo is neither a timezone nor a ZoneInfo with a key")
-    return value.replace(tzinfo=None).isoformat(), value.fold, zone.key
-
-
-def _moment_of(kind: Any) -> Callable[[Any], Any]:
-    def moment(state: Any) -> Any:
-        text, fold, key = state
-        made = kind.fromisoformat(text).replace(fold=fold)
-        if key is None:
-            return made
-        import zoneinfo
-
-        return made.replace(tzinfo=zoneinfo.ZoneInfo(key))
-
-    return moment
-
-
-_OWN: list[tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]]] = [
-    ("complex", complex, lambda c: (c.real, c.imag), lambda state: complex(*state)),
-    ("date", datetime.date, lambda d: d.toordinal(), datetime.date.fromordinal),
-    ("datetime", datetime.datetime, _moment, _moment_of(datetime.datetime)),
-    ("time", datetime.time, _moment, _moment_of(datetime.time)),
-    ("timedelta", datetime.timedelta, lambda t: (t.days, t.seconds, t.microseconds),
-     lambda state: datetime.timedelta(*state)),
-    ("decimal", decimal.Decimal, str, decimal.Decimal),
-    ("fraction", fractions.Fraction, lambda f: (f.numerator, f.denominator),
-     lambda state: fractions.Fraction(*state)),
-    ("uuid", uuid.UUID, lambda u: u.bytes, lambda state: uuid.UUID(bytes=state)),
-]  # fmt: skip

@@ -23,6 +23,10 @@ from .serializer import Serializer, Unserializable
 
 GRACE_SECONDS = 1.0
 """So long a task that runs when the caller is gone may take to end."""
+AGAIN_SECONDS = (0.001, 0.01, 0.1, 0.5)
+"""After each a task that is to end is told again. A signal that comes just before the main thread
+begins to wait for something does not end the waiting.
+"""
 TOLD_CHARACTERS = 20_000
 """Of a traceback, and of an exception's text, so much is told: the last of it."""
 
@@ -47,7 +51,14 @@ class Worker:
         self._serializer = serializer
         self._callback = callback
         self._setup = setup
+        self._owner = os.getpid()
         self._writing = threading.Lock()
+        self._writer = 0
+        """The thread that writes a frame."""
+        self._later: deque[bytes] = deque()
+        """Frames of that same thread, by a finalizer or a signal handler of a task's."""
+        self._late = False
+        """The running task is to be cancelled when its frame is written."""
         self._inbox: deque[int] = deque()
         self._waiting: dict[int, Frame] = {}
         """Tasks that have not begun. Who takes one out decides about it: the main thread runs it,
@@ -68,9 +79,19 @@ class Worker:
 
     def run(self) -> None:
         """Serves until the caller says goodbye or is gone."""
-        signal.signal(signal.SIGINT, self._interrupted)
+        before = signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            self._run()
+        finally:
+            self._ended.set()
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+    def _run(self) -> None:
         if self._setup is not None:
             self._setup(self._serializer)
+        for output in (sys.stdout, sys.stderr):
+            output.flush()  # what was printed before is no word of ours: it is in the real stderr
+        sys.stdout, sys.stderr = self.outputs
         hello = {
             "pid": os.getpid(), "host": platform.node(), "python": platform.python_version(),
             "serializer": self._serializer.name, "callback": self._callback is not None,
@@ -78,25 +99,37 @@ class Worker:
         }  # fmt: skip
         self.send(framing.HELLO, framing.PROTOCOL, json.dumps(hello).encode())
         listening = Listening(self._source, self._take, lambda: self._running, self._alone)
-        try:
-            while not listening.over:
-                while self._inbox and not listening.over:
-                    self._serve(self._inbox.popleft(), listening)
-                if self._bye:
-                    return
-                listening.wait()
-        finally:
-            self._ended.set()
+        while not listening.over:
+            while self._inbox and not listening.over:
+                self._serve(self._inbox.popleft(), listening)
+            if self._bye:
+                return
+            listening.wait()
 
     def send(self, kind: bytes, number: int = 0, body: bytes = b"", micros: int = 0) -> None:
         """Sends a frame; any thread may."""
-        data = memoryview(frame(kind, number, body, micros))
+        data, me = frame(kind, number, body, micros), threading.get_ident()
+        if self._writer == me:
+            self._later.append(data)
+            return
         with self._writing:
+            self._writer = me
             try:
-                while data:
-                    data = data[os.write(self._sink, data) :]
+                self._write(data)
+                while self._later:
+                    self._write(self._later.popleft())
             except OSError:  # nobody reads: the reading thread ends us
-                return
+                self._later.clear()
+            finally:
+                self._writer = 0
+        if self._late:
+            self._late = False
+            self._interrupted()
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._sink, rest) :]
 
     # --- what comes -----------------------------------------------------------------------------
 
@@ -128,7 +161,11 @@ class Worker:
         self._cancelled = number
         main = threading.main_thread().ident
         if hasattr(signal, "pthread_kill") and main is not None:
-            signal.pthread_kill(main, signal.SIGINT)
+            for pause in AGAIN_SECONDS:
+                signal.pthread_kill(main, signal.SIGINT)
+                time.sleep(pause)
+                if self._running != number:
+                    return
         else:
             import _thread
 
@@ -136,6 +173,9 @@ class Worker:
 
     def _interrupted(self, *_: Any) -> None:
         if self._running and self._running == self._cancelled:
+            if self._writer == threading.get_ident():  # half a frame would be the last to be read
+                self._late = True
+                return
             self._running = 0
             raise TaskCancelled
 
@@ -144,14 +184,16 @@ class Worker:
         self._waiting.clear()
         if self._running:
             self._interrupt(self._running)
-        self._ended.wait(GRACE_SECONDS)
-        end_group()
+        end_group(signal.SIGTERM if self._ended.wait(GRACE_SECONDS) else signal.SIGKILL)
         os._exit(1)
 
     # --- one task -------------------------------------------------------------------------------
 
     def _serve(self, number: int, listening: Listening) -> None:
         began = time.perf_counter()
+        before = sys.stdout, sys.stderr
+        if signal.getsignal(signal.SIGINT) != self._interrupted:  # a task has replaced it
+            signal.signal(signal.SIGINT, self._interrupted)
         try:
             try:
                 self._running = self.task = number  # before it is taken: now it can be interrupted
@@ -164,6 +206,7 @@ class Worker:
                 self._running = 0
         except TaskCancelled:
             kind, body = framing.CANCELLED, b""
+        sys.stdout, sys.stderr = before
         for output in self.outputs:
             output.give_rest()
         self.task = 0
@@ -172,6 +215,8 @@ class Worker:
     def _outcome(self, each: Frame) -> tuple[bytes, bytes]:
         try:
             value = self._compute(each)
+            if os.getpid() != self._owner:
+                os._exit(0)
             try:
                 body = self._serializer.dumps(value)
             except Unserializable as error:
@@ -182,6 +227,8 @@ class Worker:
         except TaskCancelled:
             raise
         except BaseException as error:  # sys.exit() and its kin are no end of ours
+            if os.getpid() != self._owner:
+                _leave_fork(error)
             return framing.RAISED, self._told(error)
 
     def _compute(self, each: Frame) -> Any:
@@ -252,11 +299,36 @@ def find(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def end_group() -> None:
-    """Ends what tasks have started and left behind: the rest of our process group."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)
+def _leave_fork(error: BaseException) -> None:
+    """Ends a child that a task has forked, and that would go on as if it were the worker."""
+    status = 1
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        status = error.code or 0
+    else:
+        text = "".join(traceback.format_exception(type(error), error, _theirs(error)))
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    os._exit(status & 0xFF)
+
+
+def end_group(number: int) -> None:
+    """Ends what tasks have started and left behind: the rest of our process group; and, by another
+    than the main thread, this process.
+    """
+    if not hasattr(os, "killpg") or os.getpgrp() != os.getpid():
+        return
+    if threading.current_thread() is not threading.main_thread():
+        os.killpg(0, number)  # only the main thread may have us ignore it
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    os.killpg(0, number)
+    signal.signal(number, before or signal.SIG_DFL)
+
+
+def leave() -> None:
+    """Has the process end soon, though threads run on that tasks have left."""
+    end = threading.Timer(GRACE_SECONDS, os._exit, (0,))
+    end.daemon = True
+    end.start()
 
 
 def work(
@@ -296,9 +368,8 @@ def work(
     os.dup2(2, 1)  # what programs print that tasks start
     worker = Worker(source, sink, serializer or Serializer(), callback, setup)
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = worker.outputs
     try:
         worker.run()
     finally:
         sys.stdout, sys.stderr = before
-        end_group()
+        end_group(signal.SIGTERM)
