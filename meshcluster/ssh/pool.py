@@ -21,7 +21,7 @@ HEDGE_SECONDS = 0.5
 AGAIN_SECONDS = 1.0
 """Where nothing else is left, what rests is tried again after so long."""
 RECALL_SECONDS = 0.05
-"""What waits behind a task that runs for so long is given to an idle worker."""
+"""What waits behind a task that runs for so long is given to an idle worker, or a new one."""
 GRACE_SECONDS = 0.5
 """So long a worker may take to end a task that it was told to end."""
 SILENT_BEATS = 3
@@ -113,9 +113,10 @@ class Pool:
                 self.endings.settle(task, None)
         if not drain:
             for slot in self.slots:
+                head = slot.head
                 for task in slot.in_hand.values():
                     error = DispatcherClosed("the dispatcher was closed while it ran")
-                    self.endings.settle(task, error)
+                    self.endings.settle(task, error if task is head else None)
                 slot.in_hand.clear()
                 self._stop(slot, "closed", politely=False)
         self._end_when_done()
@@ -257,7 +258,7 @@ class Pool:
         if self.waiting:
             self._dispatch(now)
             self._give_up(now)
-        elif any(slot.usable and not slot.in_hand for slot in self.slots):
+        elif self._has_room(now):
             for slot in self.slots:
                 if len(slot.in_hand) > 1 and now - slot.since >= RECALL_SECONDS:
                     self._recall(slot)
@@ -313,6 +314,16 @@ class Pool:
         if 0 < len(self.waiting) <= len(self.slots):
             self._dispatch(now)
 
+    def _has_room(self, now: float) -> bool:
+        """A worker is idle, or another one may be started."""
+        if any(slot.usable and not slot.in_hand for slot in self.slots):
+            return True
+        most = self._settings.max_servers
+        if most is not None and sum(place.live for place in self.places) >= most:
+            return False
+        cold = (slot for slot in self.slots if slot.state is State.COLD)
+        return any(self._may_start(slot, now, desperate=False) for slot in cold)
+
     def _fill(self, slot: Slot, now: float, most: int | None = None) -> None:
         window = most or slot.window(self._settings.window)
         head, in_hand = slot.head, slot.in_hand
@@ -322,6 +333,8 @@ class Pool:
                 slot.since = slot.heard_at = now
             elif 1 in (task.terms.attempts, head.terms.attempts):
                 return  # what is sent once alone must not be lost for another's sake
+            elif now - slot.since >= RECALL_SECONDS:
+                return  # it would be asked back at once
             self.waiting.take()
             in_hand[task.number] = task
             self.effects.append(Send(slot, task))

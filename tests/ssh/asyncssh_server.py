@@ -16,7 +16,6 @@ async def handle(process):
     )
     await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
     status = await child.wait()
-    await process.wait_closed() if process.is_closing() else None
     if status < 0:
         process.exit_with_signal("KILL")
     else:
