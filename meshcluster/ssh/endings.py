@@ -15,12 +15,18 @@ class Endings:
     def __init__(self, waiting: Waiting, effects: list[Effect]) -> None:
         self.open = 0
         """Tasks that have no end yet."""
+        self.final = False
+        """Nothing is tried again."""
         self._waiting = waiting
         self._effects = effects
 
     def queue(self, task: Task, now: float) -> None:
         """It waits for a worker, the first time or once more."""
         task.queued_at = now
+        self.wait_on(task)
+
+    def wait_on(self, task: Task) -> None:
+        """It waits as if it had never been sent: nobody was there."""
         task.timed_out = task.recalled = False
         self._waiting.add(task)
 
@@ -46,18 +52,17 @@ class Endings:
         self._again(task, error, now, isinstance(error, task.terms.retry_on))
 
     def gone(self, task: Task, slot: Slot, reason: str, stderr: str, now: float) -> None:
-        """The worker that ran it is no more."""
+        """The worker that ran it has given it up, or is no more."""
         attempt = Attempt(
             slot.place.server.name, "lost", reason, slot.pid, now - slot.since, stderr[-2000:]
         )
         task.attempts.append(attempt)
         if task.timed_out:
-            self.timed_out(task, now)
+            self._timed_out(task, now)
         else:
             self._again(task, WorkerLost(_history(task), task.attempts), now, True)
 
-    def timed_out(self, task: Task, now: float) -> None:
-        """The last try took too long, and the worker has ended it, or was ended."""
+    def _timed_out(self, task: Task, now: float) -> None:
         reason = f"it took more than {task.terms.timeout:g} s"
         last = task.attempts[-1] = task.attempts[-1]._replace(outcome="timeout", reason=reason)
         error = TaskTimeout(f"{last.server}: {reason}", task.attempts)
@@ -66,7 +71,7 @@ class Endings:
     def _again(self, task: Task, error: BaseException, now: float, worth_it: bool) -> None:
         if task.settled:
             return
-        if worth_it and task.tries_left:
+        if worth_it and task.tries_left and not self.final:
             self.queue(task, now)
         else:
             self.settle(task, error)
@@ -75,6 +80,8 @@ class Endings:
 def _history(task: Task) -> str:
     tries = []
     for attempt in task.attempts:
+        if attempt.outcome != "lost":
+            continue
         last = attempt.stderr.strip().rpartition("\n")[2]
         tries.append(f"{attempt.server}: {attempt.reason}" + (f" ({last})" if last else ""))
     many = f"{len(tries)} workers were" if len(tries) > 1 else "the worker was"

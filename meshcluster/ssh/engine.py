@@ -52,6 +52,8 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ticking = False
+        self._alarm: asyncio.TimerHandle | None = None
+        """The next tick, where there is none before something is due."""
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -179,15 +181,22 @@ class Engine:
             now = time.monotonic()
             self.pool.tick(now)
             settled = self.perform()
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
+            self._ticking = self.pool.busy or self.pool.closed
             if self._over:
                 self.loop.stop()
-            elif self.pool.busy or self.pool.closed:
+            elif self._ticking:
                 self.loop.call_later(TICK_SECONDS, self._tick)
             elif self.pool.due() < inf:
-                self.loop.call_later(max(TICK_SECONDS, self.pool.due() - now), self._tick)
-            else:
-                self._ticking = False
+                seconds = max(TICK_SECONDS, self.pool.due() - now)
+                self._alarm = self.loop.call_later(seconds, self._wake)
         settle(settled)
+
+    def _wake(self) -> None:
+        with self.lock:
+            self._tick_soon()
 
     # --- the end ------------------------------------------------------------------------------
 

@@ -18,10 +18,10 @@ from .waiting import Waiting
 
 HEDGE_SECONDS = 0.5
 """A worker that has been starting for so long is not waited for alone: another one is started."""
-AGAIN_SECONDS = 1.0
-"""Where nothing else is left, what rests is tried again after so long."""
 RECALL_SECONDS = 0.05
-"""What waits behind a task that runs for so long is given to an idle worker, or a new one."""
+"""Behind a task that runs for so long nothing more is sent; what is there is recalled where it can
+begin sooner elsewhere.
+"""
 GRACE_SECONDS = 0.5
 """So long a worker may take to end a task that it was told to end."""
 SILENT_BEATS = 3
@@ -56,7 +56,7 @@ class Pool:
     def busy(self) -> bool:
         """Something is under way that time may end."""
         return bool(self.endings.open) or any(
-            slot.state in (State.STARTING, State.ENDING) for slot in self.slots
+            slot.in_hand or slot.state in (State.STARTING, State.ENDING) for slot in self.slots
         )
 
     # --- what users ask for -------------------------------------------------------------------
@@ -66,7 +66,7 @@ class Pool:
         wanted = {server.name: server for server in servers}
         for place in self.places:
             server = wanted.get(place.server.name)
-            if server is not None and server.slots == len(place.slots):
+            if server is not None and _same(place.server, server):
                 place.server, place.leaving = server, False
                 del wanted[server.name]
             elif not place.leaving:
@@ -99,10 +99,12 @@ class Pool:
         """Gives a task up. False: it has ended."""
         if task.settled:
             return False
+        holders = () if task.waiting else self.slots
         self.endings.settle(task, None)
-        for slot in self.slots:
+        for slot in holders:
             if task.number in slot.in_hand:
                 self.effects.append(Tell(slot, "cancel", task.number))
+        self._end_when_done()
         return True
 
     def close(self, *, drain: bool, cancel_waiting: bool = False) -> None:
@@ -112,6 +114,7 @@ class Pool:
             for task in list(self.waiting):
                 self.endings.settle(task, None)
         if not drain:
+            self.endings.final = True
             for slot in self.slots:
                 head = slot.head
                 for task in slot.in_hand.values():
@@ -132,30 +135,30 @@ class Pool:
         """A worker has said hello."""
         if slot.state is not State.STARTING:
             return
-        slot.place.starting -= 1
-        slot.place.rest.over()
-        slot.place.why = ""
+        if slot.place.server.service is None:  # with a member nobody has spoken yet
+            slot.place.reached()
         slot.state, slot.greeted = State.READY, True
         slot.pid, slot.pings = pid, pings
-        slot.heard_at = slot.idle_at = now
+        slot.heard_at = slot.since = now
         self._dispatch(now)
         self._end_when_done()
 
     def heard(self, slot: Slot, now: float) -> None:
         """Anything came from a worker."""
-        slot.heard_at, slot.pinged = now, False
+        slot.heard_at, slot.pinged_at = now, inf
 
     def answered(self, slot: Slot, number: int, now: float, micros: int) -> Task | None:
         """A worker has ended a task: it is returned unless nobody waits for it. What became of it
         is told by ``finish`` or ``raised``, when ``refill`` has sent the next.
         """
-        task = slot.in_hand.pop(number, None)
+        seconds = micros / 1e6 if micros else now - slot.since
+        task = slot.release(number, now)
         if task is None:
             return None
         slot.took(micros)
         slot.rest.over()
-        seconds = micros / 1e6 if micros else now - slot.since
-        slot.since, slot.kill_at = now, inf
+        if slot.place.why:
+            slot.place.reached()
         if task.settled:
             return None
         task.attempts.append(Attempt(slot.place.server.name, "done", "", slot.pid, seconds))
@@ -177,32 +180,31 @@ class Pool:
 
     def unbegun(self, slot: Slot, number: int, now: float) -> None:
         """A worker gives back what it had not begun."""
-        task = slot.in_hand.pop(number, None)
+        task = slot.release(number, now)
         if task is not None and not task.settled:
             self.endings.queue(task, now)
+            self._dispatch(now)
 
     def cancelled(self, slot: Slot, number: int, now: float) -> None:
         """A worker has ended a task as it was told to."""
-        task = self.answered(slot, number, now, 0)
-        if task is not None and task.timed_out:
-            self.endings.timed_out(task, now)
-        elif task is not None:
-            task.attempts.pop()
+        task = slot.in_hand.get(number)
+        if task is not None and not task.settled:
             self.endings.gone(task, slot, "the worker gave it up", "", now)
+        slot.release(number, now)
+        self._dispatch_few(now)
 
     def refill(self, slot: Slot, now: float) -> None:
         """Sends a worker what it may have, after all that it has said in one breath."""
         if slot.usable:
             self._fill(slot, now)
-        if not slot.in_hand:
-            slot.idle_at = now
-            if slot.place.leaving:
-                self._stop(slot, "no longer among the servers", politely=True)
-        self._dispatch_few(now)
+        if slot.place.leaving and not slot.in_hand:
+            self._stop(slot, "no longer among the servers", politely=True)
         self._end_when_done()
 
     def ended(self, slot: Slot, reason: str, stderr: str, now: float) -> None:
         """A worker is no more: it never said hello, or is lost with what it had in hand."""
+        if slot.state is State.COLD:
+            return
         place, head, excused, greeted = slot.place, slot.head, slot.excused, slot.greeted
         reason = slot.blame or reason
         for task in slot.in_hand.values():
@@ -212,7 +214,7 @@ class Pool:
                 self.endings.gone(task, slot, reason, stderr, now)
             else:
                 self.endings.queue(task, now)
-        self._cool(slot)
+        slot.cool()
         if not excused and greeted:
             slot.rest.begin(now)
         elif not excused:
@@ -222,17 +224,14 @@ class Pool:
 
     def unreached(self, slot: Slot, reason: str, now: float) -> None:
         """What was sent has not begun, for nobody was there after all."""
+        if slot.state is State.COLD:
+            return
         for task in slot.in_hand.values():
             if not task.settled:
-                self.endings.queue(task, now)
-        self._cool(slot)
+                self.endings.wait_on(task)
+        slot.cool()
         slot.place.missed(reason, now)
         self._after_an_end(now)
-
-    def _cool(self, slot: Slot) -> None:
-        if slot.state is State.STARTING:
-            slot.place.starting -= 1
-        slot.cool()
 
     def _after_an_end(self, now: float) -> None:
         self._tidy()
@@ -253,22 +252,19 @@ class Pool:
                 self._watch(slot, now)
             elif slot.state is State.READY:
                 idle = self._settings.idle_seconds
-                if idle is not None and now - slot.idle_at >= idle:
+                if idle is not None and now - slot.since >= idle:
                     self._stop(slot, "idle", politely=True)
         if self.waiting:
             self._dispatch(now)
             self._give_up(now)
-        elif self._has_room(now):
-            for slot in self.slots:
-                if len(slot.in_hand) > 1 and now - slot.since >= RECALL_SECONDS:
-                    self._recall(slot)
+        self._spread(now)
 
     def due(self) -> float:
         """When ``tick`` is wanted while nothing is ``busy``; inf: never."""
         idle = self._settings.idle_seconds
         if idle is None:
             return inf
-        times = [slot.idle_at + idle for slot in self.slots if slot.state is State.READY]
+        times = [slot.since + idle for slot in self.slots if slot.state is State.READY]
         return min(times, default=inf)
 
     def _watch(self, slot: Slot, now: float) -> None:
@@ -284,10 +280,10 @@ class Pool:
         if slot.kill_at <= now:
             slot.excused = True
             self._stop(slot, "it did not end a task that it was told to", politely=False)
-        elif slot.pings and silent >= SILENT_BEATS * beat:
+        elif now - slot.pinged_at >= (SILENT_BEATS - 1) * beat:
             self._stop(slot, f"silent for {silent:.1f} s", politely=False)
-        elif slot.pings and silent >= beat and not slot.pinged:
-            slot.pinged = True
+        elif slot.pings and silent >= beat and slot.pinged_at == inf:
+            slot.pinged_at = now
             self.effects.append(Tell(slot, "ping", 0))
 
     # --- who gets what ------------------------------------------------------------------------
@@ -314,27 +310,17 @@ class Pool:
         if 0 < len(self.waiting) <= len(self.slots):
             self._dispatch(now)
 
-    def _has_room(self, now: float) -> bool:
-        """A worker is idle, or another one may be started."""
-        if any(slot.usable and not slot.in_hand for slot in self.slots):
-            return True
-        most = self._settings.max_servers
-        if most is not None and sum(place.live for place in self.places) >= most:
-            return False
-        cold = (slot for slot in self.slots if slot.state is State.COLD)
-        return any(self._may_start(slot, now, desperate=False) for slot in cold)
-
     def _fill(self, slot: Slot, now: float, most: int | None = None) -> None:
         window = most or slot.window(self._settings.window)
         head, in_hand = slot.head, slot.in_hand
+        if head is not None and now - slot.since >= RECALL_SECONDS:
+            return  # it may take for ever
         while len(in_hand) < window and (task := self.waiting.first()) is not None:
             if head is None:
                 head = task
                 slot.since = slot.heard_at = now
             elif 1 in (task.terms.attempts, head.terms.attempts):
                 return  # what is sent once alone must not be lost for another's sake
-            elif now - slot.since >= RECALL_SECONDS:
-                return  # it would be asked back at once
             self.waiting.take()
             in_hand[task.number] = task
             self.effects.append(Send(slot, task))
@@ -344,32 +330,52 @@ class Pool:
         starting = [slot for slot in self.slots if slot.state is State.STARTING]
         late = sum(now - slot.since >= HEDGE_SECONDS for slot in starting)
         wanted = len(self.waiting) - len(starting) + late
-        if self._settings.max_servers is not None:
-            live = sum(place.live for place in self.places)
-            wanted = min(wanted, self._settings.max_servers - live)
-        if wanted <= 0:
+        if wanted > 0:
+            for slot in self._startable(now)[:wanted]:
+                slot.state, slot.since = State.STARTING, now
+                self.effects.append(Start(slot))
+
+    def _startable(self, now: float) -> list[Slot]:
+        """Where a worker may be started. First are servers that could be reached, and of these
+        those that have few workers.
+        """
+        desperate = not any(slot.state is State.STARTING or slot.usable for slot in self.slots)
+        ranked: list[tuple[bool, int, int, Slot]] = []
+        for place in self.places:
+            cold = [slot for slot in place.slots if slot.state is State.COLD]
+            if not cold or place.leaving or place.rest.lasts(now, desperate=desperate):
+                continue
+            rank = len(place.slots) - len(cold)
+            logins = HANDSHAKES - (place.starting if rank else 0)
+            for slot in cold:
+                if logins and not slot.rest.lasts(now, desperate=desperate):
+                    ranked.append((place.why != "", rank, len(ranked), slot))
+                    rank, logins = rank + 1, logins - 1
+        ranked.sort()
+        most = self._settings.max_servers
+        if most is not None:
+            most = max(0, most - sum(place.live for place in self.places))
+        return [slot for *_, slot in ranked[:most]]
+
+    def _spread(self, now: float) -> None:
+        """What waits behind a task that takes long is recalled where another worker could have it,
+        or where what waits here is to begin before it.
+        """
+        stuck = [
+            slot
+            for slot in self.slots
+            if len(slot.in_hand) > 1 and slot.usable and now - slot.since >= RECALL_SECONDS
+        ]
+        if not stuck:
             return
-        desperate = not starting and not any(slot.usable for slot in self.slots)
-        cold = [slot for slot in self.slots if slot.state is State.COLD]
-        for slot in sorted(cold, key=lambda slot: (slot.place.why != "", slot.place.live)):
-            if wanted > 0 and self._may_start(slot, now, desperate=desperate):
-                self._start(slot, now)
-                wanted -= 1
-
-    def _may_start(self, slot: Slot, now: float, *, desperate: bool) -> bool:
-        place = slot.place
-        if place.leaving or place.starting >= HANDSHAKES:
-            return False
-        return all(
-            now >= (min(rest.until, rest.failed_at + AGAIN_SECONDS) if desperate else rest.until)
-            for rest in (place.rest, slot.rest)
+        first = self.waiting.first()
+        spare = first is None and (
+            any(slot.usable and not slot.in_hand for slot in self.slots)
+            or bool(self._startable(now))
         )
-
-    def _start(self, slot: Slot, now: float) -> None:
-        slot.place.starting += 1
-        slot.state = State.STARTING
-        slot.since = now
-        self.effects.append(Start(slot))
+        for slot in stuck:
+            if spare or (first is not None and first < list(slot.in_hand.values())[-1]):
+                self._recall(slot)
 
     def _recall(self, slot: Slot) -> None:
         """Asks for what a worker has not begun."""
@@ -381,32 +387,36 @@ class Pool:
     def _stop(self, slot: Slot, why: str, *, politely: bool) -> None:
         if slot.state is State.COLD or (slot.state is State.ENDING and politely):
             return
-        if slot.state is State.STARTING:
-            slot.place.starting -= 1
         slot.state = State.ENDING
-        slot.blame = slot.blame or why
+        slot.blame = why
         slot.excused = slot.excused or politely
         self.effects.append(Stop(slot, politely))
 
     # --- giving up ----------------------------------------------------------------------------
 
     def _give_up(self, now: float) -> None:
-        """What nobody can ever serve has an error instead of waiting for ever."""
-        if not self.waiting or any(place.live for place in self.places):
-            return
-        for task in list(self.waiting):
-            if self._hopeless(task, now):
-                self.endings.settle(task, NoWorkers(self._why_nobody(), task.attempts))
+        """What nobody can ever serve has an error instead of waiting for ever: each server was
+        tried in vain since it waits; or there has been none for long.
+        """
+        staying = [place for place in self.places if not place.leaving]
+        patience = self._settings.patience_seconds
+        if staying:
+            if any(place.live or not place.why for place in staying):
+                return
+            since = min(place.rest.failed_at for place in staying)
+            reasons = "; ".join(f"{place.server.name}: {place.why}" for place in staying)
+            why = f"no server can be reached; {reasons}"
+        else:
+            since = now - patience
+            if self._empty_since > since:
+                return
+            why = f"there was no server for {patience:g} s"
+        for task in [task for task in self.waiting if task.queued_at <= since]:
+            self.endings.settle(task, NoWorkers(why, task.attempts))
 
-    def _hopeless(self, task: Task, now: float) -> bool:
-        """Each server was tried in vain since it waits; or there has been none for long."""
-        if not self.places:
-            waited = now - max(self._empty_since, task.queued_at)
-            return waited >= self._settings.patience_seconds
-        return all(place.why and place.rest.failed_at >= task.queued_at for place in self.places)
 
-    def _why_nobody(self) -> str:
-        if not self.places:
-            return f"there was no server for {self._settings.patience_seconds:g} s"
-        reasons = [f"{place.server.name}: {place.why}" for place in self.places]
-        return "no server can be reached; " + "; ".join(reasons)
+def _same(one: Server, other: Server) -> bool:
+    """A member may say something new of itself. Any other change needs other workers."""
+    if other.service is not None:
+        return one.service is not None and one.slots == other.slots
+    return one == other

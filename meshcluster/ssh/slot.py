@@ -15,6 +15,8 @@ more than 10 have not said who they are (MaxStartups 10:30:100, sshd_config(5)).
 """
 REST_SECONDS = 0.5
 REST_SECONDS_MAX = 30.0
+AGAIN_SECONDS = 1.0
+"""Where nothing else is left, what rests is tried again after so long."""
 QUICK_MICROS = 5_000
 """Tasks that take less are sent ahead, so that the next begins when one ends."""
 AHEAD_MICROS = 4_000
@@ -45,6 +47,10 @@ class Rest:
         self.until = now + self._seconds
         self.failed_at = now
 
+    def lasts(self, now: float, *, desperate: bool) -> bool:
+        """It is still left alone; for less long where nothing else is left."""
+        return now < (min(self.until, self.failed_at + AGAIN_SECONDS) if desperate else self.until)
+
     def over(self) -> None:
         """It works."""
         self._seconds = 0.0
@@ -57,7 +63,6 @@ class Place:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.slots = [Slot(self) for _ in range(server.slots)]
-        self.starting = 0
         self.rest = Rest()
         self.why = ""
         """Why it could not be reached, the last time; "" when it could."""
@@ -68,6 +73,16 @@ class Place:
     def live(self) -> int:
         """How many of its slots have a worker, or one that comes or goes."""
         return sum(slot.state is not State.COLD for slot in self.slots)
+
+    @property
+    def starting(self) -> int:
+        """How many of its workers have yet to say hello."""
+        return sum(slot.state is State.STARTING for slot in self.slots)
+
+    def reached(self) -> None:
+        """It works."""
+        self.why = ""
+        self.rest.over()
 
     def missed(self, why: str, now: float) -> None:
         """It could not be reached."""
@@ -92,17 +107,17 @@ class Slot:
         self.in_hand: dict[int, Task] = {}
         """What was sent and has not ended. The first one runs, the others wait there."""
         self.since = 0.0
-        """When it began to start; then, when the task began that runs."""
+        """When its worker began with what it does: to start, to run the head, to have nothing."""
         self.greeted = False
         """The worker has said hello."""
         self.pid = 0
         self.pings = False
         """It answers pings while it works."""
         self.heard_at = 0.0
-        self.pinged = False
-        self.idle_at = inf
+        self.pinged_at = inf
+        """When it was asked whether it is still there, if it has said nothing since."""
         self.kill_at = inf
-        """When it is ended, if it has not ended a task that it was told to."""
+        """When it is ended, if it has not ended its head as it was told to."""
         self.blame = ""
         """Why we end it; "" while we do not."""
         self.excused = False
@@ -117,6 +132,13 @@ class Slot:
     def usable(self) -> bool:
         """It may be sent tasks."""
         return self.state is State.READY and not self.place.leaving
+
+    def release(self, number: int, now: float) -> Task | None:
+        """It has that task no longer. If it was the head, the next one begins in this moment."""
+        first = next(iter(self.in_hand), None)
+        if number == first:
+            self.since, self.kill_at = now, inf
+        return self.in_hand.pop(number, None)
 
     def took(self, micros: int) -> None:
         """A task has run for so long."""

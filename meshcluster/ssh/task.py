@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..config import check_timeout
@@ -43,7 +44,7 @@ class Terms:
             raise ConfigError(f"attempts={attempts!r}: a number of 1 or more")
         if type(priority) is not int:
             raise ConfigError(f"priority={priority!r}: a whole number")
-        kinds = (retry_on,) if isinstance(retry_on, type) else tuple(retry_on)
+        kinds = tuple(retry_on) if isinstance(retry_on, Iterable) else (retry_on,)
         if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             raise ConfigError(f"retry_on={retry_on!r}: exception classes")
         self.attempts = attempts

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 
 from .task import Task
 
+MANY_GONE = 64
+
 
 class Waiting:
-    """A heap. A task that is given up stays in it until its turn comes, and is not counted."""
+    """A heap. A task that is given up stays in it until its turn comes, or until most are such,
+    and is not counted.
+    """
 
     def __init__(self) -> None:
         self._heap: list[Task] = []
@@ -30,6 +34,10 @@ class Waiting:
         """It is given up."""
         task.waiting = False
         self._gone += 1
+        if self._gone > max(MANY_GONE, len(self)):
+            self._heap = list(self)
+            self._gone = 0
+            heapq.heapify(self._heap)
 
     def first(self) -> Task | None:
         """The one that is begun next; it stays."""
