@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from math import inf
 from random import Random, SystemRandom
@@ -383,11 +384,18 @@ class AsyncCluster(ClusterView, AsyncCalling, AsyncQueueing):
     def _in_loop(self, function: Callable[[], T]) -> T:
         return function()
 
-    def _go_from_threads(self) -> Go:
-        loop = asyncio.get_running_loop()
-        return lambda *args, **named: asyncio.run_coroutine_threadsafe(
-            self.call(*args, **named), loop
-        )
+    def _from_threads(self) -> tuple[Go, Callable[[], bool]]:
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+        def go(*args: Any, **named: Any) -> Future[Any]:
+            call = self.call(*args, **named)
+            try:
+                return asyncio.run_coroutine_threadsafe(call, loop)
+            except RuntimeError:  # the loop is closed
+                call.close()
+                raise NotJoined("the cluster's loop has ended") from None
+
+        return go, lambda: threading.get_ident() == thread and loop.is_running()
 
     async def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0

@@ -148,28 +148,28 @@ class Congested(ClusterError, TimeoutError):
 
 
 class DispatchError(ClusterError):
-    """A dispatcher could not have a task done."""
+    """A dispatcher could not have a task done. ``attempts`` says which workers had it, and what
+    became of each try.
+    """
 
-
-class _Tried(DispatchError):
     def __init__(self, text: str, attempts: Sequence[Any] = ()) -> None:
         super().__init__(text)
         self.attempts = tuple(attempts)
 
 
-class NoWorkers(_Tried, LookupError):
+class NoWorkers(DispatchError, LookupError):
     """No server can be reached, or there is none; the text says why of each. ``attempts`` are
     those before.
     """
 
 
-class WorkerLost(_Tried):
+class WorkerLost(DispatchError):
     """The workers that had a task were lost with it: it may have run, once in each of ``attempts``,
     and it may be what ended them.
     """
 
 
-class TaskTimeout(_Tried, TimeoutError):
+class TaskTimeout(DispatchError, TimeoutError):
     """A task took longer than its ``timeout``; it was ended. ``attempts`` says where."""
 
 

@@ -22,10 +22,14 @@ class Live:
     It is iterated, has a length, and tells who watches it of each change.
     """
 
-    def __init__(self, cluster: ClusterView, words: tuple[str, ...], go: Go) -> None:
+    def __init__(
+        self, cluster: ClusterView, words: tuple[str, ...], go: Go, is_inside: Callable[[], bool]
+    ) -> None:
         self._cluster = cluster
         self._words = words
         self._go = go
+        self.is_inside = is_inside
+        """Whether this is the thread that members are called in: it must not wait for a call."""
 
     def __repr__(self) -> str:
         return f"<Live {' '.join(self._words) or 'all'}: {len(self)}>"

@@ -9,11 +9,17 @@ from meshcluster import errors
 from meshcluster.errors import (
     ClusterError,
     ConfigError,
+    DispatcherClosed,
+    DispatchError,
     NoResponder,
     NoRoute,
+    NoWorkers,
     QueryTimeout,
     RemoteError,
     ServiceLost,
+    TaskRaised,
+    TaskTimeout,
+    WorkerLost,
 )
 from meshcluster.model import Identity, Service
 
@@ -95,3 +101,33 @@ def test_what_became_of_a_question_names_the_service(error, text):
 def test_a_remote_error_tells_type_and_text_apart():
     error = RemoteError(ADA, "KeyError", "'x'")
     assert (error.kind, error.text) == ("KeyError", "'x'")
+
+
+@pytest.mark.parametrize("kind", [NoWorkers, WorkerLost, TaskTimeout])
+def test_a_task_that_was_not_done_keeps_its_attempts(kind):
+    attempts = ["one", "two"]
+    error = kind("not done", attempts)
+    attempts.clear()
+    assert isinstance(error, DispatchError)
+    assert (str(error), error.attempts) == ("not done", ("one", "two"))
+    assert kind("not begun").attempts == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"),
+    [(NoWorkers, LookupError), (TaskTimeout, TimeoutError), (DispatcherClosed, RuntimeError)],
+)
+def test_a_dispatchers_errors_are_caught_as_pythons_own_too(kind, builtin):
+    with pytest.raises(builtin, match="why"):
+        raise kind("why")
+
+
+def test_what_a_task_raised_is_told_in_words():
+    error = TaskRaised("module.Kind", "the text", "the traceback")
+    assert isinstance(error, DispatchError)
+    assert str(error) == "module.Kind: the text"
+    assert (error.kind, error.text, error.traceback) == (
+        "module.Kind",
+        "the text",
+        "the traceback",
+    )

@@ -130,6 +130,7 @@ class Mapping:
         self, window: Window, check_outside: Callable[[], None], timeout: float | None = None
     ) -> None:
         check_outside()
+        self._check_outside = check_outside
         self._ended: SimpleQueue[Any] = SimpleQueue()
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._window = window
@@ -137,10 +138,15 @@ class Mapping:
 
     def begun(self) -> Mapping:
         """Itself, with the first calls under way before anybody asks for a result."""
-        self._window.fill(self._ended.put)
+        try:
+            self._window.fill(self._ended.put)
+        except BaseException:
+            self._window.cancel()
+            raise
         return self
 
     def _next_end(self) -> Any:
+        self._check_outside()  # who iterates may be another than who began
         if self._deadline is None:
             return self._ended.get()
         try:
@@ -172,3 +178,4 @@ class Mapping:
     def close(self) -> None:
         """Gives up the rest."""
         self._results.close()  # type: ignore[attr-defined]
+        self._window.cancel()  # which it does itself unless it has not begun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -11,13 +11,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..config import check_timeout
-from ..errors import ConfigError, DispatcherClosed, DispatchError, EncodeError, MessageTooLarge
+from ..errors import (
+    ClusterError,
+    ConfigError,
+    DispatcherClosed,
+    DispatchError,
+    EncodeError,
+    MessageTooLarge,
+)
 from ..live import Live
 from .engine import Engine, Link
 from .far import framing
 from .following import Following, Via
 from .future import TaskFuture
-from .launching import Check, Launch, LogLine, Sent, client_options, log, usual
+from .launching import Check, Launch, LogLine, Sent, client_options, log, seconds, usual, words
 from .member import Member
 from .pool import Pool, Settings
 from .room import Room
@@ -30,6 +37,7 @@ START_MARGIN_SECONDS = 10.0
 """A worker has so long, beside the time to connect, to begin: interpreters on slow disks."""
 BODY_BYTES = 64 << 20
 EXIT_SECONDS = 5.0
+LEAST_HEARTBEAT_SECONDS = 0.05
 WORK = "work"
 """The function that a member must expose for ``dispatcher(value)``."""
 
@@ -118,54 +126,55 @@ class Dispatcher(Submitting, Executor):
         ):  # fmt: skip
             if number is not None and (type(number) is not int or number < 1):
                 raise ConfigError(f"{name}={number!r}: a number of 1 or more")
+        for name, function in (("on_log", on_log), ("via", via)):
+            if function is not None and not callable(function):
+                raise ConfigError(f"{name}={function!r}: a function")
         self._terms = Terms(attempts=attempts, timeout=timeout, retry_on=retry_on)
         self._serializer = usual(serializer, unsafe_pickle)
         self._pickles = unsafe_pickle
         self._body_bytes = body_bytes
         self._room = Room(max_open, congestion)
-        self._owner = os.getpid()
         self._numbers = itertools.count(1)
-        self._submit = self._enqueue
         defaults = {"slots": slots, "command": command, "python": python}
         following = Following(servers, via, defaults)
         if unsafe_pickle and following.meshed:
             raise ConfigError("unsafe_pickle=True: members of the mesh are never sent pickles")
-        self._encodes = self._chunks = not following.meshed
+        self._meshed = following.live if following.meshed else None
+        self._chunks = not following.meshed
         launch = Launch(
-            ssh=(ssh,) if isinstance(ssh, str) else tuple(ssh),
-            options=(*ssh_options, *client_options(connect_timeout, keep_alive)),
-            shipment=Sent(tuple(modules), callback, setup, unsafe_pickle).to,
+            ssh=words("ssh", (ssh,) if isinstance(ssh, str) else ssh, 1),
+            options=(*words("ssh_options", ssh_options),
+                     *client_options(connect_timeout, keep_alive)),
+            shipment=Sent(words("modules", modules), callback, setup, unsafe_pickle).to,
             serializer=self._serializer, body_bytes=body_bytes, on_log=on_log,
             check=Check(self._serializer),
         )  # fmt: skip
         settings = Settings(
             max_servers=max_servers, window=window,
             start_seconds=connect_timeout + START_MARGIN_SECONDS,
-            heartbeat_seconds=check_timeout(heartbeat),
-            idle_seconds=None if idle is None else check_timeout(idle),
-            patience_seconds=check_timeout(patience),
+            heartbeat_seconds=seconds("heartbeat", heartbeat, LEAST_HEARTBEAT_SECONDS),
+            idle_seconds=None if idle is None else seconds("idle", idle),
+            patience_seconds=seconds("patience", patience),
         )  # fmt: skip
         self._engine = Engine(Pool(settings), partial(_link, launch, following.live))
         self._abandon = weakref.finalize(self, _abandon, self._engine, following)
         following.begin(self._engine)
 
-    def _enqueue(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
-        if os.getpid() != self._owner:
-            raise DispatchError("made before os.fork(): make a new Dispatcher in the child")
-        engine, body = self._engine, b""
-        if self._encodes:
+    def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
+        body = b""
+        if self._meshed is None:
             body = self._encoded(work)
         elif kind == framing.CALL:
             work = (WORK, (work,), {})
         else:
             work = (work[0].rpartition(":")[2], *work[1:])
         if self._room.bounded:
-            self._room.enter(lambda: not engine.is_inside())
+            self._room.enter(lambda: not self._is_inside())
         task = Task(next(self._numbers), kind, body, work, terms)
-        future = task.future = TaskFuture(task, self._cancel, engine.is_inside)
+        future = task.future = TaskFuture(task, self._cancel, self._check_outside)
         if self._room.bounded:
             future.add_done_callback(self._room.leave)
-        if not engine.submit(task):
+        if not self._engine.submit(task):
             self._room.leave()
             raise DispatcherClosed("the dispatcher was closed: it takes nothing more")
         return future
@@ -179,8 +188,22 @@ class Dispatcher(Submitting, Executor):
             raise MessageTooLarge(f"{len(body)} bytes, of {self._body_bytes} that body_bytes= has")
         return body
 
+    def _is_inside(self) -> bool:
+        """Whether what tasks need to end is done by this thread; in a forked child by nobody."""
+        engine, live = self._engine, self._meshed
+        return engine.inherited or engine.is_inside() or (live is not None and live.is_inside())
+
+    def _check_outside(self) -> None:
+        if self._engine.inherited:
+            raise DispatchError("made before os.fork(): the parent has the result")
+        if self._is_inside():
+            raise ClusterError(
+                "waiting here would be for ever: this thread is needed to end the task, for it is "
+                "a future's callback, or the loop of the cluster whose members work: await it there"
+            )
+
     def _cancel(self, task: Task) -> bool:
-        return self._engine.act(lambda pool, now: pool.cancel(task))
+        return bool(self._engine.act(lambda pool, now: pool.cancel(task)))
 
     @property
     def servers(self) -> tuple[ServerStatus, ...]:
@@ -197,23 +220,45 @@ class Dispatcher(Submitting, Executor):
                 runs ends with ``DispatcherClosed``.
             timeout: seconds; what is open then is given up as without ``drain``.
 
-        Closing twice is no error.
+        Closing twice is no error. In a forked child it does nothing.
 
         Raises:
             TimeoutError: it was not drained in time.
+            ClusterError: it would wait for ever, in a future's callback; or, with tasks open, in
+                the loop of the cluster whose members work. It takes nothing more all the same.
         """
-        self._engine.act(lambda pool, now: pool.close(drain=drain))
-        if self._engine.join(timeout if drain else None):
-            self._abandon()
+        if timeout is not None:
+            timeout = check_timeout(timeout)
+        if self._end(timeout if drain else None, drain=drain):
             return
         self.close(drain=False)
         raise TimeoutError(f"tasks were open after {timeout:g} s: they were given up")
 
+    def _end(self, timeout: float | None, *, drain: bool, **how: Any) -> bool:
+        """Whether all has ended."""
+        engine = self._engine
+        if engine.inherited:
+            return True
+
+        def close(pool: Pool, now: float) -> int:
+            pool.close(drain=drain, **how)
+            return pool.endings.open
+
+        if engine.act(close):
+            self._check_outside()
+        ended = engine.join(timeout)
+        if ended:
+            self._abandon()
+        return ended
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As ``concurrent.futures.Executor`` has it: ``close``, without waiting if not asked to."""
-        self._engine.act(lambda pool, now: pool.close(drain=True, cancel_waiting=cancel_futures))
         if wait:
-            self._engine.join()
+            self._end(None, drain=True, cancel_waiting=cancel_futures)
+        elif not self._engine.inherited:
+            self._engine.act(
+                lambda pool, now: pool.close(drain=True, cancel_waiting=cancel_futures)
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
@@ -230,9 +275,11 @@ def _link(launch: Launch, live: Live | None, slot: Slot, engine: Engine) -> Link
 
 def _abandon(engine: Engine, following: Following) -> None:
     """Nobody holds the dispatcher any more, or the interpreter ends: nothing is left behind."""
+    if engine.inherited:
+        return
     following.end()
-    engine.act(lambda pool, now: pool.close(drain=False))
-    if not engine.is_inside():
+    engine.abandon()
+    if not threading.main_thread().is_alive():  # the interpreter ends: there is no later
         engine.join(EXIT_SECONDS)
 
 

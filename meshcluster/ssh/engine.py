@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -11,7 +12,7 @@ from contextlib import suppress
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from ..errors import ClusterError
+from ..errors import ClusterError, DispatchError
 from .effects import Send, Settle, Start, Stop, Tell
 from .pool import Pool
 from .slot import Slot, State
@@ -41,14 +42,18 @@ class Link(Protocol):
     async def gone(self) -> None:
         """Returns when nothing of it is left."""
 
+    def is_reading(self) -> bool:
+        """Whether this is a thread of its own that hears it."""
+
 
 class Engine:
     """Owns the pool, and the lock that all calls of it are made under."""
 
     def __init__(self, pool: Pool, make_link: Callable[[Slot, Engine], Link]) -> None:
         self.pool = pool
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._make_link = make_link
+        self._owner = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ticking = False
@@ -77,15 +82,33 @@ class Engine:
             loop.close()
 
     def is_inside(self) -> bool:
-        """Whether this is its thread, which must not wait for itself."""
-        return threading.current_thread() is self._thread
+        """Whether this is its thread, or one that hears a worker: it must not wait for itself."""
+        if threading.current_thread() is self._thread:
+            return True
+        return any(link.is_reading() for link in tuple(self._links))
+
+    @property
+    def inherited(self) -> bool:
+        """This is a forked child: the thread, and whoever has the lock, are the parent's."""
+        return os.getpid() != self._owner
+
+    def _check_own(self) -> None:
+        if self.inherited:
+            raise DispatchError("made before os.fork(): make a new Dispatcher in the child")
 
     def act(self, change: Callable[[Pool, float], T]) -> T:
         """Changes the pool, and performs what follows. From any thread.
 
+        Where this thread is changing it already, a little later, and None is returned: garbage is
+        collected in the middle of anything, and what goes may cancel tasks, as a map does.
+
         Raises:
-            ClusterError: the engine has stopped.
+            DispatchError: in a forked child.
         """
+        self._check_own()
+        if self.lock._is_owned():  # type: ignore[attr-defined]
+            self.soon(self.act, change)
+            return None  # type: ignore[return-value]
         with self.lock:
             result = change(self.pool, time.monotonic())
             settled = self.perform()
@@ -95,6 +118,10 @@ class Engine:
 
     def submit(self, task: Task) -> bool:
         """``act`` for the commonest case. False: nothing is taken any more."""
+        self._check_own()
+        if self.lock._is_owned():  # type: ignore[attr-defined]
+            self.soon(self.submit, task)
+            return True
         with self.lock:
             pool = self.pool
             if pool.closed:
@@ -215,6 +242,15 @@ class Engine:
             return True
         thread.join(timeout)
         return not thread.is_alive()
+
+    def abandon(self) -> None:
+        """Ends everything soon. Waits for nothing, not for the lock either: garbage is collected in
+        the middle of anything, also where this thread has it.
+        """
+        if self._loop is None:
+            self.pool.closed = True
+        else:
+            self.soon(self.act, lambda pool, now: pool.close(drain=False))
 
     @property
     def _over(self) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
-from ..errors import ClusterError
 from .task import Attempt, Task
 
 
@@ -19,12 +18,12 @@ class TaskFuture(Future[Any]):
     """
 
     def __init__(
-        self, task: Task, cancel: Callable[[Task], bool], is_inside: Callable[[], bool]
+        self, task: Task, cancel: Callable[[Task], bool], check_outside: Callable[[], None]
     ) -> None:
         super().__init__()
         self._task = task
         self._cancel = cancel
-        self._is_inside = is_inside
+        self._check_outside = check_outside
 
     @property
     def number(self) -> int:
@@ -51,6 +50,8 @@ class TaskFuture(Future[Any]):
 
         Raises:
             TimeoutError: it was not after ``timeout`` seconds; the task goes on.
+            ClusterError: waiting would be for ever, in a callback or in the loop of the cluster
+                whose members work: ``await`` it there.
             CancelledError: it was cancelled.
             NoWorkers, WorkerLost, TaskTimeout, DispatcherClosed: it was not done.
             TaskRaised, or an exception of Python's own: the task raised it. Its cause has the
@@ -65,11 +66,17 @@ class TaskFuture(Future[Any]):
         return super().exception(timeout)
 
     def _check(self, timeout: float | None) -> None:
-        if timeout != 0 and not self.done() and self._is_inside():
-            raise ClusterError("a future's callback must not wait for a task: it would for ever")
+        if timeout != 0 and not self.done():
+            self._check_outside()
+
+    def set_result(self, result: Any) -> None:
+        """It has one. What it was made of is let go of at once: it may be large."""
+        self._task.let_go()
+        super().set_result(result)
 
     def settle(self, error: BaseException | None) -> None:
         """It has no result: an error, or it is cancelled."""
+        self._task.let_go()
         if error is not None:
             self.set_exception(error)
         elif super().cancel():

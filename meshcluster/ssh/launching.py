@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..config import check_timeout
@@ -55,15 +55,41 @@ def log(line: LogLine) -> None:
     _LOG.info("%s, task %d, %s: %s", *line)
 
 
+def seconds(name: str, value: Any, least: float = 0.0) -> float:
+    """A setting that is a duration.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        if check_timeout(value) >= least:
+            return float(value)
+    except ConfigError:
+        pass
+    raise ConfigError(f"{name}={value!r}: seconds, {least:g} or more")
+
+
+def words(name: str, value: Any, least: int = 0) -> tuple[str, ...]:
+    """A setting that is several texts.
+
+    Raises:
+        ConfigError: it is something else, such as one text alone; or fewer than ``least``.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        texts = tuple(value)
+        if len(texts) >= least and all(isinstance(text, str) for text in texts):
+            return texts
+    raise ConfigError(f"{name}={value!r}: a list of texts")
+
+
 def client_options(connect_timeout: float, keep_alive: float) -> tuple[str, ...]:
     """What ssh is given with ``-o``: it never asks anybody, and notices when the network is gone.
 
     A worker is no place for the forwardings, the terminal and the command that the user's
     configuration has for logins.
     """
-    for name, seconds in (("connect_timeout", connect_timeout), ("keep_alive", keep_alive)):
-        if check_timeout(seconds) < 1:
-            raise ConfigError(f"{name}={seconds!r}: seconds, 1 or more, as ssh has it")
+    connect_timeout = seconds("connect_timeout", connect_timeout, 1.0)
+    keep_alive = seconds("keep_alive", keep_alive, 1.0)
     return (
         "BatchMode=yes", f"ConnectTimeout={connect_timeout:.0f}",
         f"ServerAliveInterval={keep_alive:.0f}", f"ServerAliveCountMax={KEEP_ALIVE_COUNT}",
@@ -87,7 +113,7 @@ class Sent:
         self._lock = threading.Lock()
         self._made: dict[tuple[str, ...], bytes] = {}
         for name, value in self._named.items():
-            if value is not None and ":" not in value:
+            if value is not None and not (isinstance(value, str) and ":" in value):
                 raise ConfigError(f'{name}={value!r}: "module:function"')
         self.to(Server())
 
@@ -147,6 +173,9 @@ def usual(serializer: Any, unsafe_pickle: bool) -> Any:
     Raises:
         ConfigError: two were.
     """
+    missing = [name for name in ("name", "dumps", "loads") if not hasattr(serializer, name)]
+    if serializer is not None and missing:
+        raise ConfigError(f"serializer={serializer!r:.80}: it has no {', '.join(missing)}")
     if serializer is None:
         return pickler() if unsafe_pickle else Serializer()
     if unsafe_pickle:

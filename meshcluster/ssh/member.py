@@ -47,6 +47,10 @@ class Member:
         """Returns when it was stopped."""
         await self._gone.wait()
 
+    def is_reading(self) -> bool:
+        """It has no thread of its own."""
+        return False
+
     def send(self, tasks: list[Task]) -> None:
         """Calls it."""
         for task in tasks:
@@ -73,7 +77,8 @@ class Member:
             call = Future()
             call.set_exception(error)
         self._calls[task.number] = call
-        call.add_done_callback(partial(self._done, task))
+        # Not in the cluster's thread: users' callbacks are not to hold up what it says of itself.
+        call.add_done_callback(partial(self._engine.soon, self._done, task))
 
     def _cancel(self, number: int) -> None:
         call = self._calls.get(number)
@@ -83,13 +88,18 @@ class Member:
     def _end(self) -> None:
         for call in list(self._calls.values()):
             call.cancel()
-        self._engine.act(lambda pool, now: pool.ended(self._slot, "stopped", "", now))
-        self._gone.set()
+        self._over(lambda pool, now: pool.ended(self._slot, "stopped", "", now))
 
-    # --- in the cluster's thread ----------------------------------------------------------------
+    def _over(self, change: Callable[[Any, float], None]) -> None:
+        """No more of it: the slot may have another one in the next moment."""
+        if not self._gone.is_set():
+            self._gone.set()
+            self._engine.act(change)
 
     def _done(self, task: Task, call: Future[Any]) -> None:
         self._calls.pop(task.number, None)
+        if self._gone.is_set():
+            return  # what it had was given to others
         slot, act = self._slot, self._engine.act
         try:
             value = call.result()
@@ -97,12 +107,10 @@ class Member:
             self._answered(lambda pool, now: pool.cancelled(slot, task.number, now))
         except (OutcomeUnknown, ServiceLost) as error:
             lost = str(error)
-            act(lambda pool, now: pool.ended(slot, lost, "", now))
-            self._engine.soon(self._gone.set)
+            self._over(lambda pool, now: pool.ended(slot, lost, "", now))
         except (NoRoute, NotExposed, NotJoined) as error:
             missed = str(error)
-            act(lambda pool, now: pool.unreached(slot, missed, now))
-            self._engine.soon(self._gone.set)
+            self._over(lambda pool, now: pool.unreached(slot, missed, now))
         except Exception as error:
             raised = error
             if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)):

@@ -67,6 +67,8 @@ class Process(asyncio.SubprocessProtocol):
         self._broken = ""
         self._over = False
         self.exited = asyncio.Event()
+        self.heard_out = asyncio.Event()
+        """Nothing that it has said is still to be told."""
         self._ending: asyncio.TimerHandle | None = None
         self._writing = threading.Lock()
         self._handed_over = 0
@@ -102,7 +104,9 @@ class Process(asyncio.SubprocessProtocol):
         finally:
             if theirs is not None:
                 theirs.close()
-        if self._output is not None:
+        if self._output is None:
+            self.heard_out.set()
+        else:
             self._reader = threading.Thread(
                 target=self._read, args=(self._output,), name="meshcluster-reader", daemon=True
             )
@@ -114,6 +118,7 @@ class Process(asyncio.SubprocessProtocol):
         if self._output is not None:
             self._output.close()
             self._output = None
+        self.heard_out.set()
         self.exited.set()
 
     def _read(self, output: socket.socket) -> None:
@@ -169,6 +174,7 @@ class Process(asyncio.SubprocessProtocol):
             self._owner.came(frames)
 
     def _end_of_output(self) -> None:
+        self.heard_out.set()
         self._output = None
         self.pipe_connection_lost(1, None)
 

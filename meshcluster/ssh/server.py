@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +54,16 @@ class Server:
     service: Service | None = None
 
     def __post_init__(self) -> None:
-        if self.host is not None and (not self.host or self.host[0] == "-" or "\0" in self.host):
+        for name in ("identity", "config"):
+            if isinstance(path := getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(path))
+        for name in ("name", "host", "user", "identity", "config", "python"):
+            text = getattr(self, name)
+            if not _is_text(text) and (text is not None or name in ("name", "python")):
+                raise ConfigError(f"{name}={text!r}: a text")
+        if not self.python:
+            raise ConfigError("python='': a program")
+        if self.host is not None and (not self.host or self.host[0] == "-"):
             raise ConfigError(f"host={self.host!r}: a host's name or address")
         if self.user is not None and (not self.user or self.user[0] == "-" or "\0" in self.user):
             raise ConfigError(f"user={self.user!r}: a name")
@@ -63,7 +73,7 @@ class Server:
             raise ConfigError(f"port={self.port!r}: a number from 1 to 65535")
         for name in ("options", "path"):
             words = getattr(self, name)
-            if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            if not _are_texts(words):
                 raise ConfigError(f"{name}={words!r}: a list of texts")
             object.__setattr__(self, name, tuple(words))
         if self.command is not None:
@@ -104,6 +114,14 @@ class Server:
         for option in (*self.options, *timing):
             words += ("-o", option)
         return (*words, "--", str(self.host), command)
+
+
+def _is_text(text: Any) -> bool:
+    return isinstance(text, str) and "\0" not in text
+
+
+def _are_texts(words: Any) -> bool:
+    return isinstance(words, Sequence) and not _is_text(words) and all(map(_is_text, words))
 
 
 def _command(command: str | Sequence[str]) -> str | tuple[str, ...]:

@@ -17,7 +17,6 @@ from .task import Terms
 
 IN_FLIGHT = 256
 Function = str | Callable[..., Any]
-Submit = Callable[[bytes, Any, Terms], TaskFuture]
 
 
 class Submitting:
@@ -27,7 +26,13 @@ class Submitting:
     _pickles: bool
     _chunks: bool
     """Several items may be one task."""
-    _submit: Submit
+
+    def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
+        raise NotImplementedError
+
+    def _check_outside(self) -> None:
+        """Refuses threads that would wait for ever."""
+        raise NotImplementedError
 
     def __call__(self, value: Any, /) -> TaskFuture:
         """Has a worker's callback called with a value; of a member of the mesh the function that
@@ -76,7 +81,7 @@ class Submitting:
         """
         if type(chunksize) is not int or chunksize < 1:
             raise ConfigError(f"chunksize={chunksize!r}: a number of 1 or more")
-        items: Iterable[Any] = iterables[0]
+        items: Iterable[Any] = iterables[0] if iterables else ()
         begin: Callable[[Any], TaskFuture] = partial(self.submit, function)
         if len(iterables) > 1 or (chunksize > 1 and self._chunks):
             items = zip(*iterables, strict=False)
@@ -85,8 +90,8 @@ class Submitting:
             items = _chunks(items, chunksize)
             begin = partial(self._submit_each, self._named(function))
         window = Window(begin, items, buffersize or in_flight, ordered=ordered, progress=progress)
-        results = Mapping(window, lambda: None, timeout).begun()
-        return _flat(results) if chunksize > 1 and self._chunks else results
+        results = Mapping(window, self._check_outside, timeout).begun()
+        return Flat(results) if chunksize > 1 and self._chunks else results
 
     def _submit_each(self, function: Any, chunk: Any) -> TaskFuture:
         return self._submit(framing.EACH, (function, chunk), self._terms)
@@ -124,7 +129,13 @@ class _Other(Submitting):
         self._terms = terms
         self._pickles = other._pickles
         self._chunks = other._chunks
-        self._submit = other._submit
+        self._other = other
+
+    def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
+        return self._other._submit(kind, work, terms)
+
+    def _check_outside(self) -> None:
+        self._other._check_outside()
 
 
 def _submit_all(submit: Callable[..., TaskFuture], function: Function, args: Any) -> TaskFuture:
@@ -137,12 +148,26 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _flat(results: Mapping) -> Iterator[Any]:
-    try:
-        for chunk in results:
-            yield from chunk
-    finally:
-        results.close()
+class Flat:
+    """The results of tasks that have several each: an iterator. ``close()`` gives up the rest."""
+
+    def __init__(self, results: Mapping) -> None:
+        self._results = results
+        self._chunk: Iterator[Any] = iter(())
+
+    def __iter__(self) -> Flat:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            for result in self._chunk:
+                return result
+            self._chunk = iter(next(self._results))
+
+    def close(self) -> None:
+        """Gives up the rest."""
+        self._chunk = iter(())
+        self._results.close()
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -154,10 +179,10 @@ def name_of(function: Callable[..., Any]) -> str:
     module = getattr(function, "__module__", None) or builtins.__name__
     path = getattr(function, "__qualname__", "")
     name = f"{module}:{path or repr(function)}"
-    found: Any = sys.modules.get(module)
+    found: Any = sys.modules.get(module) if path else None
     for part in path.split("."):
         found = getattr(found, part, None)
-    if module == "__main__" or found is not function:
+    if module == "__main__" or function is None or found is not function:
         raise EncodeError(
             f"{name}: a worker could not import it. Put it on the top level of a module that is "
             "there, or that modules= sends along, and submit it by its name; or have "

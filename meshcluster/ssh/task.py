@@ -81,6 +81,10 @@ class Task:
         self.timed_out = False
         self.recalled = False
 
+    def let_go(self) -> None:
+        """It has its end: its arguments are not needed, nor its future, which knows it."""
+        self.body, self.work, self.future = b"", None, None
+
     @property
     def tries_left(self) -> bool:
         """It may be tried again."""

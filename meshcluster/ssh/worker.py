@@ -51,8 +51,13 @@ class Worker:
             self._process.end(politely=False)
 
     async def gone(self) -> None:
-        """Returns when the process has ended."""
+        """Returns when the process has ended, and of all that it said was told."""
         await self._process.exited.wait()
+        await self._process.heard_out.wait()
+
+    def is_reading(self) -> bool:
+        """Whether this is the thread that hears it, and tells futures."""
+        return self._process.is_reading()
 
     # --- what it is told ------------------------------------------------------------------------
 
@@ -109,6 +114,8 @@ class Worker:
         answers: list[tuple[Task, Frame]] = []
         lines: list[Frame] = []
         with engine.lock:
+            if self._over:  # what it had was given to others
+                return
             now = time.monotonic()
             pool.heard(slot, now)
             for frame in frames:
@@ -181,7 +188,7 @@ def _exception(told: Any, server: str) -> BaseException:
     kind, text, trace, args, error = told
     if not isinstance(error, Exception):
         error = _builtin(kind, args)
-    if error is None:
+    if error is None or isinstance(error, StopIteration):  # which would end a caller's own loop
         return TaskRaised(kind, text, trace)
     made: Exception = error
     made.__cause__ = TaskRaised(kind, f"{text}\n\nat {server}:\n{trace}", trace)

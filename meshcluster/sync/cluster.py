@@ -273,8 +273,8 @@ class Cluster(ClusterView, Calling, Queueing):
                 return portal.run(function)
         return function()
 
-    def _go_from_threads(self) -> Go:
-        return self.go
+    def _from_threads(self) -> tuple[Go, Callable[[], bool]]:
+        return self.go, lambda: self._portal is not None and self._portal.inside
 
     def wait_for_services(
         self, count: int = 1, *, resolve: Words | None = None, timeout: float = 10.0

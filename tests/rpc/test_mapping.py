@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from meshcluster import ConfigError, NotExposed, RemoteError
+from meshcluster.rpc.mapping import Mapping, Window
 
 
 def soon(awaitable):
@@ -196,3 +198,127 @@ async def test_all_members_take_part(join, settled):
     assert {number for number, _ in found} == {1}
     with pytest.raises(NotExposed):
         await caller.map("g", [1])
+
+
+# --- for threads: calls are futures here, which the tests end themselves --------------------------
+
+
+class Begun:
+    """What was begun: a future of each item, in their order."""
+
+    def __init__(self):
+        self.futures = []
+        self.refused = None
+
+    def __call__(self, item):
+        if item == self.refused:
+            raise KeyError(item)
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def mapping(self, items, *, in_flight=2, ordered=True, check=lambda: None, timeout=None):
+        window = Window(self, items, in_flight, ordered=ordered, progress=None)
+        return Mapping(window, check, timeout)
+
+    @property
+    def cancelled(self):
+        return [future.cancelled() for future in self.futures]
+
+
+@pytest.fixture
+def begun():
+    return Begun()
+
+
+def test_without_being_asked_to_begin_it_waits_for_who_iterates(begun):
+    results = begun.mapping(range(5))
+    assert begun.futures == []
+    results.begun()
+    assert len(begun.futures) == 2
+    assert iter(results.begun()) is not None
+    assert len(begun.futures) == 2
+
+
+def test_what_has_begun_is_not_begun_again(begun):
+    results = begun.mapping(range(3), in_flight=5).begun()
+    for number, future in enumerate(begun.futures):
+        future.set_result(number)
+    assert list(results) == [0, 1, 2]
+    assert len(begun.futures) == 3
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_results_that_came_before_anybody_asked_are_given(begun, ordered):
+    results = begun.mapping(range(2), ordered=ordered).begun()
+    begun.futures[1].set_result("b")
+    begun.futures[0].set_result("a")
+    assert list(results) == (["a", "b"] if ordered else ["b", "a"])
+
+
+def test_closed_before_the_first_result_it_gives_up_what_has_begun(begun):
+    results = begun.mapping(range(5)).begun()
+    results.close()
+    results.close()
+    assert begun.cancelled == [True, True]
+    assert list(results) == []
+
+
+def test_closed_after_the_first_result_it_gives_up_the_rest(begun):
+    results = begun.mapping(range(5)).begun()
+    begun.futures[0].set_result(0)
+    assert next(results) == 0
+    results.close()
+    assert begun.cancelled == [False, True]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_cannot_be_begun_gives_up_what_was(begun, place):
+    begun.refused = place
+    results = begun.mapping(range(5))
+    with pytest.raises(KeyError):
+        results.begun()
+    assert begun.cancelled == [True] * place
+
+
+def test_all_results_must_be_there_in_time(begun):
+    results = begun.mapping(range(3), timeout=0.01).begun()
+    begun.futures[0].set_result(0)
+    assert next(results) == 0
+    with pytest.raises(TimeoutError, match="in time"):
+        next(results)
+    assert begun.cancelled == [False, True, True]
+
+
+def test_what_is_there_is_given_when_time_is_over(begun):
+    results = begun.mapping(range(2), timeout=0).begun()
+    for number, future in enumerate(begun.futures):
+        future.set_result(number)
+    assert list(results) == [0, 1]
+
+
+def test_in_time_it_waits(begun):
+    with ThreadPoolExecutor(2) as threads:
+        results = Mapping(
+            Window(
+                lambda item: threads.submit(pow, item, 2), range(9), 3, ordered=True, progress=None
+            ),
+            lambda: None,
+            timeout=30,
+        )
+        assert list(results) == [n * n for n in range(9)]
+
+
+def test_who_must_not_wait_is_refused_when_it_is_made_and_when_it_would_wait(begun):
+    here = True
+
+    def check():
+        if not here:
+            raise RuntimeError("not here")
+
+    results = begun.mapping(range(2), check=check).begun()
+    here = False
+    with pytest.raises(RuntimeError, match="not here"):
+        begun.mapping(range(2), check=check)
+    with pytest.raises(RuntimeError, match="not here"):
+        next(results)
+    assert begun.cancelled == [True, True]
