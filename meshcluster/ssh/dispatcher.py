@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ..config import check_timeout
 from ..errors import (
@@ -22,9 +23,21 @@ from ..errors import (
 from ..live import Live
 from .engine import Engine, Link
 from .far import framing
+from .far.serializer import NAME, Unserializable
 from .following import Following, Via
 from .future import TaskFuture
-from .launching import Check, Launch, LogLine, Sent, client_options, log, seconds, usual, words
+from .launching import (
+    Check,
+    Launch,
+    LogLine,
+    Sent,
+    client_options,
+    log,
+    refuse_with_members,
+    seconds,
+    usual,
+    words,
+)
 from .member import Member
 from .pool import Pool, Settings
 from .room import Room
@@ -108,8 +121,8 @@ class Dispatcher(Submitting, Executor):
     """
 
     def __init__(
-        self, servers: Any, max_servers: int | None = None, *, slots: int = 1,
-        command: str | Sequence[str] | None = None, python: str = "python3",
+        self, servers: Any, max_servers: int | None = None, *, slots: int | None = None,
+        command: str | Sequence[str] | None = None, python: str | None = None,
         callback: str | None = None, modules: Iterable[str] = (), setup: str | None = None,
         attempts: int = 3, timeout: float | None = None, retry_on: Any = (),
         window: int | None = None, max_open: int | None = None, congestion: str = "block",
@@ -137,10 +150,14 @@ class Dispatcher(Submitting, Executor):
         self._numbers = itertools.count(1)
         defaults = {"slots": slots, "command": command, "python": python}
         following = Following(servers, via, defaults)
-        if unsafe_pickle and following.meshed:
-            raise ConfigError("unsafe_pickle=True: members of the mesh are never sent pickles")
         self._meshed = following.live if following.meshed else None
-        self._chunks = not following.meshed
+        if following.meshed:
+            refuse_with_members(
+                modules=modules, callback=callback, setup=setup, serializer=serializer,
+                command=command, python=python, unsafe_pickle=unsafe_pickle,
+            )  # fmt: skip
+        self._chunks = not following.meshed and self._serializer.name in (NAME, "pickle")
+        self._can_call = bool(callback) or following.has_callbacks
         launch = Launch(
             ssh=words("ssh", (ssh,) if isinstance(ssh, str) else ssh, 1),
             options=(*words("ssh_options", ssh_options),
@@ -162,8 +179,13 @@ class Dispatcher(Submitting, Executor):
 
     def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
         body = b""
+        if kind == framing.CALL and not self._can_call:
+            raise ConfigError(
+                'dispatcher(value) wants callback="module:function", or a worker of '
+                "your own: command="
+            )
         if self._meshed is None:
-            body = self._encoded(work)
+            body = self._encoded(kind, work)
         elif kind == framing.CALL:
             work = (WORK, (work,), {})
         else:
@@ -179,9 +201,11 @@ class Dispatcher(Submitting, Executor):
             raise DispatcherClosed("the dispatcher was closed: it takes nothing more")
         return future
 
-    def _encoded(self, work: Any) -> bytes:
+    def _encoded(self, kind: bytes, work: Any) -> bytes:
         try:
             body: bytes = self._serializer.dumps(work)
+        except Unserializable as error:
+            raise EncodeError(_place(kind, error)) from error
         except (ValueError, TypeError) as error:
             raise EncodeError(str(error)) from error
         if len(body) > self._body_bytes:
@@ -260,11 +284,25 @@ class Dispatcher(Submitting, Executor):
                 lambda pool, now: pool.close(drain=True, cancel_waiting=cancel_futures)
             )
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *given: Any) -> None:
+        """Closes it, as ``with`` does, and lets the event loop go on meanwhile."""
+        await asyncio.to_thread(self.__exit__, *given)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: Any
     ) -> None:
         """Closes it; Ctrl-C does not wait for what is open."""
         self.close(drain=kind is None or issubclass(kind, Exception))
+
+
+def _place(kind: bytes, error: Unserializable) -> str:
+    """What cannot be sent, in the words of who called: the work is (function, args, named)."""
+    if kind == framing.RUN and error.path[:3] in ("[1]", "[2]"):
+        return f"argument {error.path[3:].lstrip('[').replace(']', '', 1)}: {error.text}"
+    return str(error)
 
 
 def _link(launch: Launch, live: Live | None, slot: Slot, engine: Engine) -> Link:

@@ -66,11 +66,12 @@ class Engine:
     def loop(self) -> asyncio.AbstractEventLoop:
         """Of the thread; it is started when it is first needed."""
         if self._loop is None:
-            loop = self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(
                 target=self._run, args=(loop,), name="meshcluster-dispatcher", daemon=True
             )
-            self._thread.start()
+            thread.start()  # this may fail, at the end of the interpreter
+            self._loop, self._thread = loop, thread
         return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -144,7 +145,7 @@ class Engine:
             at += 1
             if isinstance(effect, Send):
                 tasks = [effect.task]
-                while at < len(effects):
+                while at < len(effects):  # what follows goes in the same breath
                     other = effects[at]
                     if not (isinstance(other, Send) and other.slot is effect.slot):
                         break

@@ -24,7 +24,7 @@ class Following:
     def __init__(self, servers: Any, via: Via | None, defaults: Mapping[str, Any]) -> None:
         self.live = servers if isinstance(servers, Live) else None
         self._via = via
-        self._slots = defaults["slots"]
+        self._slots = defaults["slots"] or 1
         self._lock = threading.Lock()
         self._unwatch: Callable[[], None] | None = None
         self._fixed = [] if self.live is not None else servers_of(servers, defaults)
@@ -35,6 +35,11 @@ class Following:
     def meshed(self) -> bool:
         """Tasks are calls through the mesh."""
         return self.live is not None and self._via is None
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Some of the workers may have a callback of their own."""
+        return self.live is not None or any(each.command is not None for each in self._fixed)
 
     def begin(self, engine: Engine) -> None:
         """Tells the pool of the servers; from now on of each change.

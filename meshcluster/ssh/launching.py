@@ -97,6 +97,17 @@ def client_options(connect_timeout: float, keep_alive: float) -> tuple[str, ...]
     )  # fmt: skip
 
 
+def refuse_with_members(**given: Any) -> None:
+    """What is for workers that are started has no meaning for members.
+
+    Raises:
+        ConfigError: one of these was given.
+    """
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"{name}=: members of the mesh run what they expose, nothing is sent")
+
+
 class Sent:
     """What a worker is sent that nothing is installed for. Read once, for all that have one path.
 

@@ -218,7 +218,7 @@ class Pool:
         if not excused and greeted:
             slot.rest.begin(now)
         elif not excused:
-            last = stderr.strip().rpartition("\n")[2]
+            last = _last_words(stderr)
             place.missed(f"{reason}: {last}" if last else reason, now)
         self._after_an_end(now)
 
@@ -420,3 +420,10 @@ def _same(one: Server, other: Server) -> bool:
     if other.service is not None:
         return one.service is not None and one.slots == other.slots
     return one == other
+
+
+def _last_words(stderr: str) -> str:
+    """The last line, and where a traceback before it says that it happened."""
+    lines = [line.strip() for line in stderr.strip().splitlines()] or [""]
+    places = [line for line in lines[:-1] if line.startswith('File "')]
+    return f"{lines[-1]} ({places[-1]})" if places else lines[-1]

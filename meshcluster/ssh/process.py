@@ -70,7 +70,7 @@ class Process(asyncio.SubprocessProtocol):
         self.heard_out = asyncio.Event()
         """Nothing that it has said is still to be told."""
         self._ending: asyncio.TimerHandle | None = None
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._handed_over = 0
         """Writes that the loop's thread has yet to take."""
         self._output: socket.socket | None = None
@@ -80,6 +80,11 @@ class Process(asyncio.SubprocessProtocol):
         self._fd = -1
         self._transport: Any = None
         self._stdin: Any = None
+
+    def never(self) -> None:
+        """It was not started after all."""
+        self.exited.set()
+        self.heard_out.set()
 
     async def start(self, argv: Sequence[str], shipment: bytes) -> None:
         """Starts a program. ``shipment`` is what it reads first.
@@ -277,10 +282,17 @@ class Process(asyncio.SubprocessProtocol):
         """Sends whole frames, from any thread: at once where that can be, so that no other thread
         need wake up for it.
         """
+        nested = self._writing._is_owned()  # type: ignore[attr-defined]
         with self._writing:
             if self._over or self._stdin is None:
                 return
-            if self._fd >= 0 and not self._handed_over and not self._stdin.get_write_buffer_size():
+            if (
+                nested
+            ):  # garbage is collected in the middle of a write, and what goes cancels a task
+                pass
+            elif (
+                self._fd >= 0 and not self._handed_over and not self._stdin.get_write_buffer_size()
+            ):
                 try:
                     data = data[os.write(self._fd, data) :]
                 except BlockingIOError:

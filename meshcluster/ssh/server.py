@@ -157,6 +157,8 @@ def servers_of(servers: Any, defaults: Mapping[str, Any]) -> list[Server]:
     """
     if isinstance(servers, str | Server):
         servers = [servers]
+    if isinstance(servers, Mapping) and _is_one(servers):
+        servers = [servers]
     if isinstance(servers, Mapping):
         pairs = list(servers.items())
     elif isinstance(servers, Iterable):
@@ -173,9 +175,22 @@ def servers_of(servers: Any, defaults: Mapping[str, Any]) -> list[Server]:
     return found
 
 
+def _is_one(servers: Mapping[Any, Any]) -> bool:
+    """Whether a dict has the fields of one server, not several by name."""
+    known = {field.name for field in fields(Server)}
+    nested = any(isinstance(value, Mapping | Server) for value in servers.values())
+    return bool(servers) and not nested and set(servers) <= known
+
+
 def _server(name: str | None, each: Any, defaults: Mapping[str, Any]) -> Server:
     if isinstance(each, Server):
+        given = [key for key, value in defaults.items() if value is not None]
+        if given:
+            raise ConfigError(f"{given[0]}=: the Server {each.name!r} says that itself")
+        if each.service is not None:
+            raise ConfigError(f"{each.name!r}: members are servers by cluster.live(...) alone")
         return each if name is None else replace(each, name=name)
+    defaults = {key: value for key, value in defaults.items() if value is not None}
     if isinstance(each, str):
         return replace(parse(each), name=name or each, **defaults)
     if isinstance(each, Mapping):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import builtins
-import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import partial
 from typing import Any
 
 from ..errors import ConfigError, EncodeError
 from ..rpc.mapping import Mapping, Progress, Window
+from .chunks import Chunks, Flat
 from .far import framing
 from .future import TaskFuture
 from .task import Terms
 
 IN_FLIGHT = 256
+UNCHANGED: Any = object()
+"""Stands for what is not given, where None means something."""
 Function = str | Callable[..., Any]
 
 
@@ -61,7 +63,7 @@ class Submitting:
 
     def map(
         self, function: Function, /, *iterables: Iterable[Any], timeout: float | None = None,
-        chunksize: int = 1, buffersize: int | None = None, in_flight: int = IN_FLIGHT,
+        chunksize: int | None = None, buffersize: int | None = None, in_flight: int | None = None,
         ordered: bool = True, progress: Progress | None = None,
     ) -> Iterator[Any]:  # fmt: skip
         """Calls a function for each item, or for the items of several iterables side by side, on
@@ -70,37 +72,57 @@ class Submitting:
         Args:
             iterables: taken as they are needed, so there may be no end of them.
             timeout: seconds until all results must be there; else ``TimeoutError``.
-            chunksize: so many items are one task, so that tiny ones cost less; a member of the mesh
-                gets each by itself.
+            chunksize: so many items are one task. By default one at first, and then as many as a
+                worker does in 4 ms, where neither ``timeout`` nor ``retry_on`` of ``options`` is
+                for each of them and ``in_flight`` is not given. A member of the mesh, and a worker
+                with a ``serializer`` of its own, get each by itself.
             buffersize: the same as ``in_flight``, which it replaces.
-            in_flight: so many tasks are open at once.
+            in_flight: so many tasks are open at once; by default 256.
             ordered: results in the order of the items; else as they come.
-            progress: called with how many tasks are done, and of how many (None: not known).
+            progress: called with how many are done, and of how many (None: not known).
 
         Raises (iterating): what the first task that fails raises; the others are cancelled.
         """
-        if type(chunksize) is not int or chunksize < 1:
-            raise ConfigError(f"chunksize={chunksize!r}: a number of 1 or more")
+        for name, number in (
+            ("chunksize", chunksize), ("buffersize", buffersize), ("in_flight", in_flight),
+        ):  # fmt: skip
+            if number is not None and (type(number) is not int or number < 1):
+                raise ConfigError(f"{name}={number!r}: a number of 1 or more")
+        most = buffersize or in_flight
+        learns = chunksize is None and most is None and self._terms.plain
+        if self._chunks and (learns or (chunksize or 1) > 1):
+            within = partial(Window, in_flight=most or IN_FLIGHT, ordered=ordered, progress=None)
+            return self._map_chunks(function, iterables, chunksize, within, progress, timeout)
         items: Iterable[Any] = iterables[0] if iterables else ()
         begin: Callable[[Any], TaskFuture] = partial(self.submit, function)
-        if len(iterables) > 1 or (chunksize > 1 and self._chunks):
+        if len(iterables) > 1:
             items = zip(*iterables, strict=False)
             begin = partial(_submit_all, self.submit, function)
-        if chunksize > 1 and self._chunks:
-            items = _chunks(items, chunksize)
-            begin = partial(self._submit_each, self._named(function))
-        window = Window(begin, items, buffersize or in_flight, ordered=ordered, progress=progress)
-        results = Mapping(window, self._check_outside, timeout).begun()
-        return Flat(results) if chunksize > 1 and self._chunks else results
+        window = Window(begin, items, most or IN_FLIGHT, ordered=ordered, progress=progress)
+        return Mapping(window, self._check_outside, timeout).begun()
 
-    def _submit_each(self, function: Any, chunk: Any) -> TaskFuture:
-        return self._submit(framing.EACH, (function, chunk), self._terms)
+    def _map_chunks(
+        self, function: Function, iterables: tuple[Iterable[Any], ...], size: int | None,
+        within: Callable[..., Window], progress: Progress | None, timeout: float | None,
+    ) -> Flat:  # fmt: skip
+        name, chunks = self._named(function), Chunks(zip(*iterables, strict=False), size)
+
+        def begin(chunk: list[Any]) -> TaskFuture:
+            future = self._submit(framing.EACH, (name, chunk), self._terms)
+            if chunks.learns:
+                future.add_done_callback(partial(chunks.learn, len(chunk)))
+            return future
+
+        lengths = [len(each) for each in iterables if isinstance(each, Sized)]
+        total = min(lengths) if lengths and len(lengths) == len(iterables) else None
+        results = Mapping(within(begin, chunks), self._check_outside, timeout).begun()
+        return Flat(results, progress, total)
 
     def _named(self, function: Function) -> Any:
         return function if isinstance(function, str) or self._pickles else name_of(function)
 
     def options(
-        self, *, attempts: int | None = None, timeout: float | None = None, retry_on: Any = None,
+        self, *, attempts: int | None = None, timeout: Any = UNCHANGED, retry_on: Any = None,
         priority: int | None = None,
     ) -> Submitting:  # fmt: skip
         """The same dispatcher with other terms: ``dispatcher.options(timeout=5).submit(...)``.
@@ -108,7 +130,8 @@ class Submitting:
         Args:
             attempts: how many workers may be lost with a task before it is given up; of 1 it is
                 given to no second one, so it runs at most once.
-            timeout: seconds that a worker may take for it; then it is ended: ``TaskTimeout``.
+            timeout: seconds that a worker may take for it; then it is ended: ``TaskTimeout``. None:
+                as long as it likes.
             retry_on: exception classes, ``TaskTimeout`` among them, after which it is tried again.
             priority: tasks of a higher one begin first; 0 is usual.
         """
@@ -117,7 +140,7 @@ class Submitting:
             self,
             Terms(
                 attempts=mine.attempts if attempts is None else attempts,
-                timeout=mine.timeout if timeout is None else timeout,
+                timeout=mine.timeout if timeout is UNCHANGED else timeout,
                 retry_on=mine.retry_on if retry_on is None else retry_on,
                 priority=mine.priority if priority is None else priority,
             ),
@@ -140,34 +163,6 @@ class _Other(Submitting):
 
 def _submit_all(submit: Callable[..., TaskFuture], function: Function, args: Any) -> TaskFuture:
     return submit(function, *args)
-
-
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    items = iter(items)
-    while chunk := list(itertools.islice(items, size)):
-        yield chunk
-
-
-class Flat:
-    """The results of tasks that have several each: an iterator. ``close()`` gives up the rest."""
-
-    def __init__(self, results: Mapping) -> None:
-        self._results = results
-        self._chunk: Iterator[Any] = iter(())
-
-    def __iter__(self) -> Flat:
-        return self
-
-    def __next__(self) -> Any:
-        while True:
-            for result in self._chunk:
-                return result
-            self._chunk = iter(next(self._results))
-
-    def close(self) -> None:
-        """Gives up the rest."""
-        self._chunk = iter(())
-        self._results.close()
 
 
 def name_of(function: Callable[..., Any]) -> str:

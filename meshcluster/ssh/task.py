@@ -52,6 +52,11 @@ class Terms:
         self.retry_on: tuple[type[BaseException], ...] = kinds
         self.priority = priority
 
+    @property
+    def plain(self) -> bool:
+        """Nothing is asked for that is about each item of several."""
+        return self.timeout is None and not self.retry_on
+
 
 class Task:
     """One piece of work. The pool changes it."""

@@ -7,9 +7,10 @@ import builtins
 import logging
 import time
 from contextlib import suppress
+from math import inf
 from typing import Any
 
-from ..errors import DecodeError, TaskRaised
+from ..errors import DecodeError, EncodeError, TaskRaised
 from .engine import Engine, settle
 from .far import framing
 from .far.framing import Frame
@@ -41,11 +42,13 @@ class Worker:
         """Starts the process."""
         launch = self._launch
         argv = self._server.argv(launch.ssh, launch.options)
-        shipment = b"" if self._server.command is not None else launch.shipment(self._server)
         try:
+            shipment = b"" if self._server.command is not None else launch.shipment(self._server)
             await self._process.start(argv, shipment)
-        except OSError as error:
-            self.over(f"cannot start {argv[0]!r}: {error.strerror or error}", "")
+        except Exception as error:  # whatever it is: the slot is not to wait for a worker
+            self._process.never()
+            why = getattr(error, "strerror", None) or error
+            self.over(f"cannot start {argv[0]!r}: {why}", "")
             return
         if self._stopped:  # meanwhile it was not to be
             self._process.end(politely=False)
@@ -78,10 +81,15 @@ class Worker:
         slot = self._slot
         politely = politely and slot.greeted
         self._engine.soon(lambda: self._process.end(politely=politely))
-        if not politely and slot.pid > 1 and self._server.host and slot.blame != "closed":
-            self._engine.spawn(self._reap(slot.pid))
+        silent = slot.head is not None and slot.pinged_at < inf
+        if not politely and (slot.blame != "closed" or silent):
+            self._reap()
 
-    async def _reap(self, pid: int) -> None:
+    def _reap(self) -> None:
+        if self._slot.pid > 1 and self._server.host is not None:
+            self._engine.spawn(self._kill_there(self._slot.pid))
+
+    async def _kill_there(self, pid: int) -> None:
         command = f"kill -KILL -{pid} {pid} 2>/dev/null"
         argv = self._server.client(self._launch.ssh, self._launch.options, command)
         null = asyncio.subprocess.DEVNULL
@@ -149,7 +157,9 @@ class Worker:
             except Exception as error:  # a serializer= of users': each task has its end
                 errors.append((task, DecodeError(f"{self._server.name}: {error}")))
                 continue
-            if frame.kind == framing.DONE:
+            if frame.kind == framing.DONE and task.kind == framing.EACH:
+                results.append((task, self._parts(value)))
+            elif frame.kind == framing.DONE:
                 results.append((task, value))
             else:
                 errors.append((task, _exception(value, self._server.name)))
@@ -162,11 +172,20 @@ class Worker:
         for task, value in self._engine.act(change):
             task.future.set_result(value)
 
+    def _parts(self, value: Any) -> tuple[list[Any], BaseException | None]:
+        """The results of several items, and what the one after them raised."""
+        try:
+            results, told = value
+            error = None if told is None else self._launch.serializer.loads(told)
+            return list(results), None if told is None else _exception(error, self._server.name)
+        except (TypeError, ValueError) as error:
+            return [], DecodeError(f"{self._server.name}: {error}")
+
     def _log(self, frame: Frame) -> None:
         stream = "stdout" if frame.kind == framing.OUT else "stderr"
         if stream == "stderr":
             self._process.note(frame.body)
-        for line in frame.body.decode("utf-8", "replace").splitlines():
+        for line in frame.body.decode("utf-8", "replace").removesuffix("\n").split("\n"):
             try:
                 self._launch.on_log(LogLine(self._server.name, frame.number, stream, line))
             except Exception:
@@ -188,6 +207,8 @@ def _exception(told: Any, server: str) -> BaseException:
     kind, text, trace, args, error = told
     if not isinstance(error, Exception):
         error = _builtin(kind, args)
+    if kind.endswith(".Unserializable"):
+        return EncodeError(f"{server}: {text}")
     if error is None or isinstance(error, StopIteration):  # which would end a caller's own loop
         return TaskRaised(kind, text, trace)
     made: Exception = error

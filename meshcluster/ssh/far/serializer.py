@@ -39,13 +39,14 @@ class Unserializable(ValueError):
         super().__init__(text)
         self.text = text
         self.path = ""
+        self.what = "value"
 
     def within(self, step: str) -> None:
         """It was found in this part of a larger value."""
         self.path = step + self.path
 
     def __str__(self) -> str:
-        return f"value{self.path}: {self.text}"
+        return f"{self.what}{self.path}: {self.text}"
 
 
 class Extension:

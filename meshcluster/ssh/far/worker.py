@@ -220,9 +220,10 @@ class Worker:
             try:
                 body = self._serializer.dumps(value)
             except Unserializable as error:
-                raise Unserializable(f"the result: {error}") from None
+                error.what = "the result"
+                raise
             if len(body) > self._limit:
-                raise Unserializable(f"the result has {len(body)} bytes, of {self._limit}")
+                raise Unserializable(f"{len(body)} bytes as a result, of {self._limit}")
             return framing.DONE, body
         except TaskCancelled:
             raise
@@ -241,9 +242,21 @@ class Worker:
         if isinstance(function, str):
             function = self._function(function)
         if each.kind == framing.EACH:
-            return [function(*args) for args in rest[0]]
+            return self._each(function, rest[0])
         args, named = rest
         return function(*args, **named)
+
+    def _each(self, function: Callable[..., Any], items: Any) -> tuple[Any, bytes | None]:
+        """The results of items up to the first that raises; and what that raised."""
+        results = []
+        for args in items:
+            try:
+                results.append(function(*args))
+            except TaskCancelled:
+                raise
+            except BaseException as error:
+                return results, self._told(error)
+        return results, None
 
     def _function(self, name: str) -> Callable[..., Any]:
         found = self._functions.get(name)
