@@ -17,6 +17,7 @@ from ..errors import (
     QueryTimeout,
     ServiceLost,
 )
+from ..rpc.choice import offers_of
 from .engine import Engine, settle
 from .slot import Slot
 from .task import Task
@@ -109,7 +110,7 @@ class Member:
             lost = str(error)
             self._over(lambda pool, now: pool.ended(slot, lost, "", now))
         except (NoRoute, NotExposed, NotJoined) as error:
-            missed = str(error)
+            missed = self._why(error)
             self._over(lambda pool, now: pool.unreached(slot, missed, now))
         except Exception as error:
             raised = error
@@ -120,6 +121,14 @@ class Member:
                 lambda pool, now: pool.finish([(task, value)])
             ):
                 task.future.set_result(value)
+
+    def _why(self, error: Exception) -> str:
+        """Why it was not called. ``NotExposed`` tells of all members: this is one of them."""
+        service = self._slot.place.server.service
+        if not isinstance(error, NotExposed) or service is None:
+            return str(error)
+        there = ", ".join(sorted(offers_of(service))[:8])
+        return f"it does not expose {error.name}; there {f'are {there}' if there else 'is nothing'}"
 
     def _answered(self, change: Callable[[Any, float], Any]) -> bool:
         """Whether somebody waits for it; the next is sent before that is told."""

@@ -46,9 +46,9 @@ def heed_ctrl_c() -> None:
 class Process:
     """A command that runs: its lines as they come, and the ways to end it."""
 
-    def __init__(self, arguments: tuple[str, ...]) -> None:
+    def __init__(self, arguments: tuple[str, ...], given: Any) -> None:
         self.process = subprocess.Popen(
-            [*PROGRAM, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*PROGRAM, *arguments], stdin=given, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, encoding="utf-8", preexec_fn=heed_ctrl_c,
         )  # fmt: skip
         self.lines: queue.Queue[str] = queue.Queue()
@@ -111,9 +111,9 @@ class Process:
             self.process.kill()
             self.process.wait()
         self.rest()
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.fixture(autouse=True)
@@ -128,25 +128,25 @@ def mesh_of_its_own(beacon_port, monkeypatch) -> None:
 
 @pytest.fixture
 def command() -> Callable[..., Done]:
-    """Runs a command in a pipe to its end."""
+    """Runs a command in a pipe to its end; ``given`` is its input."""
 
-    def run(*arguments: str) -> Done:
+    def run(*arguments: str, given: bytes = b"") -> Done:
         done = subprocess.run(
-            [*PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            text=True, encoding="utf-8", timeout=WAIT_SECONDS,
+            [*PROGRAM, *arguments], input=given, capture_output=True, check=False,
+            timeout=WAIT_SECONDS,
         )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Starts a command in a pipe; killed at the end if it still runs."""
+    """Starts a command in a pipe, which reads ``given``; killed at the end if it still runs."""
     processes: list[Process] = []
 
-    def begin(*arguments: str) -> Process:
-        processes.append(Process(arguments))
+    def begin(*arguments: str, given: Any = subprocess.DEVNULL) -> Process:
+        processes.append(Process(arguments, given))
         return processes[-1]
 
     yield begin
@@ -167,9 +167,11 @@ def member(start) -> Callable[..., Process]:
 
 
 class Terminal:
-    """A command on a terminal of its own, with a person's keys."""
+    """A command on a terminal of its own, with a person's keys. What it reads and writes instead
+    is given by ``files``.
+    """
 
-    def __init__(self, arguments: tuple[str, ...], columns: int) -> None:
+    def __init__(self, arguments: tuple[str, ...], columns: int, **files: Any) -> None:
         self._near, far = pty.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
@@ -178,9 +180,9 @@ class Terminal:
             fcntl.ioctl(far, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            [*PROGRAM, *arguments], stdin=far, stdout=far, stderr=far, start_new_session=True,
-            preexec_fn=take_terminal,
+            [*PROGRAM, *arguments], start_new_session=True, preexec_fn=take_terminal,
             env={**os.environ},  # without what readline put into the environment behind its back
+            **{"stdin": far, "stdout": far, "stderr": far, **files},
         )  # fmt: skip
         os.close(far)
         self.text = ""
@@ -219,10 +221,73 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
     """Starts a command on a terminal that is ``columns`` wide."""
     open_ones: list[Terminal] = []
 
-    def begin(*arguments: str, columns: int = 80) -> Terminal:
-        open_ones.append(Terminal(arguments, columns))
+    def begin(*arguments: str, columns: int = 80, **files: Any) -> Terminal:
+        open_ones.append(Terminal(arguments, columns, **files))
         return open_ones[-1]
 
     yield begin
     for each in open_ones:
         each.close()
+
+
+JOBS = """
+import os, time
+
+def double(x):
+    return x * 2
+
+def root(x):
+    if x < 0:
+        raise ValueError(f"{x} has none")
+    return int(x ** 0.5)
+
+def say(x):
+    print("now", x)
+    return x
+
+def die_of_3(x):
+    if x == 3:
+        os._exit(9)
+    return x
+
+def same_as(x):
+    cycle = [x]
+    cycle.append(cycle)
+    return cycle
+
+def wait_for(name):
+    open(f"{name}-begun", "w").write(str(os.getpid()))
+    while not os.path.exists(name):
+        time.sleep(0.01)
+    return name
+
+def late_after_soon(name):
+    if name == "late":
+        wait_for("soon-is-done")
+    else:
+        open("soon-is-done", "w").close()
+    return name
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch) -> str:
+    """A module in the directory where commands are run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "jobs_of_tests.py").write_text(JOBS)
+    return "jobs_of_tests"
+
+
+@pytest.fixture
+def client(tmp_path) -> str:
+    """An ssh client that finds each host here, with nothing installed; but not one called down."""
+    script = tmp_path / "client"
+    script.write_text("""#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+if [ "$2" = down ]; then echo "ssh: no route to down" >&2; exit 255; fi
+shift 2
+cd / && unset PYTHONPATH && sh -c "$*"
+""")
+    script.chmod(0o755)
+    return str(script)

@@ -64,7 +64,10 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
     ("arguments", "right"),
     [
         (("dmeo",), "Did you mean 'demo'?"),
-        (("frobnicate",), "There are join, members, query, queue, send, call, expose, doctor,"),
+        (
+            ("frobnicate",),
+            "There are join, members, query, queue, send, call, expose, work, doctor,",
+        ),
         (("--ttl", "lan", "members"), "a whole number from 0 to 255"),
         (("members", "--ttl", "256"), "a whole number from 0 to 255"),
         (("members", "--port", "0"), "a whole number from 1 to 65535"),
