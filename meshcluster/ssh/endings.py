@@ -47,8 +47,7 @@ class Endings:
 
     def raised(self, task: Task, error: BaseException, now: float) -> None:
         """The last try ended with what the task itself raised."""
-        text = f"{type(error).__name__}: {error}"
-        task.attempts[-1] = task.attempts[-1]._replace(outcome="raised", reason=text[:200])
+        task.attempts[-1] = task.attempts[-1]._replace(outcome="raised", reason=_brief(error))
         self._again(task, error, now, isinstance(error, task.terms.retry_on))
 
     def gone(self, task: Task, slot: Slot, reason: str, stderr: str, now: float) -> None:
@@ -75,6 +74,13 @@ class Endings:
             self.queue(task, now)
         else:
             self.settle(task, error)
+
+
+def _brief(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:200]
+    except Exception:  # a class of users' may refuse to say what it is
+        return type(error).__name__
 
 
 def _history(task: Task) -> str:

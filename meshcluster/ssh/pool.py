@@ -92,6 +92,12 @@ class Pool:
     def submit(self, task: Task, now: float) -> None:
         """One more."""
         self.endings.open += 1
+        if not self.waiting:  # the commonest case: somebody has nothing to do
+            for slot in self.slots:
+                if not slot.in_hand and slot.usable:
+                    task.queued_at = now
+                    self._give(slot, task, now)
+                    return
         self.endings.queue(task, now)
         self._dispatch_few(now)
 
@@ -195,7 +201,7 @@ class Pool:
 
     def refill(self, slot: Slot, now: float) -> None:
         """Sends a worker what it may have, after all that it has said in one breath."""
-        if slot.usable:
+        if self.waiting and slot.usable:
             self._fill(slot, now)
         if slot.place.leaving and not slot.in_hand:
             self._stop(slot, "no longer among the servers", politely=True)
@@ -318,12 +324,16 @@ class Pool:
         while len(in_hand) < window and (task := self.waiting.first()) is not None:
             if head is None:
                 head = task
-                slot.since = slot.heard_at = now
             elif 1 in (task.terms.attempts, head.terms.attempts):
                 return  # what is sent once alone must not be lost for another's sake
             self.waiting.take()
-            in_hand[task.number] = task
-            self.effects.append(Send(slot, task))
+            self._give(slot, task, now)
+
+    def _give(self, slot: Slot, task: Task, now: float) -> None:
+        if not slot.in_hand:
+            slot.since = slot.heard_at = now
+        slot.in_hand[task.number] = task
+        self.effects.append(Send(slot, task))
 
     def _start_some(self, now: float) -> None:
         """As many as there are tasks; and one more when these take long."""
@@ -346,7 +356,9 @@ class Pool:
             if not cold or place.leaving or place.rest.lasts(now, desperate=desperate):
                 continue
             rank = len(place.slots) - len(cold)
-            logins = HANDSHAKES - (place.starting if rank else 0)
+            host = place.server.host
+            alike = [place] if host is None else [p for p in self.places if p.server.host == host]
+            logins = HANDSHAKES - sum(each.starting for each in alike)
             for slot in cold:
                 if logins and not slot.rest.lasts(now, desperate=desperate):
                     ranked.append((place.why != "", rank, len(ranked), slot))

@@ -10,7 +10,7 @@ from .server import Server
 from .task import Task
 
 HANDSHAKES = 8
-"""So many workers of one server are starting at once. OpenSSH's server drops logins at random when
+"""So many workers of one host are starting at once. OpenSSH's server drops logins at random when
 more than 10 have not said who they are (MaxStartups 10:30:100, sshd_config(5)).
 """
 REST_SECONDS = 0.5

@@ -15,6 +15,11 @@ import traceback
 from collections import deque
 from typing import Any, Callable
 
+try:  # the same without an enum made of what is found, which is most of what that takes
+    from _signal import getsignal
+except ImportError:
+    from signal import getsignal
+
 from . import framing
 from .framing import Frame, frame
 from .listening import Listening
@@ -192,7 +197,7 @@ class Worker:
     def _serve(self, number: int, listening: Listening) -> None:
         began = time.perf_counter()
         before = sys.stdout, sys.stderr
-        if signal.getsignal(signal.SIGINT) != self._interrupted:  # a task has replaced it
+        if getsignal(signal.SIGINT) != self._interrupted:  # a task has replaced it
             signal.signal(signal.SIGINT, self._interrupted)
         try:
             try:
