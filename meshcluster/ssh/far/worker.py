@@ -16,7 +16,7 @@ from collections import deque
 from typing import Any, Callable
 
 try:  # the same without an enum made of what is found, which is most of what that takes
-    from _signal import getsignal
+    from _signal import getsignal  # type: ignore[import-not-found]
 except ImportError:
     from signal import getsignal
 
