@@ -21,12 +21,24 @@ class Chunks:
 
     def __init__(self, items: Iterable[Any], size: int | None) -> None:
         self._items = iter(items)
+        self._back: list[Any] = []
+        """Items that come before those."""
         self._size = size or 1
         self.learns = size is None
 
     def __iter__(self) -> Iterator[list[Any]]:
-        while chunk := list(itertools.islice(self._items, self._size)):
+        while chunk := self._next():
             yield chunk
+
+    def _next(self) -> list[Any]:
+        chunk, self._back = self._back[: self._size], self._back[self._size :]
+        return chunk + list(itertools.islice(self._items, self._size - len(chunk)))
+
+    def half(self, chunk: list[Any]) -> list[Any]:
+        """The first half of a chunk that is too large to be sent; the rest comes next."""
+        self._size = len(chunk) // 2
+        self._back = chunk[self._size :] + self._back
+        return chunk[: self._size]
 
     def learn(self, count: int, future: TaskFuture) -> None:
         """A task of so many items has ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import partial
 from typing import Any
 
-from ..errors import ConfigError, EncodeError
+from ..errors import ConfigError, EncodeError, MessageTooLarge
 from ..rpc.mapping import Mapping, Progress, Window
 from .chunks import Chunks, Flat
 from .far import framing
@@ -108,7 +108,12 @@ class Submitting:
         name, chunks = self._named(function), Chunks(zip(*iterables, strict=False), size)
 
         def begin(chunk: list[Any]) -> TaskFuture:
-            future = self._submit(framing.EACH, (name, chunk), self._terms)
+            try:
+                future = self._submit(framing.EACH, (name, chunk), self._terms)
+            except MessageTooLarge:
+                if not chunks.learns or len(chunk) == 1:
+                    raise
+                return begin(chunks.half(chunk))
             if chunks.learns:
                 future.add_done_callback(partial(chunks.learn, len(chunk)))
             return future

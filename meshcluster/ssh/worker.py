@@ -81,7 +81,7 @@ class Worker:
         slot = self._slot
         politely = politely and slot.greeted
         self._engine.soon(lambda: self._process.end(politely=politely))
-        silent = slot.head is not None and slot.pinged_at < inf
+        silent = slot.pinged_at < inf  # what it had in hand was taken from it before this
         if not politely and (slot.blame != "closed" or silent):
             self._reap()
 

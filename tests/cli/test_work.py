@@ -109,7 +109,8 @@ def test_another_module_is_sent_when_it_is_named(jobs, client, command, tmp_path
     assert (done.code, done.out) == (4, "")
     assert done.err == (
         "w1 has no worker: ended with exit status 1 before it said hello: "
-        f"ModuleNotFoundError: No module named '{jobs}'\n"
+        f"ModuleNotFoundError: No module named '{jobs}' "
+        '(File "<sent>/uses_of_tests.py", line 1, in <module>)\n'
         "meshcluster: no worker can be had\n"
         "  -> does python3 -c 'import uses_of_tests' work there? Only the module of FUNC is sent "
         "by itself, others by --module\n"

@@ -3,6 +3,7 @@ and whose workers are members of a mesh that come and go: what is asked ends, an
 """
 
 import json
+import math
 import sys
 import threading
 from concurrent.futures import CancelledError, wait
@@ -66,6 +67,23 @@ def test_sd_a9_a_worker_that_hangs_is_known_by_its_silence(far, tmp_path, took):
     assert tries(future) == [("w1", "lost"), ("w2", "done")]
     assert future.attempts[0].reason.startswith("silent for ")
     until(lambda: not far.workers("w1"))
+
+
+@FAKE
+def test_sd_a10_a_worker_that_hangs_is_killed_there_when_its_dispatcher_is_closed(far, tmp_path):
+    """It sees no end of its input, and ssh's own end is none of its."""
+    dispatcher = far.warmed("w1", heartbeat=2)
+    future = dispatcher(["hold", str(tmp_path / "go")])
+    until(lambda: running(dispatcher) == {"w1": 1})
+    hung = far.worker("w1")
+    hung.suspend()
+    (slot,) = dispatcher._engine.pool.places[0].slots
+    until(lambda: slot.pinged_at < math.inf)
+    assert lives(hung), "it was asked, and has some time to answer"
+    dispatcher.close(drain=False)
+    until(lambda: not lives(hung))
+    with pytest.raises(meshcluster.DispatcherClosed):
+        future.result(0)
 
 
 @FAKE

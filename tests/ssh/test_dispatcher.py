@@ -1,5 +1,6 @@
 """``Dispatcher``: an executor. Here its workers are processes of this machine."""
 
+import asyncio
 import concurrent.futures
 import gc
 import os
@@ -65,8 +66,20 @@ def test_a_value_is_given_to_the_callback(two):
     )
 
 
-def test_without_a_callback_a_value_is_refused_by_name():
+def test_without_a_callback_a_value_is_refused_by_name_at_once():
+    before = children()
     with here(callback=None) as dispatcher:
+        with pytest.raises(ConfigError, match=r'callback="module:function".*command='):
+            dispatcher(1)
+        with pytest.raises(ConfigError, match="callback="):
+            dispatcher.options(timeout=5)(1)
+        assert children() == before, "nothing was begun for that"
+
+
+def test_where_some_worker_may_have_a_callback_of_its_own_it_is_the_worker_that_says_so():
+    program = "import meshcluster; meshcluster.work()"
+    command = [sys.executable, "-c", program]
+    with here(Server(command=command), callback=None, setup=None) as dispatcher:
         with pytest.raises(LookupError, match="callback="):
             dispatcher(1).result(30)
 
@@ -107,7 +120,7 @@ def test_what_cannot_travel_is_refused_at_once_and_nothing_is_queued(two):
 
 
 def test_a_result_that_cannot_travel_is_the_tasks_error_alone(two):
-    with pytest.raises(TaskRaised, match="the result"):
+    with pytest.raises(EncodeError, match=r"^here: the result: of type object"):
         two.submit("errands:unsendable").result(30)
     assert two.submit("errands:echo", 1).result(30) == 1
 
@@ -121,7 +134,7 @@ def test_arguments_over_the_limit_are_refused_at_once():
 
 def test_a_result_over_the_limit_is_the_tasks_error():
     with here(body_bytes=1000) as dispatcher:
-        with pytest.raises(TaskRaised, match="bytes"):
+        with pytest.raises(EncodeError, match=r"^here: .* bytes as a result, of"):
             dispatcher.submit("builtins:bytes", 2000).result(30)
         assert dispatcher.submit("builtins:bytes", 3).result(30) == b"\0\0\0"
 
@@ -620,6 +633,48 @@ def test_it_is_closed_when_what_is_open_is_done(tmp_path):
     assert children() <= before
 
 
+async def test_an_event_loop_closes_it_by_async_with_and_goes_on_meanwhile(gate):
+    before = children()
+    turns = []
+
+    async def opens_the_gate_when_closing_waits():
+        await asyncio.to_thread(gate.reached)
+        turns.append("the loop goes on")
+        gate.open()
+
+    async with Dispatcher([server()]) as dispatcher:
+        future = dispatcher.submit("errands:hold", *gate())
+        other = asyncio.create_task(opens_the_gate_when_closing_waits())
+    assert (turns, future.done()) == (["the loop goes on"], True)
+    await other
+    with pytest.raises(DispatcherClosed):
+        dispatcher.submit("errands:echo", 1)
+    assert children() <= before
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+async def test_async_with_that_ends_by_an_error_waits_unless_it_was_cancelled(gate, error):
+    drained = issubclass(error, Exception)
+    futures = []
+
+    async def fails():
+        async with Dispatcher([server()]) as dispatcher:
+            futures.append(dispatcher.submit("errands:hold", *gate()))
+            await asyncio.to_thread(gate.reached)
+            if drained:
+                gate.open()
+            raise error
+
+    with pytest.raises(error):
+        await fails()
+    (future,) = futures
+    if drained:
+        assert future.result(0)
+    else:
+        with pytest.raises(DispatcherClosed):
+            future.result(0)
+
+
 def test_when_it_is_closed_all_futures_were_told_however_long_callbacks_took():
     with here(window=8) as dispatcher:
         futures = [dispatcher.submit("errands:echo", n) for n in range(8)]
@@ -805,7 +860,7 @@ def alive(pid):
 FORKED = """
 import gc, os, sys, meshcluster
 server = meshcluster.Server(path=[sys.argv[1]])
-d = meshcluster.Dispatcher([server])
+d = meshcluster.Dispatcher([server], callback="errands:callback")
 open_one = d.submit("errands:hold", *sys.argv[2:4])
 parent = os.getpid()
 open_one.add_done_callback(lambda future: os.write(1, b"done in %d\\n" % (os.getpid() == parent)))

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from meshcluster import Cluster, ConfigError, Dispatcher, NoWorkers, Server
+from meshcluster import Cluster, ConfigError, Dispatcher, NoWorkers, Serializer, Server
 
 from .here import FOLDER, children, server, until
 
@@ -22,6 +22,8 @@ def names(dispatcher):
         ({"a": "one", "b": {"host": "two"}, "c": Server(host="three")}, ["a", "b", "c"]),
         ([Server(host="one", user="ada"), {}], ["ada@one", "local"]),
         (Server(), ["local"]),
+        ({"host": "one", "slots": 3}, ["one"]),
+        ({"name": "mine"}, ["mine"]),
         ((name for name in ["one", "two"]), ["one", "two"]),
     ],
 )
@@ -41,11 +43,20 @@ def test_the_users_list_is_copied(dispatch):
 
 def test_servers_have_the_dispatchers_settings_unless_they_say_themselves(dispatch):
     dispatcher = dispatch(
-        ["one", {"host": "two", "slots": 3}, Server(host="three")], slots=2, python="pypy3"
-    )
+        ["one", {"host": "two", "slots": 3}, {"host": "three", "python": "python3"}],
+        slots=2, python="pypy3",
+    )  # fmt: skip
     servers = [place.server for place in dispatcher._engine.pool.places]
-    assert [each.slots for each in servers] == [2, 3, 1]
+    assert [each.slots for each in servers] == [2, 3, 2]
     assert [each.python for each in servers] == ["pypy3", "pypy3", "python3"]
+
+
+@pytest.mark.parametrize(
+    "setting", [{"slots": 1}, {"slots": 2}, {"command": "work"}, {"python": "python3"}]
+)
+def test_settings_of_all_servers_are_refused_beside_one_that_says_them_itself(setting):
+    with pytest.raises(ConfigError, match=rf"^{next(iter(setting))}=: the Server 'three' says"):
+        Dispatcher(["one", Server(host="three")], **setting)
 
 
 # --- members by another way -----------------------------------------------------------------------
@@ -144,9 +155,34 @@ def test_a_way_is_for_members_only():
         Dispatcher(["one"], via=lambda service: None)
 
 
-def test_members_are_never_sent_pickles_through_the_mesh(caller):
-    with pytest.raises(ConfigError, match="never sent pickles"):
-        Dispatcher(caller.live("compute"), unsafe_pickle=True)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"unsafe_pickle": True}, {"modules": ["errands"]}, {"callback": "errands:callback"},
+        {"setup": "errands:register"}, {"serializer": Serializer()}, {"command": "work"},
+        {"python": "python3"},
+    ],
+)  # fmt: skip
+def test_what_is_for_workers_that_are_started_is_refused_with_members_by_its_name(caller, setting):
+    with pytest.raises(ConfigError, match=f"^{next(iter(setting))}=: members .* nothing is sent"):
+        Dispatcher(caller.live("compute"), **setting)
+
+
+def test_members_without_a_word_of_their_own_have_the_dispatchers_slots(caller, join, dispatch):
+    join("compute", name="ada")
+    join("compute", name="bob", props={"slots": 5})
+    caller.wait_for_services(2)
+    for settings, slots in (({}, 1), ({"slots": 3}, 3)):
+        dispatcher = dispatch(caller.live("compute"), **settings)
+        servers = {place.server.name: place.server for place in dispatcher._engine.pool.places}
+        assert (servers["ada"].slots, servers["bob"].slots) == (slots, 5)
+
+
+def test_a_member_by_hand_is_refused(caller, join):
+    join("compute", name="ada")
+    (ada,) = caller.wait_for_services()
+    with pytest.raises(ConfigError, match=r"'ada': members are servers by cluster\.live"):
+        Dispatcher([Server(name="ada", service=ada)])
 
 
 def test_where_no_member_has_a_way_tasks_are_given_up(caller, join, dispatch):

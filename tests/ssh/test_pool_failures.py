@@ -1,5 +1,7 @@
 """What follows when a server cannot be reached, or a worker is lost with a task."""
 
+import pytest
+
 from meshcluster.errors import NoWorkers
 from tests.ssh.play import QUICK, Play, members, quick, working
 
@@ -79,6 +81,39 @@ def test_no_workers_when_each_server_was_tried_in_vain():
     assert str(play.errors[1]) == (
         "no server can be reached; a: no route; b: ended with exit status 255: Permission denied"
     )
+
+
+TRACEBACK = """a banner
+Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "<sent>/mine.py", line 7, in begin
+    import there_is_none
+ModuleNotFoundError: No module named 'there_is_none'
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "why"),
+    [
+        ("", "ended"),
+        (" \n\n", "ended"),
+        ("banner\nPermission denied\n\n", "ended: Permission denied"),
+        (TRACEBACK, "ended: ModuleNotFoundError: No module named 'there_is_none' "
+                    '(File "<sent>/mine.py", line 7, in begin)'),
+        ('  File "<sent>/mine.py", line 7\n    x = = 1\n        ^\nSyntaxError: invalid syntax',
+         'ended: SyntaxError: invalid syntax (File "<sent>/mine.py", line 7)'),
+        ('File "is all that it says', 'ended: File "is all that it says'),
+        ("\r\nin lines of Windows\r\n", "ended: in lines of Windows"),
+    ],
+)  # fmt: skip
+def test_why_ends_with_its_last_words_and_where_a_traceback_says_it_was(stderr, why):
+    play = Play("a")
+    play.submit()
+    play.dies("a", reason="ended", stderr=stderr)
+    assert play.pool.places[0].why == why
+    assert play.wants() == ["start a", "1 ends: NoWorkers"]
+    assert str(play.errors[1]).endswith(f"a: {why}")
 
 
 def test_a_failure_before_the_task_came_is_no_reason_to_give_it_up():

@@ -181,18 +181,52 @@ def test_a_server_is_a_value():
 # --- several ------------------------------------------------------------------------------------
 
 DEFAULTS = {"slots": 2, "command": "work", "python": "python3.9"}
+NO_DEFAULTS = dict.fromkeys(DEFAULTS)
 
 
 def test_servers_are_words_mappings_and_servers():
     made = Server(host="w3")
-    found = servers_of(["me@w1", {"host": "w2", "slots": 5}, made], DEFAULTS)
+    found = servers_of(["me@w1", {"host": "w2", "slots": 5}, made], NO_DEFAULTS)
     assert [(each.name, each.host, each.slots) for each in found] == [
-        ("me@w1", "w1", 2),
+        ("me@w1", "w1", 1),
         ("w2", "w2", 5),
         ("w3", "w3", 1),
     ]
-    assert found[0].command == found[1].command == "work"
     assert found[2] is made
+
+
+def test_words_and_mappings_have_the_defaults_unless_they_say_themselves():
+    found = servers_of(["w1", {"host": "w2", "slots": 5, "command": None}], DEFAULTS)
+    assert [(each.slots, each.command, each.python) for each in found] == [
+        (2, "work", "python3.9"),
+        (5, None, "python3.9"),
+    ]
+
+
+@pytest.mark.parametrize("default", DEFAULTS.items())
+def test_a_default_beside_a_server_that_says_it_itself_is_refused(default):
+    name, value = default
+    with pytest.raises(ConfigError, match=f"^{name}=: the Server 'w3' says that itself"):
+        servers_of(["w1", Server(host="w3")], {**NO_DEFAULTS, name: value})
+
+
+def test_a_mapping_of_a_servers_fields_alone_is_one_server():
+    (found,) = servers_of({"host": "w1", "slots": 4, "path": ["/x"]}, NO_DEFAULTS)
+    assert found == Server(host="w1", slots=4, path=["/x"])
+    (found,) = servers_of({"name": "mine", "command": ["work"]}, NO_DEFAULTS)
+    assert found == Server(name="mine", command=["work"])
+
+
+def test_names_may_be_those_of_fields_where_a_mapping_or_a_server_follows():
+    for one in ({"host": "w1"}, Server(host="w1")):
+        (found,) = servers_of({"host": one}, NO_DEFAULTS)
+        assert (found.name, found.host) == ("host", "w1")
+
+
+def test_a_member_is_no_server_that_one_may_write():
+    found = Server(name="ada", service=object())
+    with pytest.raises(ConfigError, match=r"'ada': members are servers by cluster\.live"):
+        servers_of([found], NO_DEFAULTS)
 
 
 def test_servers_can_be_named():

@@ -3,14 +3,26 @@
 import functools
 import gc
 import itertools
+import json
 import math
+import sys
 import threading
+from functools import partial
 
 import pytest
 
-from meshcluster import ConfigError, Congested, DispatcherClosed, EncodeError, TaskRaised
+from meshcluster import (
+    ConfigError,
+    Congested,
+    DispatcherClosed,
+    EncodeError,
+    MessageTooLarge,
+    Server,
+    TaskRaised,
+)
 from meshcluster.ssh.submitting import name_of
 
+from .errands import Refused
 from .here import here, until
 
 
@@ -281,10 +293,38 @@ def test_what_is_there_in_time_is_given(two):
 
 
 @pytest.mark.parametrize(("items", "total"), [(range(5), 5), (iter(range(5)), None)])
-def test_progress_is_told_of_each(two, items, total):
+def test_progress_is_told_of_each_that_is_a_task(two, items, total):
     told = []
-    assert len(list(two.map("errands:square", items, progress=lambda *at: told.append(at)))) == 5
+    found = two.map("errands:square", items, chunksize=1, progress=lambda *at: told.append(at))
+    assert len(list(found)) == 5
     assert told == [(n, total) for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("chunksize", [None, 2])
+@pytest.mark.parametrize(
+    ("items", "total"),
+    [
+        (lambda: [range(5)], 5),
+        (lambda: [iter(range(5))], None),
+        (lambda: [range(5), range(7)], 5),
+        (lambda: [range(5), itertools.count()], None),
+        (lambda: [itertools.count(), [1] * 5], None),
+    ],
+)
+def test_progress_counts_items_and_knows_the_total_where_all_have_a_length(
+    two, items, total, chunksize
+):
+    told = []
+    found = two.map(
+        "errands:echo", *items(), chunksize=chunksize, progress=lambda *at: told.append(at)
+    )
+    assert len(list(found)) == 5
+    done = [each[0] for each in told]
+    assert done == sorted(set(done))
+    assert done[-1] == 5
+    assert {each[1] for each in told} == {total}
+    if chunksize:
+        assert done == [2, 4, 5]
 
 
 @pytest.mark.parametrize("chunksize", [1, 3, 10, 1000])
@@ -328,7 +368,7 @@ def test_several_in_one_task_are_given_up_before_the_first_result_too(gate):
         assert dispatcher.submit("errands:echo", 1).result(30) == 1
 
 
-@pytest.mark.parametrize("chunksize", [0, -1, 1.5, "2", None, True])
+@pytest.mark.parametrize("chunksize", [0, -1, 1.5, "2", True])
 def test_a_chunksize_is_a_number(two, chunksize):
     with pytest.raises(ConfigError, match="chunksize="):
         two.map("errands:square", range(10), chunksize=chunksize)
@@ -336,8 +376,9 @@ def test_a_chunksize_is_a_number(two, chunksize):
 
 @pytest.mark.parametrize("many", ["in_flight", "buffersize"])
 def test_what_is_open_at_once_is_a_number(two, many):
-    with pytest.raises(ConfigError, match="in_flight="):
-        two.map("errands:square", range(10), **{many: -1})
+    for wrong in (0, -1, 1.5, "2", True):
+        with pytest.raises(ConfigError, match=f"^{many}={wrong!r}: a number of 1 or more"):
+            two.map("errands:square", range(10), **{many: wrong})
 
 
 def test_without_items_there_is_nothing_to_do(two):
@@ -366,6 +407,157 @@ def test_an_iterator_that_nobody_asks_is_no_hindrance_to_closing(gate):
             dispatcher.map("errands:echo", range(10))
 
 
+# --- so many items in a task as are worth its way ---------------------------------------------
+
+
+def tasks_of(dispatcher, work):
+    """How many tasks that took."""
+    before = dispatcher.submit("errands:echo").number
+    work()
+    return dispatcher.submit("errands:echo").number - before - 1
+
+
+def test_quick_items_are_several_in_a_task_in_their_order(two):
+    found = []
+    assert tasks_of(two, lambda: found.extend(two.map("errands:square", range(20_000)))) < 5000
+    assert found == [n * n for n in range(20_000)]
+
+
+def test_slow_items_are_a_task_each(two):
+    items = [0.006] * 20
+    assert tasks_of(two, lambda: list(two.map("time:sleep", items))) == 20
+
+
+def test_several_iterables_are_taken_side_by_side_as_far_as_the_shortest_goes(two):
+    found = two.map("operator:add", range(5000), itertools.count(5))
+    assert list(found) == [n + n + 5 for n in range(5000)]
+
+
+def test_an_error_in_the_middle_comes_after_all_results_before_it(two):
+    items = [*range(1, 3000), -1, *range(5000)]
+    results = two.map("errands:square", items)
+    found = []
+    with pytest.raises(ValueError, match="-1 is less than 0") as caught:
+        found.extend(iter(lambda: next(results), None))
+    assert found[-1] == 2999**2
+    assert found == [n * n for n in range(1, 3000)]
+    assert "in square" in str(caught.value.__cause__)
+    assert list(results) == []
+    until(lambda: sum(each.running for each in two.servers) == 0)
+
+
+def test_registered_exceptions_come_from_the_middle_of_many_as_they_are(two):
+    orders = [("errands:echo", 1)] * 500 + [("errands:wrong", "Refused", "not so", 7)]
+    with pytest.raises(Refused, match="not so") as caught:
+        list(two.map("errands:run", orders))
+    assert caught.value.code == 7
+    orders[-1] = ("errands:wrong", "Unknown", "what")
+    with pytest.raises(TaskRaised, match=r"errands\.Unknown: what"):
+        list(two.map("errands:run", orders))
+
+
+def test_of_items_without_end_only_so_many_are_taken_as_may_be_open(two):
+    taken = itertools.count()
+    results = two.map("errands:square", taken)
+    assert [next(results) for _ in range(3000)] == [n * n for n in range(3000)]
+    results.close()
+    assert next(taken) <= 3000 + 500 * 16 * 256
+    assert list(results) == []
+    until(lambda: sum(each.running for each in two.servers) == 0)
+
+
+def test_items_that_are_too_large_together_are_sent_apart():
+    sizes = [1] * 500 + [400] * 50 + [900] * 5 + [1] * 500 + [300] * 7
+    with here(body_bytes=1000, setup=None) as dispatcher:
+        assert list(dispatcher.map("builtins:len", map(bytes, sizes))) == sizes
+        with pytest.raises(MessageTooLarge):
+            list(dispatcher.map("builtins:len", map(bytes, [1] * 100 + [2000])))
+
+
+def test_unordered_each_result_is_given_once(two):
+    found = two.map("errands:square", range(5000), ordered=False)
+    assert sorted(found) == [n * n for n in range(5000)]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_of_a_worker_that_is_killed_in_the_middle_every_result_comes_once(ordered, tmp_path):
+    file = str(tmp_path / "died")
+    orders = [("errands:echo", n) for n in range(3000)]
+    orders[1500] = ("errands:dies_first", file)
+    with here(slots=2) as dispatcher:
+        found = list(dispatcher.map("errands:run", orders, ordered=ordered))
+    wanted = [*range(1500), "in the end", *range(1501, 3000)]
+    assert found == wanted if ordered else sorted(found, key=str) == sorted(wanted, key=str)
+
+
+@pytest.mark.parametrize("terms", [{"timeout": 20}, {"retry_on": ValueError}])
+def test_what_is_asked_for_of_each_item_has_each_a_task(two, terms):
+    other = two.options(**terms)
+    assert tasks_of(two, lambda: list(other.map("errands:square", range(50)))) == 50
+    back = other.options(timeout=None, retry_on=())
+    assert tasks_of(two, lambda: list(back.map("errands:square", range(5000)))) < 2000
+    chunks = lambda: list(other.map("errands:square", range(50), chunksize=10))  # noqa: E731
+    assert tasks_of(two, chunks) == 5, "unless a size is asked for as well"
+
+
+def test_who_says_how_many_are_open_has_each_item_a_task(two):
+    for many in ("in_flight", "buffersize"):
+        work = partial(two.map, "errands:square", range(50), **{many: 8})
+        assert tasks_of(two, lambda work=work: list(work())) == 50
+
+
+def test_a_retried_item_is_tried_again_by_itself(two, tmp_path):
+    other = two.options(retry_on=ValueError)
+    orders = [("errands:note", str(tmp_path / "notes"), n) for n in range(5)]
+    orders.insert(3, ("errands:fails_first", str(tmp_path / "failed")))
+    assert list(other.map("errands:run", orders)) == [0, 1, 2, "in the end", 3, 4]
+    assert sorted((tmp_path / "notes").read_text().split()) == list("01234")
+
+
+class Other:
+    """A serializer of one's own: its workers need not know what several in a task are."""
+
+    name = "json"
+    loads = staticmethod(json.loads)
+
+    @staticmethod
+    def dumps(value):
+        return json.dumps(value).encode()
+
+
+JSON_WORKER = """
+import json, meshcluster
+class Other:
+    name, loads = "json", staticmethod(json.loads)
+    dumps = staticmethod(lambda value: json.dumps(value).encode())
+meshcluster.work(serializer=Other())
+"""
+
+
+@pytest.mark.parametrize("chunksize", [None, 10])
+def test_workers_with_a_serializer_of_their_own_get_each_item_alone(chunksize):
+    command = Server(command=[sys.executable, "-c", JSON_WORKER])
+    with here(command, serializer=Other(), setup=None, callback=None) as dispatcher:
+        work = partial(dispatcher.map, "math:factorial", range(30), chunksize=chunksize)
+        assert tasks_of(dispatcher, lambda: list(work())) == 30
+        assert list(work()) == [math.factorial(n) for n in range(30)]
+
+
+@pytest.mark.parametrize("chunksize", [None, 10])
+def test_members_get_each_item_alone(join, dispatch, chunksize):
+    one, desk = join("compute"), join(name="desk")
+    calls = []
+    one.expose(lambda number: calls.append(number) or number * number, name="square")
+    one.expose(lambda: None, name="echo")
+    desk.wait_for_exposed("square", 1)
+    dispatcher = dispatch(desk.live("compute"))
+    work = partial(dispatcher.map, "square", range(30), chunksize=chunksize)
+    before = dispatcher.submit("echo").number
+    assert list(work()) == [n * n for n in range(30)]
+    assert dispatcher.submit("echo").number - before == 31
+    assert sorted(calls) == list(range(30))
+
+
 # --- other terms ------------------------------------------------------------------------------
 
 
@@ -374,6 +566,15 @@ def test_other_terms_are_of_what_is_submitted_by_them_alone(two, gate):
     with pytest.raises(TimeoutError):
         quick.submit("time:sleep", 30).result(30)
     assert two.submit("time:sleep", 0.2).result(30) is None
+
+
+def test_a_limit_may_be_taken_away_again():
+    with here(timeout=0.1) as dispatcher:
+        with pytest.raises(TimeoutError):
+            dispatcher.submit("time:sleep", 30).result(30)
+        assert dispatcher.options(timeout=None).submit("time:sleep", 0.3).result(30) is None
+        with pytest.raises(TimeoutError):
+            dispatcher.options(attempts=1).submit("time:sleep", 30).result(30)
 
 
 def test_other_terms_add_up(two, tmp_path):

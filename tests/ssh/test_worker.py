@@ -11,10 +11,10 @@ import pytest
 
 from meshcluster import (
     DecodeError,
+    EncodeError,
     NoWorkers,
     Serializer,
     Server,
-    TaskRaised,
     TaskTimeout,
     WorkerLost,
 )
@@ -167,7 +167,7 @@ def test_types_that_only_one_end_knows_are_warned_of(caplog):
     register(serializer)
     with here(serializer=serializer, setup=None) as dispatcher:
         assert dispatcher.submit("errands:echo", 1).result(30) == 1
-        with pytest.raises(TaskRaised, match="'pair' is not registered"):
+        with pytest.raises(EncodeError, match=r"^here: .*'pair' is not registered"):
             dispatcher.submit("errands:echo", Pair(1, 2)).result(30)
     assert "does not know the types pair, refused" in caplog.text
 

@@ -47,7 +47,28 @@ def test_it_calls_its_callback(sent):
 def test_it_calls_a_function_for_each_of_many(sent):
     far = sent()
     far.tell(framing.EACH, 3, far.serializer.dumps(("operator:add", [(1, 2), ("a", "b")])))
-    assert far.result(3) == [3, "ab"]
+    assert far.result(3) == ([3, "ab"], None)
+
+
+def test_of_many_the_results_before_the_first_that_raises_are_told_with_what_it_raised(sent):
+    far = sent("done = []\ndef do(x):\n    done.append(x)\n    return 6 // x")
+    far.tell(framing.EACH, 3, far.serializer.dumps(("deeds:do", [(1,), (2,), (0,), (3,)])))
+    far.run(4, "deeds:done.copy")
+    results, told = far.result(3)
+    kind, text, trace, args, error = far.serializer.loads(told)
+    assert results == [6, 3]
+    assert (kind, args) == ("ZeroDivisionError", (text,))
+    assert "return 6 // x" in trace
+    assert isinstance(error, ZeroDivisionError) or error is None
+    assert far.result(4) == [1, 2, 0], "what follows is not begun"
+
+
+def test_of_many_the_one_under_way_is_cancelled_with_the_others(sent):
+    far = sent("import time\ndef do(x):\n    if x:\n        print(x)\n        time.sleep(x)")
+    far.tell(framing.EACH, 3, far.serializer.dumps(("deeds:do", [(0,), (40,), (0,)])))
+    far.await_line(3)
+    far.tell(framing.CANCEL, 3)
+    assert far.heard(framing.CANCELLED, 3) == b""
 
 
 def test_tasks_are_done_in_the_order_in_which_they_came(sent):
@@ -175,7 +196,7 @@ def test_whatever_a_task_raises_only_that_task_fails(sent, source, kind):
 def test_a_result_that_cannot_travel_is_named_with_its_place(sent):
     far = sent("def do(): return {'a': [1, object()]}")
     far.run(1, "deeds:do")
-    assert "the result: value['a'][1]: of type object" in far.raised(1)[1]
+    assert "the result['a'][1]: of type object" in far.raised(1)[1]
 
 
 def test_a_result_that_is_too_large_fails_its_task_alone(sent):
@@ -183,7 +204,7 @@ def test_a_result_that_is_too_large_fails_its_task_alone(sent):
     far.tell(framing.LIMIT, 1000)
     far.run(1, "builtins:bytes", 1000)
     far.run(2, "builtins:bytes", 900)
-    assert "bytes, of 1000" in far.raised(1)[1]
+    assert "bytes as a result, of 1000" in far.raised(1)[1]
     assert far.result(2) == bytes(900)
 
 
