@@ -48,6 +48,11 @@ class Live:
     def __len__(self) -> int:
         return len(self.services)
 
+    def exposes(self, name: str) -> bool:
+        """Whether any of them exposes a function."""
+        offering = self._cluster.exposed.get(name, ())
+        return any(service in offering for service in self.services)
+
     def watch(self, changed: Callable[[], object]) -> Callable[[], None]:
         """Has ``changed`` called whenever the members may be others: one has come, has changed what
         it says of itself, or is lost. As hooks are: on a thread, or in the loop of an

@@ -64,7 +64,11 @@ class ClusterView(HookPlacing):
         """Runs a function in the member's loop and waits for it; here when we have not joined."""
         raise NotImplementedError
 
-    if TYPE_CHECKING:  # both faces have it, from elsewhere
+    if TYPE_CHECKING:  # both faces have them, from elsewhere
+
+        @property
+        def exposed(self) -> dict[str, tuple[Service, ...]]:
+            """See ``rpc/face.py``."""
 
         @property
         def _functions(self) -> Functions: ...

@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
         return sorted((plain(each) for each in value), key=dumped)
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
-    return value
+    return value if value is None or isinstance(value, str | float) else str(value)
 
 
 def _key(key: Any) -> str:

@@ -139,7 +139,7 @@ def command(
     Exit code 1 when FUNC raised for a line, 3 when a line was lost with its workers or took longer
     than --limit, 4 when no worker can be had.
     """
-    from ..errors import NoWorkers
+    from ..errors import NotExposed, NoWorkers
     from .working import Working
 
     check_usage(name, hosts, local, words)
@@ -161,7 +161,7 @@ def command(
                 code = working.run(dispatcher, begin)
             working.tell("done")
             return code
-        except NoWorkers as error:
+        except (NoWorkers, NotExposed) as error:
             working.tell_nobody(error, "" if words else hint(name, here=bool(local)))
             return NOBODY
         except KeyboardInterrupt:
@@ -176,7 +176,7 @@ def check_usage(name: str, hosts: list[str], local: int | None, words: tuple[str
     """Refuses what does not go together."""
     given = {"--ssh": bool(hosts), "--local": local is not None, "--resolve": bool(words)}
     if sum(given.values()) != 1:
-        raise click.UsageError("where? --ssh HOST,... or --local N or --resolve WORD")
+        raise click.UsageError("where? one of --ssh HOST,... or --local N or --resolve WORD")
     if not words and ":" not in name:
         raise click.UsageError(f"{name!r} is not MODULE:FUNC, such as math:sqrt")
     ctx = click.get_current_context()

@@ -115,9 +115,9 @@ class Working:
         """Until there are no more lines; returns the exit code. ``begin`` hands over an item.
 
         Raises:
-            NoWorkers: nobody can be reached. What was done before is written.
+            NoWorkers, NotExposed: nobody can do it. What was done before is written.
         """
-        from ..errors import NoWorkers
+        from ..errors import NotExposed, NoWorkers
 
         threading.Thread(target=self._read_lines, args=(begin,), daemon=True).start()
         ended = False
@@ -132,7 +132,7 @@ class Working:
                         ended = True
                     else:
                         self._await(came, dispatcher)
-        except NoWorkers:
+        except (NoWorkers, NotExposed):
             self._tell_missed(dispatcher)
             self._write_done()
             raise
@@ -172,27 +172,27 @@ class Working:
 
     def _await(self, line: Line, dispatcher: Dispatcher) -> None:
         """Writes the result of a line when it is there."""
-        from ..errors import NoWorkers
+        from ..errors import NotExposed, NoWorkers
 
         while not line.future.done():
             with suppress(TimeoutError):
                 line.future.exception(timeout=LOOK_SECONDS)
             self._look(dispatcher)
         error = line.future.exception()
-        if isinstance(error, NoWorkers):
+        if isinstance(error, NoWorkers | NotExposed):
             raise error
         self._say_notes()
         self._write(line, error)
 
     def _write_done(self) -> None:
         """The results that are there although there are no workers any more."""
-        from ..errors import NoWorkers
+        from ..errors import NotExposed, NoWorkers
 
         while not self._coming.empty():
             line = self._coming.get()
             if isinstance(line, Line) and line.future.done():
                 error = line.future.exception()
-                if not isinstance(error, NoWorkers):
+                if not isinstance(error, NoWorkers | NotExposed):
                     self._write(line, error)
 
     def _write(self, line: Line, error: BaseException | None) -> None:

@@ -157,6 +157,7 @@ class Dispatcher(Submitting, Executor):
                 command=command, python=python, unsafe_pickle=unsafe_pickle,
             )  # fmt: skip
         self._chunks = not following.meshed and self._serializer.name in (NAME, "pickle")
+        self._learns = self._chunks and not following.has_callbacks
         self._can_call = bool(callback) or following.has_callbacks
         launch = Launch(
             ssh=words("ssh", (ssh,) if isinstance(ssh, str) else ssh, 1),
@@ -307,7 +308,7 @@ def _place(kind: bytes, error: Unserializable) -> str:
 
 def _link(launch: Launch, live: Live | None, slot: Slot, engine: Engine) -> Link:
     if slot.place.server.service is not None and live is not None:
-        return Member(slot, engine, live.go)
+        return Member(slot, engine, live)
     return Worker(slot, engine, launch)
 
 

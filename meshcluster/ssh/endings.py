@@ -13,12 +13,17 @@ class Endings:
     """A task has its end once: a result, an error, or it is cancelled."""
 
     def __init__(self, waiting: Waiting, effects: list[Effect]) -> None:
-        self.open = 0
-        """Tasks that have no end yet."""
+        self.tasks: dict[int, Task] = {}
+        """Those that have no end yet."""
         self.final = False
         """Nothing is tried again."""
         self._waiting = waiting
         self._effects = effects
+
+    @property
+    def open(self) -> int:
+        """How many tasks have no end yet."""
+        return len(self.tasks)
 
     def queue(self, task: Task, now: float) -> None:
         """It waits for a worker, the first time or once more."""
@@ -42,7 +47,7 @@ class Endings:
         if task.waiting:
             self._waiting.remove(task)
         task.settled = True
-        self.open -= 1
+        self.tasks.pop(task.number, None)
         return True
 
     def raised(self, task: Task, error: BaseException, now: float) -> None:

@@ -39,6 +39,9 @@ class Link(Protocol):
     def stop(self, politely: bool) -> None:
         """Has it end. Must come to an end itself."""
 
+    def is_moving(self) -> bool:
+        """Whether it is being sent more than goes at once, and takes it."""
+
     async def gone(self) -> None:
         """Returns when nothing of it is left."""
 
@@ -110,11 +113,15 @@ class Engine:
         if self.lock._is_owned():  # type: ignore[attr-defined]
             self.soon(self.act, change)
             return None  # type: ignore[return-value]
-        with self.lock:
-            result = change(self.pool, time.monotonic())
-            settled = self.perform()
-            self._tick_soon()
-        settle(settled)
+        try:
+            with self.lock:
+                result = change(self.pool, time.monotonic())
+                settled = self.perform()
+                self._tick_soon()
+            settle(settled)
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
         return result
 
     def submit(self, task: Task) -> bool:
@@ -123,16 +130,25 @@ class Engine:
         if self.lock._is_owned():  # type: ignore[attr-defined]
             self.soon(self.submit, task)
             return True
-        with self.lock:
-            pool = self.pool
-            if pool.closed:
-                return False
-            pool.submit(task, time.monotonic())
-            if pool.effects:
-                self.perform()  # none is told of an end by that
-            if not self._ticking:
-                self._tick_soon()
+        try:
+            with self.lock:
+                pool = self.pool
+                if pool.closed:
+                    return False
+                pool.submit(task, time.monotonic())
+                if pool.effects:
+                    self.perform()  # none is told of an end by that
+                if not self._ticking:
+                    self._tick_soon()
+        except BaseException:
+            self._interrupted()
+            raise
         return True
+
+    def _interrupted(self) -> None:
+        """Ctrl-C came in the middle of a change: this cannot go on, and must not hang for ever."""
+        why = "it was interrupted (Ctrl-C) in the middle of a change: make a new Dispatcher"
+        self.soon(self.act, lambda pool, now: pool.abort(why))
 
     def perform(self) -> list[Settle]:
         """Does what the pool wants, under the lock; what futures are to be told is returned, for
@@ -211,6 +227,9 @@ class Engine:
     def _tick(self) -> None:
         with self.lock:
             now = time.monotonic()
+            for slot in self.pool.slots:
+                if slot.in_hand and slot.link.is_moving():
+                    self.pool.heard(slot, now)
             self.pool.tick(now)
             settled = self.perform()
             if self._alarm is not None:

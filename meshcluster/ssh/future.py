@@ -31,6 +31,16 @@ class TaskFuture(Future[Any]):
         return self._task.number
 
     @property
+    def server(self) -> str:
+        """The server whose worker has it, or had it last; "" while none has had it."""
+        return self._task.server
+
+    def __repr__(self) -> str:
+        where = f" at {self.server}" if self.server else ""
+        state = "running" if self.running() else self._state.lower()
+        return f"<TaskFuture {self.number} {state}{where}>"
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Which workers had it, and what became of each try."""
         return tuple(self._task.attempts)

@@ -93,7 +93,7 @@ def client_options(connect_timeout: float, keep_alive: float) -> tuple[str, ...]
     return (
         "BatchMode=yes", f"ConnectTimeout={connect_timeout:.0f}",
         f"ServerAliveInterval={keep_alive:.0f}", f"ServerAliveCountMax={KEEP_ALIVE_COUNT}",
-        "ClearAllForwardings=yes", "RemoteCommand=none",
+        "ClearAllForwardings=yes", "RemoteCommand=none", "ControlMaster=no",
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def pickler() -> Any:
         ConfigError: cloudpickle is not installed here. (At the workers it need not be.)
     """
     if importlib.util.find_spec("cloudpickle") is None:
-        raise ConfigError("unsafe_pickle=True needs cloudpickle: pip install meshcluster[pickle]")
+        raise ConfigError("unsafe_pickle=True needs cloudpickle: pip install 'meshcluster[pickle]'")
     from .far.pickling import Pickle
 
     return Pickle()

@@ -17,6 +17,7 @@ from ..errors import (
     QueryTimeout,
     ServiceLost,
 )
+from ..live import Live
 from ..rpc.choice import offers_of
 from .engine import Engine, settle
 from .slot import Slot
@@ -27,22 +28,24 @@ UNBOUNDED_SECONDS = 7 * 86_400.0
 MARGIN_SECONDS = 5.0
 """The pool ends what takes too long; the call's own deadline is a little later."""
 
-Go = Callable[..., "Future[Any]"]
-
 
 class Member:
     """Stands between the pool and one of the calls that a member has of us at once."""
 
-    def __init__(self, slot: Slot, engine: Engine, go: Go) -> None:
+    def __init__(self, slot: Slot, engine: Engine, live: Live) -> None:
         self._slot = slot
         self._engine = engine
-        self._go = go
+        self._live = live
         self._calls: dict[int, Future[Any]] = {}
         self._gone = asyncio.Event()
 
     async def begin(self) -> None:
         """There is nothing to start."""
         self._engine.act(lambda pool, now: pool.ready(self._slot, now, pings=False))
+
+    def is_moving(self) -> bool:
+        """Never: the mesh sends in its own time."""
+        return False
 
     async def gone(self) -> None:
         """Returns when it was stopped."""
@@ -73,7 +76,9 @@ class Member:
         timeout = task.terms.timeout
         seconds = UNBOUNDED_SECONDS if timeout is None else timeout + MARGIN_SECONDS
         try:
-            call = self._go(self._slot.place.server.service, name, args, named, seconds)
+            service = self._slot.place.server.service
+            assert service is not None
+            call = self._live.go(service, name, args, named, seconds)
         except Exception as error:
             call = Future()
             call.set_exception(error)
@@ -110,17 +115,24 @@ class Member:
             lost = str(error)
             self._over(lambda pool, now: pool.ended(slot, lost, "", now))
         except (NoRoute, NotExposed, NotJoined) as error:
+            if isinstance(error, NotExposed) and not self._live.exposes(task.work[0]):
+                nobody = f"nobody among the servers exposes it; {slot.place.server.name}: "
+                self._raised(task, NotExposed(error.name, nobody + self._why(error)))
+                return
             missed = self._why(error)
             self._over(lambda pool, now: pool.unreached(slot, missed, now))
         except Exception as error:
-            raised = error
-            if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)):
-                act(lambda pool, now: pool.raised(task, raised, now))
+            self._raised(task, error)
         else:
             if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)) and act(
                 lambda pool, now: pool.finish([(task, value)])
             ):
                 task.future.set_result(value)
+
+    def _raised(self, task: Task, error: BaseException) -> None:
+        slot, act = self._slot, self._engine.act
+        if self._answered(lambda pool, now: pool.answered(slot, task.number, now, 0)):
+            act(lambda pool, now: pool.raised(task, error, now))
 
     def _why(self, error: Exception) -> str:
         """Why it was not called. ``NotExposed`` tells of all members: this is one of them."""

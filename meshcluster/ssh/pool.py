@@ -55,7 +55,7 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Something is under way that time may end."""
-        return bool(self.endings.open) or any(
+        return bool(self.endings.tasks) or any(
             slot.in_hand or slot.state in (State.STARTING, State.ENDING) for slot in self.slots
         )
 
@@ -91,7 +91,7 @@ class Pool:
 
     def submit(self, task: Task, now: float) -> None:
         """One more."""
-        self.endings.open += 1
+        self.endings.tasks[task.number] = task
         if not self.waiting:  # the commonest case: somebody has nothing to do
             for slot in self.slots:
                 if not slot.in_hand and slot.usable:
@@ -130,8 +130,20 @@ class Pool:
                 self._stop(slot, "closed", politely=False)
         self._end_when_done()
 
+    def abort(self, why: str) -> None:
+        """It was left in the middle of a change, so nothing here can be relied on: all that is open
+        is given up, and nothing is taken any more.
+        """
+        self.effects.clear()
+        for slot in self.slots:
+            if slot.link is None:
+                slot.cool()
+        self.close(drain=False)
+        for task in list(self.endings.tasks.values()):
+            self.endings.settle(task, DispatcherClosed(why))
+
     def _end_when_done(self) -> None:
-        if self.closed and not self.endings.open:
+        if self.closed and not self.endings.tasks:
             for slot in self.slots:
                 self._stop(slot, "closed", politely=True)
 
@@ -333,6 +345,7 @@ class Pool:
         if not slot.in_hand:
             slot.since = slot.heard_at = now
         slot.in_hand[task.number] = task
+        task.server = slot.place.server.name
         self.effects.append(Send(slot, task))
 
     def _start_some(self, now: float) -> None:
@@ -434,8 +447,15 @@ def _same(one: Server, other: Server) -> bool:
     return one == other
 
 
+_OURS = ('File "<string>"', 'File "<frozen', 'File "<sent>/meshcluster_worker')
+"""Places in a traceback that say nothing to who reads it."""
+
+
 def _last_words(stderr: str) -> str:
     """The last line, and where a traceback before it says that it happened."""
     lines = [line.strip() for line in stderr.strip().splitlines()] or [""]
-    places = [line for line in lines[:-1] if line.startswith('File "')]
+    places = [
+        line for line in lines[:-1]
+        if line.startswith('File "') and not line.startswith(_OURS)
+    ]  # fmt: skip
     return f"{lines[-1]} ({places[-1]})" if places else lines[-1]

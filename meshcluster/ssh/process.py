@@ -57,7 +57,9 @@ class Owner(Protocol):
 class Process(asyncio.SubprocessProtocol):
     """One worker; its program is started by ``start``."""
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, body_bytes: int) -> None:
+    def __init__(
+        self, owner: Owner, loop: asyncio.AbstractEventLoop, body_bytes: int, lock: Any = None
+    ) -> None:
         self._owner = owner
         self._loop = loop
         self._splitter = Splitter(body_bytes)
@@ -70,7 +72,10 @@ class Process(asyncio.SubprocessProtocol):
         self.heard_out = asyncio.Event()
         """Nothing that it has said is still to be told."""
         self._ending: asyncio.TimerHandle | None = None
-        self._writing = threading.RLock()
+        self._writing = lock or threading.RLock()
+        """An engine's own, so that no two locks are taken in two orders."""
+        self._in_write = False
+        self._seen_behind = 0
         self._handed_over = 0
         """Writes that the loop's thread has yet to take."""
         self._output: socket.socket | None = None
@@ -98,33 +103,34 @@ class Process(asyncio.SubprocessProtocol):
             options["start_new_session"] = True  # Ctrl-C at a terminal is not for the ssh client
             self._output, theirs = socket.socketpair()
             options["stdout"] = theirs
-        try:
-            await self._loop.subprocess_exec(lambda: self, *argv, **options)
-        except OSError:
-            self._not_begun()
-            raise
-        except ValueError as error:  # such as "embedded null byte"
-            self._not_begun()
-            raise OSError(str(error)) from error
-        finally:
-            if theirs is not None:
-                theirs.close()
-        if self._output is None:
-            self.heard_out.set()
-        else:
             self._reader = threading.Thread(
                 target=self._read, args=(self._output,), name="meshcluster-reader", daemon=True
             )
-            self._reader.start()
+        try:
+            await self._loop.subprocess_exec(lambda: self, *argv, **options)
+            if self._reader is not None:
+                self._reader.start()
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL; no more threads
+            self._not_begun()
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        finally:
+            if theirs is not None:
+                theirs.close()
+        if self._reader is None:
+            self.heard_out.set()
         if shipment:
             self._stdin.write(shipment)
 
     def _not_begun(self) -> None:
-        if self._output is not None:
-            self._output.close()
-            self._output = None
-        self.heard_out.set()
+        self._over = True
+        if self._transport is not None:  # it runs, and nobody could hear it
+            self._kill()
         self.exited.set()
+        if self._reader is None or self._reader.ident is None:
+            self.heard_out.set()
+            if self._output is not None:
+                self._output.close()
+                self._output = None
 
     def _read(self, output: socket.socket) -> None:
         """In a thread of its own: an answer is there as soon as it can be, without a turn of the
@@ -175,7 +181,7 @@ class Process(asyncio.SubprocessProtocol):
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             self._break(str(error))
             return
-        if frames:
+        if frames or self._hello is not None:  # also of a part: it is not silent
             self._owner.came(frames)
 
     def _end_of_output(self) -> None:
@@ -282,26 +288,32 @@ class Process(asyncio.SubprocessProtocol):
         """Sends whole frames, from any thread: at once where that can be, so that no other thread
         need wake up for it.
         """
-        nested = self._writing._is_owned()  # type: ignore[attr-defined]
         with self._writing:
             if self._over or self._stdin is None:
                 return
-            if (
-                nested
-            ):  # garbage is collected in the middle of a write, and what goes cancels a task
-                pass
-            elif (
-                self._fd >= 0 and not self._handed_over and not self._stdin.get_write_buffer_size()
-            ):
+            # In the middle of a write garbage may be collected, and what goes cancel a task.
+            behind = self._in_write or self._handed_over or self._stdin.get_write_buffer_size()
+            if self._fd >= 0 and not behind:
+                self._in_write = True
                 try:
                     data = data[os.write(self._fd, data) :]
                 except BlockingIOError:
                     pass
                 except OSError:  # it is gone; that is told when its output ends
                     return
+                finally:
+                    self._in_write = False
             if data:
                 self._handed_over += 1
                 self._loop.call_soon_threadsafe(self._write_in_loop, data)
+
+    def is_moving(self) -> bool:
+        """Whether some of what is still to be written was taken since this was last asked. A worker
+        that is being sent much cannot answer yet.
+        """
+        before = self._seen_behind
+        self._seen_behind = 0 if self._stdin is None else self._stdin.get_write_buffer_size()
+        return before > 0 and self._seen_behind != before
 
     def _write_in_loop(self, data: bytes) -> None:
         with self._writing:
@@ -341,7 +353,12 @@ class Process(asyncio.SubprocessProtocol):
     def _signal(self, number: int | None) -> None:
         with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg") and number is not None:
-                os.killpg(self._transport.get_pid(), number)
+                pid, inner = self._transport.get_pid(), self._hello.pid if self._hello else 0
+                with suppress(OSError, OverflowError):
+                    # Behind a shell it has a group of its own; in our session nobody else has.
+                    if inner > 1 and inner != pid and os.getsid(inner) == pid:
+                        os.killpg(inner, number)
+                os.killpg(pid, number)
             else:
                 self._transport.kill()
 

@@ -28,6 +28,8 @@ class Submitting:
     _pickles: bool
     _chunks: bool
     """Several items may be one task."""
+    _learns: bool
+    """Also where nobody has asked for it: all workers are known to take such."""
 
     def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:
         raise NotImplementedError
@@ -89,7 +91,7 @@ class Submitting:
             if number is not None and (type(number) is not int or number < 1):
                 raise ConfigError(f"{name}={number!r}: a number of 1 or more")
         most = buffersize or in_flight
-        learns = chunksize is None and most is None and self._terms.plain
+        learns = chunksize is None and most is None and self._terms.plain and self._learns
         if self._chunks and (learns or (chunksize or 1) > 1):
             within = partial(Window, in_flight=most or IN_FLIGHT, ordered=ordered, progress=None)
             return self._map_chunks(function, iterables, chunksize, within, progress, timeout)
@@ -157,6 +159,7 @@ class _Other(Submitting):
         self._terms = terms
         self._pickles = other._pickles
         self._chunks = other._chunks
+        self._learns = other._learns
         self._other = other
 
     def _submit(self, kind: bytes, work: Any, terms: Terms) -> TaskFuture:

@@ -62,8 +62,8 @@ class Task:
     """One piece of work. The pool changes it."""
 
     __slots__ = (
-        "attempts", "body", "future", "kind", "number", "queued_at", "recalled", "settled",
-        "terms", "timed_out", "waiting", "work",
+        "attempts", "body", "future", "kind", "number", "queued_at", "recalled", "server",
+        "settled", "terms", "timed_out", "waiting", "work",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,8 @@ class Task:
         self.future: Any = None
         self.attempts: list[Attempt] = []
         self.queued_at = 0.0
+        self.server = ""
+        """Whose worker has it, or had it last."""
         self.waiting = False
         self.settled = False
         """Its future has its end, or gets it in this moment: nothing more may be told to it."""

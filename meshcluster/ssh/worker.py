@@ -33,10 +33,12 @@ class Worker:
         self._engine = engine
         self._launch = launch
         self._server = slot.place.server
-        self._process = Process(self, engine.loop, launch.body_bytes)
+        self._process = Process(self, engine.loop, launch.body_bytes, engine.lock)
         self._stopped = False
         self._refused = ""
         self._over = False
+        self._parts: dict[int, list[bytes]] = {}
+        """Results of several items that have come before the last of them."""
 
     async def begin(self) -> None:
         """Starts the process."""
@@ -57,6 +59,10 @@ class Worker:
         """Returns when the process has ended, and of all that it said was told."""
         await self._process.exited.wait()
         await self._process.heard_out.wait()
+
+    def is_moving(self) -> bool:
+        """Whether it is being sent more than goes at once, and takes it."""
+        return self._process.is_moving()
 
     def is_reading(self) -> bool:
         """Whether this is the thread that hears it, and tells futures."""
@@ -86,7 +92,8 @@ class Worker:
             self._reap()
 
     def _reap(self) -> None:
-        if self._slot.pid > 1 and self._server.host is not None:
+        # One that was not sent may be in a container: its number is somebody else's here.
+        if self._slot.pid > 1 and self._server.host and self._server.command is None:
             self._engine.spawn(self._kill_there(self._slot.pid))
 
     async def _kill_there(self, pid: int) -> None:
@@ -136,6 +143,8 @@ class Worker:
                     pool.cancelled(slot, frame.number, now)
                 elif kind == framing.UNBEGUN:
                     pool.unbegun(slot, frame.number, now)
+                elif kind == framing.PART and frame.number in slot.in_hand:
+                    self._parts.setdefault(frame.number, []).append(frame.body)
                 elif kind == framing.OUT or kind == framing.ERR:
                     lines.append(frame)
             pool.refill(slot, now)
@@ -158,7 +167,7 @@ class Worker:
                 errors.append((task, DecodeError(f"{self._server.name}: {error}")))
                 continue
             if frame.kind == framing.DONE and task.kind == framing.EACH:
-                results.append((task, self._parts(value)))
+                results.append((task, self._several(task, value)))
             elif frame.kind == framing.DONE:
                 results.append((task, value))
             else:
@@ -172,12 +181,14 @@ class Worker:
         for task, value in self._engine.act(change):
             task.future.set_result(value)
 
-    def _parts(self, value: Any) -> tuple[list[Any], BaseException | None]:
+    def _several(self, task: Task, value: Any) -> tuple[list[Any], BaseException | None]:
         """The results of several items, and what the one after them raised."""
+        loads = self._launch.serializer.loads
         try:
-            results, told = value
-            error = None if told is None else self._launch.serializer.loads(told)
-            return list(results), None if told is None else _exception(error, self._server.name)
+            before = [loads(body)[0] for body in self._parts.pop(task.number, ())]
+            last, told = value
+            error = None if told is None else _exception(loads(told), self._server.name)
+            return [each for results in (*before, last) for each in results], error
         except (TypeError, ValueError) as error:
             return [], DecodeError(f"{self._server.name}: {error}")
 
@@ -196,6 +207,8 @@ class Worker:
         if not self._over:
             self._over = True
             reason = self._refused or reason
+            if self._server.host and reason.endswith(" 255"):
+                reason += ", which ssh has for a broken connection and for a worker that is killed"
             self._engine.act(lambda pool, now: pool.ended(self._slot, reason, stderr, now))
 
 

@@ -940,3 +940,18 @@ def test_a_child_that_was_forked_while_the_lock_was_held_ends_all_the_same():
 def test_an_error_of_a_fork_is_a_dispatchers():
     assert issubclass(DispatcherClosed, DispatchError)
     assert issubclass(DispatcherClosed, RuntimeError)
+
+
+def test_what_a_file_is_called_comes_with_the_error():
+    with here() as dispatcher:
+        error = dispatcher.submit("builtins:open", "/there/is/none").exception(20)
+    assert isinstance(error, FileNotFoundError)
+    assert (error.filename, error.errno) == ("/there/is/none", 2)
+
+
+def test_a_future_says_where_it_is():
+    with here() as dispatcher:
+        future = dispatcher.submit("time:sleep", 60)
+        until(lambda: future.server)
+        assert repr(future) == f"<TaskFuture {future.number} running at {future.server}>"
+        future.cancel()

@@ -18,8 +18,8 @@ class Had:
         self.effects = []
         self.waiting = Waiting()
         self.endings = Endings(self.waiting, self.effects)
-        self.endings.open = 1
         self.task = Task(1, terms=Terms(**terms))
+        self.endings.tasks[1] = self.task
         (self.slot,) = Place(Server("a")).slots
 
     def lost(self, now=1.0, reason="it died", stderr=""):

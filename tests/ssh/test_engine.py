@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from meshcluster import ClusterError
+from meshcluster import ClusterError, DispatcherClosed
 from meshcluster.ssh.engine import Engine
 from meshcluster.ssh.pool import Pool, Settings
 from meshcluster.ssh.server import Server
@@ -65,6 +65,9 @@ class Echo:
         await self.gone_.wait()
 
     def is_reading(self):
+        return False
+
+    def is_moving(self):
         return False
 
     def done(self, number):
@@ -256,3 +259,22 @@ def test_it_is_abandoned_by_who_has_its_lock(engine, links):
     with engine.lock:
         engine.abandon()
     assert engine.join(20)
+
+
+def test_ctrl_c_in_the_middle_of_a_change_hangs_nobody(engine, links, monkeypatch):
+    """The pool may be left in two minds: what is open is given up, and says so."""
+    first, second = task(1), task(2)
+    engine.submit(first)
+    until(lambda: links and links[0].sent)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.pool, "submit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.submit(second)
+    assert engine.join(20)
+    ((error,),) = [first.future.told]
+    assert isinstance(error, DispatcherClosed)
+    assert not engine.submit(task(3))

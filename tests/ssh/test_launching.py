@@ -26,7 +26,7 @@ def hello(serializer=Serializer.name, python="3.8.1", types=()):
 def test_ssh_asks_nobody_and_notices_when_the_network_is_gone():
     assert client_options(10.0, 5.0) == (
         "BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3",
-        "ClearAllForwardings=yes", "RemoteCommand=none",
+        "ClearAllForwardings=yes", "RemoteCommand=none", "ControlMaster=no",
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_pickle_is_asked_for_and_is_no_second_one():
 
 def test_pickle_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(launching.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install meshcluster\[pickle\]"):
+    with pytest.raises(ConfigError, match=r"pip install 'meshcluster\[pickle\]'"):
         usual(None, True)
 
 

@@ -14,6 +14,7 @@ from meshcluster import (
     Dispatcher,
     EncodeError,
     MessageTooLarge,
+    NotExposed,
     NoWorkers,
     RemoteError,
     TaskTimeout,
@@ -238,9 +239,11 @@ def test_arguments_that_do_not_fit_are_an_error(caller, member, dispatch):
 
 def test_what_nobody_exposes_is_an_error_that_says_so(caller, member, dispatch):
     dispatcher = dispatch(caller.live("compute"))
-    with pytest.raises(NoWorkers, match="nothing_like_it"):
-        dispatcher.submit("nothing_like_it").result(20)
-    assert dispatcher(1).result(20)[1] == 1
+    wrong = dispatcher.submit("nothing_like_it")
+    right = [dispatcher(number) for number in range(3)]
+    with pytest.raises(NotExposed, match="nothing_like_it"):
+        wrong.result(20)
+    assert [future.result(20)[1] for future in right] == [0, 1, 2]  # it harms no others
 
 
 def test_what_one_of_two_exposes_is_done_by_that_one(caller, member, join, dispatch):

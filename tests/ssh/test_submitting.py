@@ -474,6 +474,15 @@ def test_items_that_are_too_large_together_are_sent_apart():
             list(dispatcher.map("builtins:len", map(bytes, [1] * 100 + [2000])))
 
 
+def test_results_that_are_too_large_together_come_in_parts():
+    with here(slots=2, body_bytes=5000) as dispatcher:
+        sizes = [1] * 600 + [500] * 200
+        made = list(dispatcher.map("builtins:bytes", sizes))
+        assert [len(each) for each in made] == sizes
+        made = list(dispatcher.map("builtins:bytes", [2000] * 20, chunksize=20))
+        assert [len(each) for each in made] == [2000] * 20
+
+
 def test_unordered_each_result_is_given_once(two):
     found = two.map("errands:square", range(5000), ordered=False)
     assert sorted(found) == [n * n for n in range(5000)]

@@ -44,7 +44,9 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 def boot() -> None:
     """Works as it is told."""
     if sys.version_info < (3, 8):
-        raise SystemExit(f"meshcluster worker: Python {sys.version}; 3.8 or later")
+        raise SystemExit(
+            f"meshcluster worker: Python {sys.version.split()[0]}; it takes 3.8 or later"
+        )
     stream = sys.stdin.buffer
     told = json.loads(stream.read(int(stream.readline())).decode())
     sys.meta_path.insert(0, Sources(told["sources"]))

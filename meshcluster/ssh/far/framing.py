@@ -24,6 +24,7 @@ BYE = b"bye"
 # From the worker.
 HELLO = b"meshcluster-worker"
 DONE = b"done"
+PART = b"part"
 RAISED = b"raised"
 CANCELLED = b"cancelled"
 UNBEGUN = b"unbegun"

@@ -8,6 +8,15 @@ import fractions
 import uuid
 from typing import Any, Callable
 
+FRACTION_BITS = 1 << 16
+"""What is larger would take whoever reads it minutes."""
+
+
+def _fraction(numerator: int, denominator: int) -> fractions.Fraction:
+    if max(numerator.bit_length(), denominator.bit_length()) > FRACTION_BITS:
+        raise ValueError(f"a fraction of over {FRACTION_BITS} bits")
+    return fractions.Fraction(numerator, denominator)
+
 
 def _moment(value: Any) -> Any:
     """As text, with its zone, or the name of that where it is no fixed distance from UTC."""
@@ -65,7 +74,7 @@ LIBRARY: list[tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]]] = [
     ("timezone", datetime.timezone, _zone, _of(_zone_of, datetime.timedelta, object)),
     ("decimal", decimal.Decimal, str, _of(decimal.Decimal, str)),
     ("fraction", fractions.Fraction, lambda f: (f.numerator, f.denominator),
-     _of(fractions.Fraction, int, int)),
+     _of(_fraction, int, int)),
     ("uuid", uuid.UUID, lambda u: u.bytes, _of(lambda data: uuid.UUID(bytes=data), bytes)),
 ]  # fmt: skip
 """Name, class, and the hooks, as ``Serializer.register`` has them."""

@@ -223,7 +223,10 @@ class Worker:
             if os.getpid() != self._owner:
                 os._exit(0)
             try:
-                body = self._serializer.dumps(value)
+                if each.kind == framing.EACH:
+                    body = self._packed(each.number, *value)
+                else:
+                    body = self._serializer.dumps(value)
             except Unserializable as error:
                 error.what = "the result"
                 raise
@@ -263,6 +266,15 @@ class Worker:
                 return results, self._told(error)
         return results, None
 
+    def _packed(self, number: int, results: Any, told: bytes | None) -> bytes:
+        """The answer of several items. What is too large together goes in parts, before it."""
+        body: bytes = self._serializer.dumps((results, told))
+        if len(body) <= self._limit or len(results) < 2:
+            return body
+        half = len(results) // 2
+        self.send(framing.PART, number, self._packed(number, results[:half], None))
+        return self._packed(number, results[half:], told)
+
     def _function(self, name: str) -> Callable[..., Any]:
         found = self._functions.get(name)
         if found is None:
@@ -281,7 +293,10 @@ class Worker:
             text = "(no text: its __str__ raised)"
         last = "".join(traceback.format_exception(kind, error, _theirs(error)))
         said = (name, text[-TOLD_CHARACTERS:], last[-TOLD_CHARACTERS:])
-        for rest in ((error.args, error), (error.args, None)):
+        args = error.args
+        if isinstance(error, OSError) and error.filename is not None:  # which args leaves out
+            args = (error.errno, error.strerror, error.filename, None, error.filename2)
+        for rest in ((args, error), (args, None)):
             try:
                 body: bytes = self._serializer.dumps((*said, *rest))
             except Exception:
