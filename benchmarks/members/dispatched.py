@@ -32,7 +32,7 @@ class Dispatched:
     def _results(self, dispatcher: Dispatcher) -> Iterator[float]:
         if self._how == SUBMIT:
             return (dispatcher.submit(FUNCTION, number).result() for number in numbers())
-        size = 1 if self._how == MAP else BATCH
+        size = None if self._how == MAP else BATCH
         return dispatcher.map(FUNCTION, numbers(), chunksize=size)
 
 

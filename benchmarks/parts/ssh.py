@@ -39,7 +39,7 @@ TIMES = {EXECNET: 1.0, FABRIC: 10.0, PARALLEL_SSH: 10.0}
 BATCHES_TIMES = {EXECNET_BATCHES: 1.0}
 """The same of ours that is handed 100 items a task."""
 
-SETTINGS = "\nSetEnv SHLVL=2 BENCHMARKS=1\nCompression no\n"
+SETTINGS = "SetEnv SHLVL=2 BENCHMARKS=1\nCompression no\n"
 """A bash that thinks it is inside another one reads no ~/.bashrc, whatever an account has there:
 pyenv's line alone takes a command 100 ms. And execnet's client insists on compressing."""
 
@@ -166,8 +166,8 @@ def client_version() -> str:
 
 def _set(server: Sshd) -> None:
     """Adds ``SETTINGS``, and waits until they are in force."""
-    with (server.folder / "sshd_config").open("a", encoding="utf-8") as file:
-        file.write(SETTINGS)
+    settings = server.folder / "sshd_config"
+    settings.write_text(SETTINGS + settings.read_text("utf-8"), "utf-8")  # the first word counts
     server.process.send_signal(signal.SIGHUP)
     until = time.monotonic() + READY_SECONDS
     while True:
