@@ -249,3 +249,41 @@ def test_many_results_in_one_breath_are_all_told():
 
 def test_the_protocol_has_one_number():
     assert framing.PROTOCOL == 1
+
+
+SLOW_TO_SAY = """
+import time
+hello()
+for frame in frames():
+    if frame.kind == framing.CALL:
+        for byte in framing.frame(framing.DONE, frame.number, dumps("x" * 25), 1):
+            os.write(1, bytes([byte]))
+            time.sleep(0.05)
+    elif frame.kind == framing.BYE:
+        sys.exit()
+"""
+
+SLOW_TO_TAKE = """
+import time
+hello()
+first = True
+while data := os.read(0, 65536):
+    for frame in splitter.feed(data):
+        first = False
+        if frame.kind == framing.CALL:
+            say(framing.DONE, frame.number, dumps(len(frame.body)), 1)
+        elif frame.kind == framing.BYE:
+            sys.exit()
+    if not first:
+        time.sleep(0.05)
+"""
+
+
+def test_who_is_slow_to_say_a_large_answer_is_not_silent(scripted):
+    with here(scripted(SLOW_TO_SAY), heartbeat=0.3, attempts=1) as dispatcher:
+        assert dispatcher("x").result(30) == "x" * 25
+
+
+def test_who_is_slow_to_take_large_arguments_is_not_silent(scripted):
+    with here(scripted(SLOW_TO_TAKE), heartbeat=0.3, attempts=1) as dispatcher:
+        assert dispatcher(bytes(3 << 20)).result(30) > 3 << 20
