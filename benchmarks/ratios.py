@@ -10,7 +10,7 @@ from . import against
 from .markdown import number
 from .table import Row, Table
 
-LEFT, RIGHT, VALUES, END, MARGIN = 190, 640, 652, 964, 16
+LEFT, RIGHT, VALUES, END, MARGIN = 215, 600, 612, 964, 16
 TITLE, AXIS, LINE, BAR = 50, 20, 22, 12
 MET, MISSED, NEITHER, GOAL, GRID = "#16a34a", "#dc2626", "#94a3b8", "#0f172a", "#e2e8f0"
 FIRST, LAST = -2, 3
