@@ -32,7 +32,9 @@ def older_python(version):
     return str(places[0]) if places else shutil.which(f"python{version}")
 
 
-@pytest.fixture(params=["this", *OLDER])
+@pytest.fixture(
+    params=["this", OLDER[0], *(pytest.param(each, marks=pytest.mark.long) for each in OLDER[1:])]
+)
 def python(request):
     """The interpreter of these tests, and each older one that workers may have."""
     if request.param == "this":
