@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sized
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -130,11 +131,11 @@ class Mapping:
         self, window: Window, check_outside: Callable[[], None], timeout: float | None = None
     ) -> None:
         check_outside()
-        self._check_outside = check_outside
         self._ended: SimpleQueue[Any] = SimpleQueue()
-        self._deadline = None if timeout is None else time.monotonic() + timeout
         self._window = window
-        self._results = self._run(window, self._ended)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        following = partial(_following, self._ended, deadline, check_outside)
+        self._results = self._run(window, self._ended, following)
 
     def begun(self) -> Mapping:
         """Itself, with the first calls under way before anybody asks for a result."""
@@ -145,16 +146,10 @@ class Mapping:
             raise
         return self
 
-    def _next_end(self) -> Any:
-        self._check_outside()  # who iterates may be another than who began
-        if self._deadline is None:
-            return self._ended.get()
-        try:
-            return self._ended.get(timeout=max(0.0, self._deadline - time.monotonic()))
-        except Empty:
-            raise TimeoutError("not all results were there in time") from None
-
-    def _run(self, window: Window, ended: SimpleQueue[Any]) -> Iterator[Any]:
+    @staticmethod  # it must not hold us: when we go it ends, and gives up the rest
+    def _run(
+        window: Window, ended: SimpleQueue[Any], following: Callable[[], Any]
+    ) -> Iterator[Any]:
         try:
             while True:
                 window.fill(ended.put)
@@ -163,7 +158,7 @@ class Mapping:
                     window.fill(ended.put)
                 if window.over:
                     return
-                window.end(self._next_end())
+                window.end(following())
                 while not ended.empty():
                     window.end(ended.get())
         finally:
@@ -179,3 +174,16 @@ class Mapping:
         """Gives up the rest."""
         self._results.close()  # type: ignore[attr-defined]
         self._window.cancel()  # which it does itself unless it has not begun
+
+
+def _following(
+    ended: SimpleQueue[Any], deadline: float | None, check_outside: Callable[[], None]
+) -> Any:
+    """The next call that ends."""
+    check_outside()  # who iterates may be another than who began
+    if deadline is None:
+        return ended.get()
+    try:
+        return ended.get(timeout=max(0.0, deadline - time.monotonic()))
+    except Empty:
+        raise TimeoutError("not all results were there in time") from None
