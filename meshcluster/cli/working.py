@@ -109,6 +109,8 @@ class Working:
         self._read = 0
         self._done = 0
         self._failed = 0
+        self._again = 0
+        """Lines that were lost with a worker and begun again: perhaps they were done twice."""
         self._code = 0
 
     def run(self, dispatcher: Dispatcher, begin: Begin) -> int:
@@ -204,6 +206,7 @@ class Working:
                 error = ValueError("the result holds itself, or is too deep to be written")
         self._ahead.leave(line.size_bytes)
         self._done += 1
+        self._again += len(getattr(line.future, "attempts", ())) > 1
         if error is None:
             self._say(written)
             return
@@ -273,11 +276,12 @@ class Working:
     def tell(self, how: str) -> None:
         """What has come of it all, where a person has seen it go, or it did not go well."""
         self._say_notes()
-        if self._progress.shown or self._failed or how != "done":
+        if self._progress.shown or self._failed or self._again or how != "done":
             lines = f"{self._done} line{'s' * (self._done != 1)}"
             seconds = time.monotonic() - self._progress.began
             failed = f", {self._failed} failed" if self._failed else ""
-            self._note(f"{how}: {lines} in {seconds:.1f} s{failed}")
+            again = f", {self._again} lost with a worker and begun again" if self._again else ""
+            self._note(f"{how}: {lines} in {seconds:.1f} s{failed}{again}")
 
     def tell_nobody(self, error: Exception, hint: str) -> None:
         """Why it could not go on; of each host that was said. ``hint`` is for a module that

@@ -1,4 +1,4 @@
-"""``Engine``: the thread that starts workers and reads from them; performs what the pool wants."""
+"""``Engine``: performs what the pool wants; its thread starts workers, and sees to the time."""
 
 from __future__ import annotations
 

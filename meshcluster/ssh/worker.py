@@ -49,7 +49,9 @@ class Worker:
             await self._process.start(argv, shipment)
         except Exception as error:  # whatever it is: the slot is not to wait for a worker
             self._process.never()
-            why = getattr(error, "strerror", None) or error
+            why = getattr(error, "strerror", None) or str(error)
+            if self._server.host and isinstance(error, FileNotFoundError):
+                why += "; install OpenSSH's client, or name another one"
             self.over(f"cannot start {argv[0]!r}: {why}", "")
             return
         if self._stopped:  # meanwhile it was not to be

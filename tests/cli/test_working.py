@@ -310,3 +310,22 @@ def test_of_what_is_no_file_nothing_is_known() -> None:
     with os.fdopen(near) as pipe, os.fdopen(far, "w"):
         assert lines_of_input(pipe.fileno()) is None
     assert lines_of_input(near) is None, "it is closed"
+
+
+@pytest.mark.process
+def test_a_line_that_was_begun_again_is_told_of(command, tmp_path, monkeypatch) -> None:
+    """It may have been done twice: whose worker it kills the first time."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "once_of_tests.py").write_text(
+        "import os\n"
+        "def once(mark):\n"
+        "    if not os.path.exists(mark):\n"
+        "        open(mark, 'w').close()\n"
+        "        os._exit(3)\n"
+        "    return 'done'\n"
+    )
+    mark = json.dumps(str(tmp_path / "mark")).encode()
+    done = command("work", "--local", "1", "once_of_tests:once", given=mark + b"\n")
+    assert (done.code, done.out) == (0, "done\n")
+    assert done.err.startswith("done: 1 line in ")
+    assert done.err.endswith(" s, 1 lost with a worker and begun again\n")

@@ -10,7 +10,6 @@ import threading
 import time
 import zlib
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 from cryptography.fernet import Fernet
@@ -52,21 +51,6 @@ def server(beacon_port):
     """A member in this process."""
     with meshcluster.join(name="server", port=beacon_port) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def took(record_property):
-    """`with took("what", seconds):` notes how long it took, which is less than so many seconds."""
-
-    @contextmanager
-    def took(what, at_most):
-        began = time.monotonic()
-        yield
-        seconds = time.monotonic() - began
-        record_property(what, f"{seconds:.3f} s")
-        assert seconds < at_most
-
-    return took
 
 
 def until(condition):
