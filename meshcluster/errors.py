@@ -31,6 +31,17 @@ did wrong and what the network did are told apart.
     │  ├─ TaskTimeout (TimeoutError)    a task took longer than it may
     │  ├─ TaskRaised                    it raised what is no exception of Python's own
     │  └─ DispatcherClosed (RuntimeError)  nothing is taken any more
+    ├─ JobError
+    │  ├─ CommandFailed                 a command ended with another status than 0; ``result``
+    │  ├─ CommandTimeout (TimeoutError)  it took longer than it may; ``result`` is what there was
+    │  ├─ SiteUnreachable (OSError)     nothing was begun there
+    │  ├─ SiteLost (OSError)            it went away in the middle: perhaps done, perhaps not
+    │  ├─ SudoFailed                    no password, or none that is right
+    │  ├─ TransferFailed                files were not brought over, or must not be
+    │  ├─ Interrupted                   the run was stopped
+    │  ├─ MissingJob (LookupError)      there is no job of that name
+    │  ├─ NoSites (LookupError)         nothing matched where something must
+    │  └─ JobsFailed                    not all of a run is ok; ``result`` says what
     └─ QueryError
        ├─ QueryTimeout (TimeoutError)   ``results`` and ``errors`` hold what did arrive
        ├─ RemoteError                   the responder or function of ``service`` raised
@@ -49,6 +60,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .jobs.outcomes import RunResult
+    from .jobs.result import CommandResult
     from .model import Service
 
 
@@ -188,6 +201,74 @@ class TaskRaised(DispatchError):
 
 class DispatcherClosed(DispatchError, RuntimeError):
     """The dispatcher was closed."""
+
+
+class JobError(ClusterError):
+    """Something about sites, commands and jobs."""
+
+
+class CommandFailed(JobError):
+    """A command ended with another status than 0, or by a signal. ``result`` has all of it."""
+
+    def __init__(self, text: str, result: CommandResult) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class CommandTimeout(JobError, TimeoutError):
+    """A command took longer than its ``timeout``; it was ended. ``result`` has what it wrote."""
+
+    def __init__(self, text: str, result: CommandResult | None = None) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class SiteUnreachable(JobError, OSError):
+    """A site could not be reached: nothing was begun there. The text says why."""
+
+
+class SiteLost(JobError, OSError):
+    """A site, or the way to it, went away while a command ran: it may have been done, or in part.
+    ``result`` has what it wrote.
+    """
+
+    def __init__(self, text: str, result: CommandResult | None = None) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class SudoFailed(JobError):
+    """sudo was not content: there was nobody to ask for a password, or none of them was right, or
+    the user may not.
+    """
+
+
+class TransferFailed(JobError):
+    """Files were not brought over, or must not be; the text says what to do."""
+
+
+class Interrupted(JobError):
+    """The run was stopped, by Ctrl-C or by ``stop``."""
+
+
+class MissingJob(JobError, LookupError):
+    """There is no job of that name; nothing was begun."""
+
+
+class NoSites(JobError, LookupError):
+    """A job matched fewer sites than it must; nothing was begun."""
+
+
+class JobsFailed(JobError):
+    """Not all of a run is ok. ``result`` says what became of each job on each site."""
+
+    def __init__(self, result: RunResult) -> None:
+        bad = result.failed
+        shown = "; ".join(f"{each.job} on {each.site}: {each.reason}" for each in bad[:3])
+        more = f"; {len(bad) - 3} more" if len(bad) > 3 else ""
+        skipped = f"; {len(result.skipped)} skipped" if result.skipped else ""
+        super().__init__((shown or "interrupted") + more + skipped)
+        self.result = result
 
 
 class QueryError(ClusterError):
