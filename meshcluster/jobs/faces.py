@@ -1,0 +1,16 @@
+"""What a cluster of either face is to the jobs: nothing of its core is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class AnyCluster(Protocol):
+    """A ``Cluster`` or an ``AsyncCluster``."""
+
+    def expose(self, function: Any, *, name: str | None = None) -> Any:
+        """See ``Cluster.expose``."""
+
+    def hook(self, point: Any) -> Callable[[Any], Any]:
+        """See ``Cluster.hook``."""
