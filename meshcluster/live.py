@@ -23,11 +23,13 @@ class Live:
     """
 
     def __init__(
-        self, cluster: ClusterView, words: tuple[str, ...], go: Go, is_inside: Callable[[], bool]
-    ) -> None:
+        self, cluster: ClusterView, words: tuple[str, ...], go: Go, is_inside: Callable[[], bool],
+        boot: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._cluster = cluster
         self._words = words
         self._go = go
+        self._boot = boot
         self.is_inside = is_inside
         """Whether this is the thread that members are called in: it must not wait for a call."""
 
@@ -42,6 +44,16 @@ class Live:
         except NotJoined:
             return ()
 
+    @property
+    def boot(self) -> int | None:
+        """The number of our own run, new at each join; None as long as we are not in the mesh, and
+        know nothing of its members.
+        """
+        try:
+            return self._boot()
+        except NotJoined:
+            return None
+
     def __iter__(self) -> Any:
         return iter(self.services)
 
@@ -53,13 +65,21 @@ class Live:
         offering = self._cluster.exposed.get(name, ())
         return any(service in offering for service in self.services)
 
-    def watch(self, changed: Callable[[], object]) -> Callable[[], None]:
+    def watch(
+        self, changed: Callable[[], object], *, lost: Callable[[Service], object] | None = None
+    ) -> Callable[[], None]:
         """Has ``changed`` called whenever the members may be others: one has come, has changed what
         it says of itself, or is lost. As hooks are: on a thread, or in the loop of an
         ``AsyncCluster``. What is returned ends it.
+
+        Args:
+            lost: gets each member that is lost, of the whole mesh, before ``changed`` is called;
+                its ``reason`` says why.
         """
 
-        def told(_: Service) -> None:
+        def told(service: Service) -> None:
+            if service.reason and lost is not None:
+                lost(service)
             changed()
 
         for point in POINTS:

@@ -129,7 +129,7 @@ class ClusterView(HookPlacing):
         """The members that ``resolve`` finds by these words, now and later: a selection that
         follows the mesh. A ``Dispatcher`` takes it as its servers.
         """
-        return Live(self, words, *self._from_threads())
+        return Live(self, words, *self._from_threads(), lambda: self._driver.node.identity.boot)
 
     def _from_threads(self) -> tuple[Go, Callable[[], bool]]:
         """What calls a function from any thread; and what says whether one is the member's own."""

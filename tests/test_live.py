@@ -69,6 +69,28 @@ def test_it_follows_who_comes_changes_and_goes(pair, beacon_port):
     end()
 
 
+def test_who_watches_may_be_told_who_is_lost_and_why(pair, beacon_port):
+    one, _ = pair
+    heard, changes = [], Changes()
+    end = one.live("compute").watch(changes, lost=lambda service: heard.append(service))
+    with Cluster().join(["compute"], port=beacon_port, name="third"):
+        changes.until(lambda: len(one.live("compute")) == 1)
+        assert heard == []
+    changes.until(lambda: heard)
+    assert [(service.name, service.reason) for service in heard] == [("third", "left")]
+    end()
+
+
+def test_it_has_the_number_of_our_own_run_as_long_as_there_is_one(pair, beacon_port):
+    one, other = pair
+    ((service,), live) = other.live("one").services, one.live()
+    assert live.boot == service.boot
+    one.leave()
+    assert live.boot is None
+    with one.join(port=beacon_port):
+        assert live.boot > service.boot
+
+
 def test_who_watches_no_longer_is_not_told(pair):
     one, other = pair
     watched, left = Changes(), Changes()
