@@ -24,6 +24,7 @@ GRACE_SECONDS = 2
 MOST_BYTES = 100_000
 """Of a command and what is around it: Linux takes no argument above 128 KiB (``MAX_ARG_STRLEN``)."""
 _ESCAPE = re.compile(r"\\(?=[\\']|$)")
+_NOT_ALONE = re.compile(r"[;&|#\n\\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 FEEDER = (
@@ -50,13 +51,11 @@ AROUND = (
     '"$1" -c "$2" 2>&4 4>&-;'
     "s=$?;"
     'kill -9 "$f";'
-    "printf '%s e %s\\n' \"$0\" \"$s\">&4; }; } 4>&2 2>/dev/null"
+    'printf \'%s e %s\\n\' "$0" "$s">&4; }; } 4>&2 2>/dev/null'
 )
 """The command between its two marks. What the shell itself has to say of its end is not heard."""
 LEADING = (
-    "kill -0 -$$ 2>/dev/null||! command -v setsid >/dev/null||"
-    'exec setsid sh -c "$5" "$@";'
-    'eval "$5"'
+    'kill -0 -$$ 2>/dev/null||! command -v setsid >/dev/null||exec setsid sh -c "$5" "$@";eval "$5"'
 )
 """Only the leader of a process group can end all of it by its own number: where it is none (behind
 sudo, or an ssh server that makes no session) it becomes one first.
@@ -153,7 +152,7 @@ def joined(commands: str | Sequence[str]) -> str:
         raise ConfigError("an empty command")
     if len(texts) == 1:
         return texts[0]
-    return " && ".join(f"{{ {text}\n}}" for text in texts)
+    return " && ".join(f"{{ {text}\n}}" if _NOT_ALONE.search(text) else text for text in texts)
 
 
 class Reader:

@@ -153,5 +153,3 @@ class _Watched:
         """Nothing more is brought."""
         for helper in self._helping:
             helper.cancel()
-
-

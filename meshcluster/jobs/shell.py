@@ -410,5 +410,3 @@ class Shell:
     def _done(self, work: Awaitable[T]) -> T:
         result: T = self._wait(work)  # type: ignore[arg-type]
         return result
-
-

@@ -10,6 +10,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ..errors import ConfigError
+from ..live import Live
 from ..model import Service
 from ..ssh.launching import seconds, words
 from ..ssh.server import Server
@@ -37,12 +38,14 @@ class Site:
             a dict of texts that they find in their environment; ``sh``: what they are given to
             with ``-c``, "sh" by default; ``passwords``: what sudo is told.
         service: the member of the mesh that it is; None of any other.
+        live: the selection that it was found by; None of any other.
     """
 
     name: str
     roles: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     service: Service | None = None
+    live: Live | None = field(default=None, repr=False)
 
     def __getitem__(self, key: str) -> Any:
         try:

@@ -36,6 +36,7 @@ class _Entry:
     roles: Mapping[str, int]
     config: Mapping[str, Any]
     service: Service | None = None
+    live: Live | None = None
 
 
 class Sites:
@@ -375,7 +376,7 @@ class Sites:
             members = self._members()
         for service, (name, following, roles) in members.items():
             if only in (None, name) and (config := following.way(service)) is not None:
-                entries[name] = _Entry(roles, config, service)
+                entries[name] = _Entry(roles, config, service, following.live)
         return entries
 
     def _members(self) -> dict[Service, tuple[str, Following, dict[str, int]]]:
@@ -402,4 +403,4 @@ class Sites:
             }
         config = copied(f"site {name!r}", {**defaults, **entry.config})
         config["name"] = name
-        return Site(name, tuple(entry.roles), config, entry.service)
+        return Site(name, tuple(entry.roles), config, entry.service, entry.live)
