@@ -33,7 +33,8 @@ class Member:
     """Has a member run commands, by what ``allow_commands`` exposes there."""
 
     def __init__(self, site: Site) -> None:
-        assert site.service is not None and site.live is not None
+        assert site.service is not None
+        assert site.live is not None
         self._service: Service = site.service
         self._live: Live = site.live
 
