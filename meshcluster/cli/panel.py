@@ -1,0 +1,101 @@
+"""``Panel``: the last lines of a terminal, drawn again and again, and text that scrolls above."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from .progress import REDRAW_SECONDS, USUAL_CELLS
+from .screen import width
+
+USUAL_ROWS = 24
+MANY_CHARACTERS = 1 << 16
+"""So much text does not wait for the next time."""
+
+Lines = Callable[[int, int], Sequence[str]]
+"""What is to be seen, for so many cells and rows; no line reaches the last column."""
+
+
+def size() -> tuple[int, int]:
+    """Cells and rows of the terminal that we draw on."""
+    with suppress(OSError, ValueError):
+        found = os.get_terminal_size(sys.stderr.fileno())
+        return found.columns or USUAL_CELLS, found.lines or USUAL_ROWS
+    return USUAL_CELLS, USUAL_ROWS
+
+
+def is_possible() -> bool:
+    """Whether there is a terminal that can be drawn on."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Panel:
+    """Draws on stderr. Each time all is written at once, over what was there: nothing flickers.
+
+    ``lines`` says what is to be seen; ``write`` and ``wait`` (whether it must not be touched now,
+    for somebody is asked something there) are given by tests.
+    """
+
+    def __init__(
+        self, lines: Lines, *, is_taken: Callable[[], bool] = lambda: False,
+        write: Callable[[str], object] | None = None,
+        measure: Callable[[], tuple[int, int]] = size,
+    ) -> None:  # fmt: skip
+        self._lines = lines
+        self._is_taken = is_taken
+        self._write = write or _written
+        self._measure = measure
+        self._above: list[str] = []
+        self._waiting = 0
+        self._seen: list[str] = []
+        """Its lines that are to be seen now; the cursor is below them."""
+        self._quiet_until = time.monotonic() + REDRAW_SECONDS
+
+    def say(self, line: str) -> None:
+        """A line that scrolls, with the next time it is drawn."""
+        self._above.append(line)
+        self._waiting += len(line)
+        if self._waiting > MANY_CHARACTERS:
+            self._draw()
+
+    def draw(self) -> None:
+        """Shows what is to be seen now, unless it was drawn just now."""
+        if time.monotonic() >= self._quiet_until:
+            self._draw()
+
+    def clear(self) -> None:
+        """Takes it away, and leaves the text above."""
+        self._put([])
+
+    def _draw(self) -> None:
+        if self._is_taken():
+            self._seen = []  # it is not ours any more: below the question we begin anew
+            return
+        cells, rows = self._measure()
+        self._put(list(self._lines(cells, max(rows - 2, 1))))
+
+    def _put(self, lines: list[str]) -> None:
+        self._quiet_until = time.monotonic() + REDRAW_SECONDS
+        if not self._above and lines == self._seen:
+            return
+        cells, _ = self._measure()
+        # Where it was made narrower since, terminals have broken the lines.
+        up = sum(1 + (max(width(plain(line)), 1) - 1) // max(cells, 1) for line in self._seen)
+        text = "".join(f"{line}\x1b[K\n" for line in (*self._above, *lines))
+        self._write(("\r" + f"\x1b[{up}A" * bool(up)) + text + "\x1b[J")
+        self._above, self._waiting, self._seen = [], 0, lines
+
+
+def plain(line: str) -> str:
+    """A line without the escapes that colour it."""
+    return "".join(part.partition("m")[2] if at else part
+                   for at, part in enumerate(line.split("\x1b[")))  # fmt: skip
+
+
+def _written(text: str) -> None:
+    stream = sys.__stderr__ or sys.stderr
+    stream.write(text)
+    stream.flush()
