@@ -67,8 +67,7 @@ def conducted(
     batch = AsyncBatch(declared, shared, teller.take, {})
     stopped = 0
     try:
-        with teller:
-            run_alone(_attended(batch, teller, names, retry, options))
+        run_alone(_attended(batch, teller, names, retry, options))
     except KeyboardInterrupt:
         stopped = INTERRUPTED
     except asyncio.CancelledError:  # SIGTERM
@@ -90,16 +89,16 @@ async def _attended(
     """Runs it, and looks now and then at what is not told by events."""
     task = asyncio.current_task()
     assert task is not None
-    with _told_to_end(task):
-        looking = asyncio.create_task(_look(task, teller))
+    screen = Screen()  # of our output as it is before the teller takes what is printed
+    with _told_to_end(task), teller:
+        looking = asyncio.create_task(_look(task, teller, screen))
         try:
             await batch.run(names, retry=retry, **options)
         finally:
             looking.cancel()
 
 
-async def _look(task: asyncio.Task[Any], teller: Teller) -> None:
-    screen = Screen()
+async def _look(task: asyncio.Task[Any], teller: Teller, screen: Screen) -> None:
     while True:
         await asyncio.sleep(REDRAW_SECONDS)
         teller.tick(is_ending=task.cancelling() > 0)
@@ -149,7 +148,7 @@ def left_behind(result: RunResult, leaving: Leaving) -> bool:
 
         on_terminal = sys.stderr.isatty()
         colors = on_terminal and colored()
-        text = recap(result, size()[0] if on_terminal else 0, colors)
+        text = recap(result, size(sys.stderr)[0] if on_terminal else 0, colors)
         click.echo(text, err=True, color=colors)
     written = True
     for path, made in ((leaving.junit, result.to_junit), (leaving.gantt, result.gantt)):

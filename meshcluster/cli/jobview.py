@@ -1,4 +1,4 @@
-"""``JobView``: a run as it is now, in as many lines as there is room for. Pure: it draws nothing."""
+"""``JobView``: a run as it is now, in as many lines as there is room for. It draws nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class JobView:
         """A line each, in columns."""
         from ..jobs.lettering import harmless, shortened, width
 
-        table = [
+        table: list[tuple[Pair, str, str, str]] = [
             (each.pair, each.status, each.reason, RED if each.status != "lost" else YELLOW)
             for each in troubles
         ]

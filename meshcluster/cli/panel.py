@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from .progress import REDRAW_SECONDS, USUAL_CELLS
 from .screen import width
@@ -19,10 +20,10 @@ Lines = Callable[[int, int], Sequence[str]]
 """What is to be seen, for so many cells and rows; no line reaches the last column."""
 
 
-def size() -> tuple[int, int]:
-    """Cells and rows of the terminal that we draw on."""
+def size(stream: TextIO) -> tuple[int, int]:
+    """Cells and rows of the terminal that is written to."""
     with suppress(OSError, ValueError):
-        found = os.get_terminal_size(sys.stderr.fileno())
+        found = os.get_terminal_size(stream.fileno())
         return found.columns or USUAL_CELLS, found.lines or USUAL_ROWS
     return USUAL_CELLS, USUAL_ROWS
 
@@ -33,20 +34,25 @@ def is_possible() -> bool:
 
 
 class Panel:
-    """Draws on stderr. Each time all is written at once, over what was there: nothing flickers.
+    """Draws on stderr, as that is now. Each time all is written at once, over what was there:
+    nothing flickers.
 
-    ``lines`` says what is to be seen; ``write`` and ``wait`` (whether it must not be touched now,
-    for somebody is asked something there) are given by tests.
+    Args:
+        lines: what is to be seen.
+        is_taken: the terminal must not be touched now, for somebody is asked something there.
+        measure: cells and rows of a stream's terminal.
     """
 
     def __init__(
-        self, lines: Lines, *, is_taken: Callable[[], bool] = lambda: False,
-        write: Callable[[str], object] | None = None,
-        measure: Callable[[], tuple[int, int]] = size,
-    ) -> None:  # fmt: skip
+        self,
+        lines: Lines,
+        *,
+        is_taken: Callable[[], bool] = lambda: False,
+        measure: Callable[[TextIO], tuple[int, int]] = size,
+    ) -> None:
         self._lines = lines
         self._is_taken = is_taken
-        self._write = write or _written
+        self._stream = sys.stderr
         self._measure = measure
         self._above: list[str] = []
         self._waiting = 0
@@ -74,18 +80,19 @@ class Panel:
         if self._is_taken():
             self._seen = []  # it is not ours any more: below the question we begin anew
             return
-        cells, rows = self._measure()
+        cells, rows = self._measure(self._stream)
         self._put(list(self._lines(cells, max(rows - 2, 1))))
 
     def _put(self, lines: list[str]) -> None:
         self._quiet_until = time.monotonic() + REDRAW_SECONDS
         if not self._above and lines == self._seen:
             return
-        cells, _ = self._measure()
+        cells, _ = self._measure(self._stream)
         # Where it was made narrower since, terminals have broken the lines.
         up = sum(1 + (max(width(plain(line)), 1) - 1) // max(cells, 1) for line in self._seen)
         text = "".join(f"{line}\x1b[K\n" for line in (*self._above, *lines))
-        self._write(("\r" + f"\x1b[{up}A" * bool(up)) + text + "\x1b[J")
+        self._stream.write(("\r" + f"\x1b[{up}A" * bool(up)) + text + "\x1b[J")
+        self._stream.flush()
         self._above, self._waiting, self._seen = [], 0, lines
 
 
@@ -93,9 +100,3 @@ def plain(line: str) -> str:
     """A line without the escapes that colour it."""
     return "".join(part.partition("m")[2] if at else part
                    for at, part in enumerate(line.split("\x1b[")))  # fmt: skip
-
-
-def _written(text: str) -> None:
-    stream = sys.__stderr__ or sys.stderr
-    stream.write(text)
-    stream.flush()

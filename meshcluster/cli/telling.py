@@ -62,23 +62,25 @@ class Teller:
         self._colors = {
             name: getattr(sys, name).isatty() and colored() for name in ("stdout", "stderr")
         }
-        self._printed: deque[tuple[str, str]] = deque()
+        self._printed: deque[str] = deque()
+        """Lines that functions of the jobs print themselves."""
+        self._asides: list[_Aside] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         if self._panel is not None:
             for name, redirect in (("stdout", redirect_stdout), ("stderr", redirect_stderr)):
                 if self._on_panel[name]:
-                    self._stack.enter_context(redirect(_Aside(name, self._printed)))
+                    self._asides.append(aside := _Aside(self._printed))
+                    self._stack.enter_context(redirect(aside))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        for name in ("stdout", "stderr"):
-            with suppress(AttributeError):
-                getattr(sys, name).end()
+        for aside in self._asides:
+            aside.end()
         self._stack.close()
         if self._panel is not None:
             with suppress(OSError):
@@ -181,18 +183,15 @@ class Teller:
             click.echo(line, err=stream == "stderr", color=self._colors[stream])
 
     def _say_printed(self) -> None:
-        """What functions of the jobs print themselves."""
         assert self._panel is not None
         while self._printed:
-            _, line = self._printed.popleft()
-            self._panel.say(line)
+            self._panel.say(self._printed.popleft())
 
 
 class _Aside(io.TextIOBase):
     """Takes what is printed while the panel is there, by the line; from any thread."""
 
-    def __init__(self, name: str, lines: deque[tuple[str, str]]) -> None:
-        self._name = name
+    def __init__(self, lines: deque[str]) -> None:
         self._lines = lines
         self._rest = ""
         self._lock = threading.Lock()
@@ -200,7 +199,7 @@ class _Aside(io.TextIOBase):
     def write(self, text: str) -> int:
         with self._lock:
             *whole, self._rest = (self._rest + text).split("\n")
-            self._lines.extend((self._name, line) for line in whole)
+            self._lines.extend(whole)
         return len(text)
 
     def writable(self) -> bool:

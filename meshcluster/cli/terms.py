@@ -103,6 +103,12 @@ ON_MESH: Mapping[str, Callable[[Any], Any]] = {
         help="What the ssh client reads instead of ~/.ssh/config."),
 }  # fmt: skip
 
+RECAP: Mapping[str, Callable[[Any], Any]] = {
+    "recap": click.option(
+        "--recap/--no-recap", default=None,
+        help="Say at the end what became of it, on stderr [yes; no with --json]."),
+}  # fmt: skip
+
 
 def having(options: Mapping[str, Callable[[Any], Any]], *names: str) -> Callable[[Any], Any]:
     """Gives a command these options; all of them where none is named."""
