@@ -108,7 +108,7 @@ class Screen:
         if not self.terminal:
             return text
         room = max(LEAST_CELLS, self.cells - taken)
-        return text if width(text) <= room else f"{text[: _fitting(text, room - 3)]}..."
+        return text if width(text) <= room else f"{text[: fitting(text, room - 3)]}..."
 
 
 def width(text: str) -> int:
@@ -132,7 +132,7 @@ def wrap(text: str, room: int) -> Iterator[str]:
 
 def _broken(line: str, room: int) -> Iterator[str]:
     while width(line) > room:
-        end = _fitting(line, room)
+        end = fitting(line, room)
         space = line.rfind(" ", 0, end + 1)
         if space > room // 2:
             yield line[:space]
@@ -143,7 +143,7 @@ def _broken(line: str, room: int) -> Iterator[str]:
     yield line
 
 
-def _fitting(line: str, room: int) -> int:
+def fitting(line: str, room: int) -> int:
     """How many characters of a line fit."""
     taken = 0
     for index, character in enumerate(line):

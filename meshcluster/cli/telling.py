@@ -146,7 +146,8 @@ class Teller:
             )  # fmt: skip
         elif self._verbose or (self._panel is None and outcome.status not in ("ok", "skipped")):
             took = "" if outcome.began is None else f", {outcome.seconds:.1f} s"
-            why = f": {outcome.reason}" if outcome.reason else took
+            reason = outcome.reason.removeprefix(f"{outcome.site}: ")
+            why = f": {reason}" if reason else took
             paint = DIM if outcome.status in ("ok", "skipped") else RED
             self._put(
                 "stderr", self._shown(outcome.pair, ENDED, f"{outcome.status}{why}", "", paint)
