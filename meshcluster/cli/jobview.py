@@ -93,7 +93,7 @@ class JobView:
         from ..jobs.lettering import harmless, shortened, width
 
         table: list[tuple[Pair, str, str, str]] = [
-            (each.pair, each.status, each.reason.removeprefix(f"{each.site}: "),
+            (each.pair, each.status, each.why,
              YELLOW if each.status == "lost" else RED)
             for each in troubles
         ]  # fmt: skip

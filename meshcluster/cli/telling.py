@@ -146,8 +146,7 @@ class Teller:
             )  # fmt: skip
         elif self._verbose or (self._panel is None and outcome.status not in ("ok", "skipped")):
             took = "" if outcome.began is None else f", {outcome.seconds:.1f} s"
-            reason = outcome.reason.removeprefix(f"{outcome.site}: ")
-            why = f": {reason}" if reason else took
+            why = f": {outcome.why}" if outcome.why else took
             paint = DIM if outcome.status in ("ok", "skipped") else RED
             self._put(
                 "stderr", self._shown(outcome.pair, ENDED, f"{outcome.status}{why}", "", paint)
