@@ -56,10 +56,9 @@ def conducted(
 
     Raises:
         UsageError: there is no such job, or it cannot be run like that; nothing was begun.
-        NoSites: too few sites for a job; nothing was begun.
         OSError: our output cannot be written any more; what ran was ended.
     """
-    from ..errors import ConfigError, MissingJob
+    from ..errors import ConfigError, MissingJob, NoSites
     from ..jobs.jobs import AsyncBatch
     from ..jobs.shell import run_alone
 
@@ -72,6 +71,9 @@ def conducted(
         stopped = INTERRUPTED
     except asyncio.CancelledError:  # SIGTERM
         stopped = INCOMPLETE
+    except NoSites as error:
+        Screen().note(f"meshcluster: {error}")
+        return NOBODY, None
     except (ConfigError, MissingJob) as error:
         raise click.UsageError(str(error)) from None
     if teller.broken is not None:

@@ -198,7 +198,7 @@ def plan(
     Raises:
         UsageError: it could not be.
     """
-    from ..errors import ConfigError, MissingJob
+    from ..errors import ConfigError, MissingJob, NoSites
     from ..jobs.jobs import AsyncJobs, Jobs
     from ..jobs.shell import run_alone
 
@@ -208,6 +208,9 @@ def plan(
         else:
             assert isinstance(declared, Jobs)
             made = declared.plan(names, **options)
+    except NoSites as error:
+        screen.note(f"meshcluster: {error}")
+        return NOBODY
     except (ConfigError, MissingJob) as error:
         raise click.UsageError(str(error)) from None
     if settings.json:

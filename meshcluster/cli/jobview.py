@@ -17,7 +17,7 @@ RESET, RED, YELLOW, DIM = "\x1b[0m", "\x1b[31m", "\x1b[33m", "\x1b[2m"
 LEAST_CELLS = 8
 """A name is not made shorter, and a text that would be is left out."""
 TROUBLES = ("failed", "unreachable", "lost")
-LEAST_FIRST = ("clock", "bar", "skipped", "lost", "unreachable", "running", "failed")
+LEAST_FIRST = ("bar", "clock", "skipped", "lost", "unreachable", "running", "failed")
 """What the last line does without where it is narrow."""
 GAP = "  "
 
