@@ -20,7 +20,7 @@ def view_of(sites, *jobs, color=False):
 
 def begin(view, *sites, job="update", now=0.0):
     for site in sites:
-        view.take(PairBegan(Pair(0, job, site), "b-1-1"), now)
+        view.take(PairBegan(Pair(int(job != "update"), job, site), "b-1-1"), now)
 
 
 def write(view, site, text, stream="stdout"):
