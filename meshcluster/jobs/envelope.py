@@ -22,7 +22,7 @@ from ..errors import ConfigError
 GRACE_SECONDS = 2
 """Between SIGTERM and SIGKILL."""
 MOST_BYTES = 100_000
-"""Of a command and what is around it: Linux takes no argument above 128 KiB (``MAX_ARG_STRLEN``)."""
+"""Of a command and what is around it: Linux takes no argument above 128 KiB."""
 _ESCAPE = re.compile(r"\\(?=[\\'!]|$)|!")
 _NOT_ALONE = re.compile(r"[;&|#\n\\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -31,7 +31,7 @@ FEEDER = (
     "trap '' TERM HUP INT PIPE;"
     f'e(){{ kill -TERM -"$1";sleep {GRACE_SECONDS};kill -KILL -"$1"; }};'
     'if [ "$1" = 0 ];then w=;else '
-    "{ while sleep 1 4>&- && printf '%s k\\n' \"$0\">&4;do :;done;e \"$2\"; } >/dev/null & w=$!;fi;"
+    '{ while sleep 1 4>&- && printf \'%s k\\n\' "$0">&4;do :;done;e "$2"; } >/dev/null & w=$!;fi;'
     'echo "$$ $w";'
     '[ "$1" = 0 ]||head -c "$1" 4>&-;'
     '[ -z "$w" ]||kill -9 "$w";'
@@ -124,14 +124,14 @@ class Envelope:
         """
         return (
             "trap '{ _s=$?;set +x; } 2>/dev/null;"
-            f'[ "$_s" -le {KILLED} ]||{{ printf "%s x %s\\n" {self.token} "$_s" >&2;exit "$_s"; }}\' '
-            "EXIT; "
+            f'[ "$_s" -le {KILLED} ]||{{ printf "%s x %s\\n" {self.token} "$_s" >&2;'
+            'exit "$_s"; }\' EXIT; '
         )
 
 
 def _quoted(word: str) -> str:
-    """In single quotes. Even there ``\\\\`` and ``\\'`` mean something to fish, and ``!`` to csh: these
-    are in front of quotes, with a backslash.
+    """In single quotes. Even there two backslashes and ``\\'`` mean something to fish, and ``!``
+    to csh: so these are outside of them, after a backslash.
     """
     word = _ESCAPE.sub(lambda found: f"'\\{found[0]}'", word.replace("'", "'\"'\"'"))
     return f"'{word}'"

@@ -187,7 +187,8 @@ class _Process:
 
     def __init__(self, transport: asyncio.SubprocessTransport, streams: _Streams) -> None:
         assert streams.stdin is not None
-        assert streams.stdout is not None and streams.stderr is not None
+        assert streams.stdout is not None
+        assert streams.stderr is not None
         self.stdin, self.stdout, self.stderr = streams.stdin, streams.stdout, streams.stderr
         self.exited = streams.exited
         self._transport = transport
@@ -208,7 +209,8 @@ class _Process:
 
     def end_stdin(self) -> None:
         """Nothing more comes, and what it has not taken yet is dropped."""
-        self.stdin.transport.abort()
+        if not self.stdin.transport.is_closing():
+            self.stdin.transport.abort()
 
     def kill(self, *, all_of_it: bool) -> None:
         """It, or all that it has started as well."""

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 from ..errors import SiteUnreachable, SudoFailed
 from ..ssh.launching import client_options
@@ -62,14 +63,16 @@ class Local:
 
 
 class Handshakes:
-    """How many logins are pending at each host; those of one run know of one another."""
+    """How many logins are pending at each host; those of one loop know of one another."""
 
     def __init__(self) -> None:
-        self._of: dict[str, asyncio.Semaphore] = {}
+        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]
+        self._of = WeakKeyDictionary()
 
     def at(self, host: str) -> asyncio.Semaphore:
         """One has to be had for a login."""
-        return self._of.setdefault(host, asyncio.Semaphore(HANDSHAKES))
+        of = self._of.setdefault(asyncio.get_running_loop(), {})
+        return of.setdefault(host, asyncio.Semaphore(HANDSHAKES))
 
 
 class Ssh:
