@@ -1,5 +1,6 @@
 """A command tells by itself when it begins and how it ends, whatever it is and writes."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -213,7 +214,7 @@ def taken(stream, data, cuts):
     """What comes of it in these pieces."""
     reader, written, marks = Reader(TOKEN), b"", []
     edges = [0, *sorted(cuts), len(data)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         more, told = reader.take(stream, data[begin:end])
         written, marks = written + more, marks + told
     return written + reader.end(stream), marks, reader.noise
