@@ -91,13 +91,13 @@ class Envelope:
             ConfigError: it is too long, or has what no command can have.
         """
         inner = f"{self._exit_trap()}{_places(cwd, env)}{command}"
-        if "\0" in inner:
-            raise ConfigError("a command, its cwd and env cannot have NUL in them")
         words = ["sh", "-c", LEADING, self.token, sh, inner, str(stdin_bytes), FEEDER, AROUND]
         if sudo is not None:
             user = ["-u", sudo] if sudo else []
             words = ["sudo", "-S", "-p", f"{self.token} ? ", *user, "--", *words]
         script = "exec " + " ".join(_quoted(word) for word in words)
+        if "\0" in script:
+            raise ConfigError("a command, its cwd, env, sh and user cannot have NUL in them")
         if len(script.encode("utf-8", "surrogateescape")) > MOST_BYTES:
             raise ConfigError(
                 f"a command of {len(command)} characters: {MOST_BYTES} bytes at most, with all "

@@ -17,6 +17,7 @@ from ..errors import ConfigError, JobError
 from .envelope import GRACE_SECONDS, Envelope, Mark, Reader
 
 READ_BYTES = 1 << 16
+TOKEN_BYTES = 12
 LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
@@ -60,6 +61,14 @@ class Script:
             self.command, cwd=self.cwd, env=self.env, sh=self.sh, stdin_bytes=self.stdin_bytes,
             sudo=self.sudo,
         )  # fmt: skip
+
+    def check(self) -> None:
+        """Does nothing.
+
+        Raises:
+            ConfigError: no command can be like that.
+        """
+        self.around("0" * 2 * TOKEN_BYTES)
 
     @property
     def stdin_bytes(self) -> int:
@@ -137,7 +146,7 @@ async def conduct(
         JobError: there is no such program here, or no room for another process.
         Exception: what ``listener`` raises.
     """
-    token = secrets.token_hex(12)
+    token = secrets.token_hex(TOKEN_BYTES)
     argv = argv_of(script.around(token))
     if sys.platform == "win32" and argv[0] == "sh":
         raise JobError("commands of this machine need sh; behind ssh and on members they work")
@@ -225,7 +234,7 @@ class _Conducting:
 
     async def _answer(self) -> None:
         password = await self._listener.password()
-        await self._write(password.encode() + b"\n")
+        await self._write(password.encode("utf-8", "surrogateescape") + b"\n")
 
     async def _write(self, data: bytes) -> None:
         stdin = self._process.stdin
