@@ -224,16 +224,21 @@ class CommandTimeout(JobError, TimeoutError):
 
 
 class SiteUnreachable(JobError, OSError):
-    """A site could not be reached: nothing was begun there. The text says why."""
+    """The site ``site`` could not be reached: nothing was begun there. The text says why."""
+
+    def __init__(self, text: str, site: str = "") -> None:
+        super().__init__(text)
+        self.site = site
 
 
 class SiteLost(JobError, OSError):
-    """A site, or the way to it, went away while a command ran: it may have been done, or in part.
-    ``result`` has what it wrote.
+    """The site ``site``, or the way to it, went away while a command ran: it may have been done, or
+    in part. ``result`` has what it wrote.
     """
 
-    def __init__(self, text: str, result: CommandResult | None = None) -> None:
+    def __init__(self, text: str, site: str = "", result: CommandResult | None = None) -> None:
         super().__init__(text)
+        self.site = site
         self.result = result
 
 

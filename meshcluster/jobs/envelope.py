@@ -22,7 +22,7 @@ from ..errors import ConfigError
 GRACE_SECONDS = 2
 """Between SIGTERM and SIGKILL."""
 MOST_BYTES = 100_000
-"""Of a command and what is around it: Linux takes no argument above 128 KiB (``MAX_ARG_STRLEN``)."""
+"""Of a command and what is around it: Linux has a limit of 128 KiB (``MAX_ARG_STRLEN``)."""
 _ESCAPE = re.compile(r"\\(?=[\\']|$)")
 _NOT_ALONE = re.compile(r"[;&|#\n\\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -1,4 +1,4 @@
-"""``Hearing``: who listens to one command; what is kept of it, shown of it, and answered to sudo."""
+"""``Hearing``: who listens to a command; what is kept of it, shown of it, and answered to sudo."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ class Told:
                 raise ConfigError(f"{name}={stream!r:.80}: something with write")
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._log = log
+
+    def one(self) -> Told:
+        """That for one command, which is ended."""
+        return self
+
+    def end(self) -> None:
+        """The command shows nothing more."""
 
     def show(self, site: Site, stream: str, data: bytes) -> None:
         """What a command has written."""
@@ -64,7 +71,7 @@ class Hearing:
         if type(limit) is not int or limit < 0:
             raise ConfigError(f"limit={limit!r}: bytes, 0 or more")
         self._site = site
-        self._told = told
+        self._told = told.one()
         self._command = script.command
         self._captures = {name: Capture(limit, tail=tail) for name in ("stdout", "stderr")}
         self._hidden = {"stdout": quiet or silent, "stderr": silent}
@@ -90,6 +97,7 @@ class Hearing:
     def end(self) -> None:
         """Nothing more comes."""
         self._seconds = time.monotonic() - self._began
+        self._told.end()
 
     def result(self, returncode: int | None) -> CommandResult:
         """What became of it."""

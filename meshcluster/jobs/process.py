@@ -179,7 +179,8 @@ class _Conducting:
 
     async def to_the_end(self) -> Ending:
         process = self._process
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         out = asyncio.create_task(self._read("stdout", process.stdout))
         err = asyncio.create_task(self._read("stderr", process.stderr))
         over = asyncio.create_task(self._over(out, err))

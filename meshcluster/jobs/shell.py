@@ -40,6 +40,13 @@ class Around(Protocol):
         """It outlives the action that has begun it, and is ended with the run."""
 
 
+class RunAround(Around, Protocol):
+    """The same, of a run whose plain functions are on threads."""
+
+    async def until(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits it; the run does not end before it has ended."""
+
+
 class Alone:
     """A shell that is in no run."""
 
@@ -253,12 +260,13 @@ class AsyncShell:
         try:
             ending = await self._way.run(script, hearing)
         except SiteUnreachable as error:
-            raise SiteUnreachable(f"{self.site.name} is unreachable: {error}") from error
+            text = f"{self.site.name} is unreachable: {error}"
+            raise SiteUnreachable(text, self.site.name) from error
         finally:
             hearing.end()
         if ending.what == "lost":
             text = f"{self.site.name} was lost while {script.command!r:.80} ran"
-            raise SiteLost(text, hearing.result(None))
+            raise SiteLost(text, self.site.name, hearing.result(None))
         result = hearing.result(ending.returncode)
         self.note(f"{result.ending}, {result.seconds:.1f} s")
         if check and not result.ok:
