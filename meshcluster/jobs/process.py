@@ -231,18 +231,24 @@ class _Conducting:
 
     async def _feed(self) -> None:
         async for piece in self._script.pieces():
-            await self._write(piece)
+            if not await self._write(piece):
+                return
 
     async def _answer(self) -> None:
         password = await self._listener.password()
         await self._write(password.encode("utf-8", "surrogateescape") + b"\n")
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes) -> bool:
+        """False: it reads no more; how it ends will be told."""
         stdin = self._process.stdin
         assert stdin is not None
-        with suppress(ConnectionError):  # it reads no more: how it ends will be told
+        if stdin.is_closing():  # asyncio writes a line for each piece then, uvloop raises
+            return False
+        with suppress(ConnectionError):
             stdin.write(data)
             await stdin.drain()
+            return True
+        return False
 
     async def _over(self, *reading: asyncio.Task[None]) -> None:
         """Returns when it has ended, and its output too."""
