@@ -180,11 +180,7 @@ class Commands:
             raise ConfigError(f"stdin_bytes={stdin_bytes}")
         fed = _Fed(stdin_bytes)
         script = Script(command, cwd, env, sh, fed, sudo)
-        self._check(current_call().service, script)
-        if key in self._running:
-            raise JobError("the number of another command of yours")
-        if len(self._running) >= MOST:
-            raise JobError(f"{MOST} commands run here for others: no more at once")
+        self._check(current_call().service, key, script)
         self._running[key] = running = _Running(script, fed)
         try:
             await running.to_the_end()
@@ -220,11 +216,15 @@ class Commands:
         except KeyError:
             raise LookupError("there is no such command of yours here") from None
 
-    def _check(self, service: Service, script: Script) -> None:
+    def _check(self, service: Service, key: tuple[bytes, int], script: Script) -> None:
         """Raises what its caller gets where it is not to be run."""
         if not service.authenticated:
             raise PermissionError(UNPROVEN)
         script.check()
+        if key in self._running:
+            raise JobError("the number of another command of yours")
+        if len(self._running) >= MOST:
+            raise JobError(f"{MOST} commands run here for others: no more at once")
         if self._allow is None:
             return
         allowed = False
