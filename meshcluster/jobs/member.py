@@ -168,7 +168,7 @@ class _Watched:
                 self._help(self._feed())
         elif what in ("stdout", "stderr"):
             await self._listener.wrote(what, value)
-        elif what == "asks":
+        elif what == "asks" and not self._began and self._script.sudo is not None:
             self._asked = True
             self._help(self._answer())
         elif what == "ended":

@@ -219,8 +219,8 @@ class _Conducting:
             self._began = True
             self._listener.began()
             self._help(self._feed())
-        elif mark.what == "asks":
-            self._asked = True
+        elif mark.what == "asks" and not self._began and self._script.sudo is not None:
+            self._asked = True  # later it is the command that says so, and must not be answered
             self._help(self._answer())
         elif mark.what == "ended":
             self._returncode = mark.returncode

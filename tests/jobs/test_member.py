@@ -209,6 +209,26 @@ def test_sudo_there_is_answered_here(sudo, far, one, caplog):
 
 
 @pytest.mark.process
+def test_a_command_that_says_what_sudo_says_is_not_told_the_password(sudo, far, one, tmp_path):
+    """What an ordinary user runs for us must not get what makes one root."""
+    told = []
+
+    def provide(question):
+        told.append(question)
+        return SECRET
+
+    app = site(one)
+    app.config["passwords"] = Passwords(provide)
+    trap = tmp_path / "trap"
+    lines = f"trap >{trap}; word=$(sed 's/.*\" \\([0-9a-f]*\\) .*/\\1/' {trap}); echo $word"
+    result = Shell(app).sudo(f"{lines}; printf '%s ? ' $word >&2; cat", stdin="in", quiet=True)
+    word, read = result.stdout.split("\n")
+    assert (len(word), read, len(told)) == (24, "in", 1)
+    assert Shell(app).run(f"{lines}; printf '%s ? ' $word >&2; cat", stdin="in", quiet=True)
+    assert len(told) == 1
+
+
+@pytest.mark.process
 def test_a_password_that_nobody_has_ends_the_command_at_once(sudo, far, one):
     def refuse(question):
         raise SudoFailed("nobody is here")
