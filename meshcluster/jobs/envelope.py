@@ -106,7 +106,7 @@ class Envelope:
             words = ["sudo", "-S", "-p", f"{self.token} ? ", *user, "--", *words]
         script = "exec " + " ".join(_quoted(word) for word in words)
         if "\0" in script:
-            raise ConfigError("a command, its cwd, env and user cannot have NUL in them")
+            raise ConfigError("a command, its cwd, env, sh and user cannot have NUL in them")
         try:
             size = len(script.encode("utf-8", "surrogateescape"))
         except UnicodeEncodeError:

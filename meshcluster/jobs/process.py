@@ -19,6 +19,7 @@ from ..errors import ConfigError, JobError
 from .envelope import GRACE_SECONDS, Envelope, Mark, Reader
 
 READ_BYTES = 1 << 16
+TOKEN_BYTES = 12
 LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
@@ -285,8 +286,8 @@ class _Conducting:
             self._began = True
             self._listener.began()
             self._help(self._feed())
-        elif mark.what == "asks":
-            self._asked = True
+        elif mark.what == "asks" and not self._began and self._script.sudo is not None:
+            self._asked = True  # later it is the command that says so, and must not be answered
             self._help(self._answer())
         elif mark.what == "ended":
             self._returncode = mark.returncode
