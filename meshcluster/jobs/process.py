@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import ConfigError, JobError
 from .envelope import GRACE_SECONDS, Envelope, Mark, Reader
@@ -24,6 +24,8 @@ LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
 """
+MOST_FDS = 1024
+"""Higher numbers are not looked at: what the kernel gives is the lowest that is free."""
 STOP_SECONDS = GRACE_SECONDS + 1.5
 TOKEN_BYTES = 12
 
@@ -162,11 +164,28 @@ async def conduct(
         transport, streams = await loop.subprocess_exec(
             lambda: _Streams(limit=READ_BYTES, loop=loop), *argv,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for us alone
+            **_started_by(loop),
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
     process = _Process(transport, streams)
     return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
+
+
+def _started_by(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """What a loop has to be told. What uvloop starts has the ends of its pipes a second time, and
+    would leave them to all that it starts: a daemon would seem to write as long as it runs.
+    """
+    if not type(loop).__module__.startswith("uvloop"):
+        return {}
+    return {"preexec_fn": _leave_nothing}
+
+
+def _leave_nothing() -> None:
+    """In the new process, before its program runs."""
+    for fd in range(3, MOST_FDS):
+        with suppress(OSError):
+            os.set_inheritable(fd, False)
 
 
 class _Streams(SubprocessStreamProtocol):
@@ -201,10 +220,12 @@ class _Process:
 
     async def write(self, data: bytes) -> bool:
         """Whether it still reads."""
+        if self.stdin.transport.is_closing():  # uvloop raises then
+            return False
         self.stdin.write(data)
         try:
             await self.stdin.drain()
-        except ConnectionError:  # how it ends will be told
+        except (ConnectionError, RuntimeError):  # how it ends will be told; uvloop's is the latter
             return False
         return not self.stdin.transport.is_closing()
 
