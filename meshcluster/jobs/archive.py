@@ -1,4 +1,4 @@
-"""``Archive``: files brought by tar, through any way that commands have: where there is no rsync."""
+"""``Archive``: where there is no rsync files are brought by tar, any way that commands can go."""
 
 from __future__ import annotations
 
@@ -55,10 +55,7 @@ class Archive:
 
     async def down(self, sources: Sequence[Origin], kinds: Sequence[str], dest: str) -> None:
         """Brings them here; raises as ``up``."""
-        named = _is_name(sources, kinds, dest) and not os.path.isdir(dest)
-        root = os.path.dirname(dest) if named else dest
-        if not os.path.isdir(os.path.dirname(root.rstrip("/")) or "/"):
-            raise TransferFailed(f"here: there is no directory for {dest!r}")
+        root, named = _root(dest, _is_name(sources, kinds, dest))
         script = " && ".join(_pack(each) for each in sources)
         try:
             with tempfile.TemporaryFile(dir=_room(root)) as file:
@@ -125,6 +122,19 @@ def _extra(found: bytes, packed: Packed) -> list[str]:
         path for path in paths
         if path not in names and (posixpath.dirname(path) or ".") in folders
     ]  # fmt: skip
+
+
+def _root(dest: str, named: bool) -> tuple[str, bool]:
+    """The directory to unpack in, and whether ``dest`` is a name in it.
+
+    Raises:
+        TransferFailed: there is none that it could be made in.
+    """
+    named = named and not os.path.isdir(dest)
+    root = os.path.dirname(dest) if named else dest
+    if not os.path.isdir(root if named else os.path.dirname(root.rstrip("/")) or "/"):
+        raise TransferFailed(f"here: there is no directory that {dest!r} could be made in")
+    return root, named
 
 
 def _room(root: str) -> str:

@@ -1,4 +1,4 @@
-"""What must not be mirrored: nobody means to have a home directory, or all of a machine, emptied."""
+"""What must not be mirrored: nobody means to empty a home directory, or all of a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``Transfer``: files from here to a site and back, by rsync where both ends have one, else by tar."""
+"""``Transfer``: files to a site and back: by rsync where both ends have one, else by tar."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import stat
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
+from typing import IO, BinaryIO
 
 from ..errors import TransferFailed
 from .process import READ_BYTES
@@ -61,7 +61,7 @@ class Unpacking:
             with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape") as archive:
                 number = 0
                 while (member := archive.next()) is not None:
-                    archive.members.clear()  # they would all be kept
+                    archive.members.clear()  # type: ignore[attr-defined]  # they would all be kept
                     await self._put(archive, member)
                     number += 1
                     if number % LOOK == 0:
@@ -113,7 +113,7 @@ class Unpacking:
         assert source is not None
         made = self._beside(parts)
         try:
-            with source, open(made, "xb") as file:
+            with source, _new(made) as file:
                 number = 0
                 while piece := source.read(READ_BYTES):
                     file.write(piece)
@@ -204,6 +204,10 @@ def _finish(path: str, member: tarfile.TarInfo) -> None:
     """Its mode, but that it runs as its owner (setuid) is nothing to have from elsewhere."""
     os.chmod(path, stat.S_IMODE(member.mode) & 0o777)
     os.utime(path, (member.mtime, member.mtime))
+
+
+def _new(path: str) -> BinaryIO:
+    return open(path, "xb")
 
 
 def _remove(path: str) -> None:
