@@ -20,7 +20,7 @@ UNFIT = (1, 2, 4, 127)
 """Statuses of an rsync that is not there, is too old for us, or is kept from talking by something
 that a login script prints (rsync(1), EXIT VALUES).
 """
-NO_CLIENT = 14
+NO_CLIENT, BROKEN_STREAM = 14, 12
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
     r"\(0 bytes received so far\)|failed to write 4 bytes|^ssh: |Permission denied|"
@@ -43,7 +43,7 @@ def remote_shell(words: Sequence[str]) -> str:
     """The command for ``-e``: rsync takes it apart at spaces; within single quotes only these mean
     something, and two of them are one.
     """
-    return " ".join("'" + word.replace("'", "''") + "'" for word in words)
+    return " ".join("'" + word.replace("'", "''") + "'" for word in (*words, "--"))
 
 
 def far(host: str, path: str) -> str:
@@ -135,6 +135,7 @@ class Rsync:
         if lost or (status == NO_CLIENT and "Failed to exec" in ear.errors):
             first = next(iter(ear.errors.splitlines()), "")
             raise SiteUnreachable(f"{site} is unreachable: {first or 'the ssh client failed'}")
-        if status in UNFIT and not self._args:
+        unfit = status in UNFIT or (status == BROKEN_STREAM and "not found" in ear.errors)
+        if unfit and not self._args:
             raise NoRsync(ear.why)
         raise TransferFailed(f"{site}: rsync ended with {status}: {ear.why}")
