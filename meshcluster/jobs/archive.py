@@ -15,6 +15,9 @@ from .packing import Packed
 from .there import There
 from .unpacking import Unpacking
 
+_PLAIN = "$(tar --version 2>/dev/null | grep GNU >/dev/null && echo --no-unquote) "
+"""GNU's tar alone takes a backslash in a name that it is given for the beginning of an escape."""
+
 
 class Archive:
     """One transfer by tar: Python's own here, the site's ``tar`` there, with ``find`` and ``xargs``
@@ -101,7 +104,8 @@ def _unpack_as(name: str, dest: str) -> str:
 
 def _pack(source: Origin) -> str:
     what = "." if source.contents else shlex.quote(f"./{source.name}")
-    return f"(CDPATH= cd {shell_word(source.folder)} && exec tar -cf - {what})"
+    plain = _PLAIN if "\\" in what else ""
+    return f"(CDPATH= cd {shell_word(source.folder)} && tar {plain}-cf - {what})"
 
 
 def _tops(packed: Packed) -> str:

@@ -20,7 +20,7 @@ UNFIT = (1, 2, 4, 127)
 """Statuses of an rsync that is not there, is too old for us, or is kept from talking by something
 that a login script prints (rsync(1), EXIT VALUES).
 """
-NO_CLIENT, BROKEN_STREAM = 14, 12
+BROKEN_STREAM = 12
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
     r"\(0 bytes received so far\)|failed to write 4 bytes|^ssh: |Permission denied|"
@@ -28,6 +28,8 @@ _NEVER = re.compile(
     re.MULTILINE,
 )
 """What tells that the ssh client never got as far as to start something there."""
+_NO_CLIENT = re.compile(r"^(rsync: .*Failed to exec|ssh: connect to|ssh: Could not)", re.MULTILINE)
+"""What tells it whatever rsync's own status is: it may have seen the client's, or not any more."""
 
 
 class NoRsync(Exception):
@@ -115,7 +117,7 @@ class Rsync:
             if ending.returncode != SSH_FAILED or not DROPPED.search(ear.errors):
                 break
             await asyncio.sleep(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))
-        status = ending.returncode if ending.what == "exited" else NO_CLIENT
+        status = ending.returncode if ending.what == "exited" else BROKEN_STREAM
         for each in ear.errors.splitlines():
             self._there.shell.note(each)
         self._there.shell.note(f"rsync: exit status {status}")
@@ -132,7 +134,7 @@ class Rsync:
         lost = self._words and status == SSH_FAILED
         if lost and not _NEVER.search(ear.errors):
             raise SiteLost(f"{site} was lost while rsync ran: {ear.why}")
-        if lost or (status == NO_CLIENT and "Failed to exec" in ear.errors):
+        if self._words and (lost or _NO_CLIENT.search(ear.errors)):
             first = next(iter(ear.errors.splitlines()), "")
             raise SiteUnreachable(f"{site} is unreachable: {first or 'the ssh client failed'}")
         unfit = status in UNFIT or (status == BROKEN_STREAM and "not found" in ear.errors)

@@ -153,7 +153,9 @@ def test_a_mirror_deletes_in_directories_that_came_and_nowhere_else(root):
         (root / name).mkdir(parents=True)
         (root / name / "file").touch()
     (root / "d" / "link").symlink_to("../../elsewhere")
-    unpack(root, archive(("d", DIR), ("d/sub", DIR), ("d/new", b"")), tops=[("d", "d")], mirror=True)
+    unpack(
+        root, archive(("d", DIR), ("d/sub", DIR), ("d/new", b"")), tops=[("d", "d")], mirror=True
+    )
     assert sorted(os.listdir(root / "d")) == ["new", "sub"]
     assert os.listdir(root / "d" / "sub") == []
     assert os.listdir(root / "other") == ["file"]

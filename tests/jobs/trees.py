@@ -1,13 +1,14 @@
 """Trees of files, for tests of transfers: made, and told as they are."""
 
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
 
 from tests.ssh.ways import FAKE
 
-TOOLS = ("cat", "find", "head", "ls", "mkdir", "mv", "rm", "setsid", "sh", "sleep", "ssh", "tar",
+TOOLS = ("cat", "find", "grep", "head", "ls", "mkdir", "mv", "rm", "setsid", "sh", "sleep", "ssh", "tar",
          "xargs", "env")  # fmt: skip
 NAMES = ("-dash", "a b", "quo'te\"d", "$HOME `x` \\t", "new\nline", "wild[1]*?", "à:é~", "#")
 TIME = 1_600_000_000
@@ -66,10 +67,10 @@ def client(folder, home, path=None):
     """
     home.mkdir()
     file = folder / "ssh client"
-    line = " ".join(f"'{word}'" for word in FAKE)
+    path = path or os.environ["PATH"]
     file.write_text(
-        f"#!/bin/sh\nexport HOME='{home}' PATH='{path or os.environ['PATH']}'\n"
-        f"cd \"$HOME\"\nexec {line} \"$@\"\n"
-    )  # fmt: skip
+        f"#!/bin/sh\nexport HOME={shlex.quote(str(home))} PATH={shlex.quote(str(path))}\n"
+        f'cd "$HOME"\nexec {shlex.join(FAKE)} "$@"\n'
+    )
     file.chmod(0o755)
     return str(file)
