@@ -41,13 +41,13 @@ class Packed:
         """Those that are directories."""
         return {name for name, (info, _) in self._members.items() if info.isdir()}
 
-    async def add(self, source: Origin, name: str | None = None) -> None:
-        """Has it brought as ``name``, by default its own. What is there already stays the same.
+    async def add(self, source: Origin) -> None:
+        """Has it brought, by its name. What was added before with the same name stays.
 
         Raises:
             TransferFailed: something in it cannot be read.
         """
-        waiting = [(source.path, name or source.name or ".")]
+        waiting = [(source.path, source.name or ".")]
         looked = 0
         while waiting:
             path, name = waiting.pop()

@@ -53,7 +53,7 @@ def test_a_file_is_whole_before_it_has_its_name(bin, shell, source, tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "file").write_text("old")
     program(bin, "tar", "echo 'tar: No space left on device' >&2; exit 2\n")
-    with pytest.raises(TransferFailed, match="^local: unpacking: tar: No space left on device$"):
+    with pytest.raises(TransferFailed, match=r"^local: unpacking: tar: No space left on device$"):
         shell.upload(source / "sub" / "file", str(tmp_path / "to" / "file"))
     assert (tmp_path / "to" / "file").read_text() == "old"
     assert os.listdir(tmp_path / "to") == ["file"]
@@ -72,7 +72,7 @@ def test_a_mirror_that_was_not_brought_deletes_nothing(bin, shell, source, tmp_p
 
 def test_without_tar_there_it_says_so(bin, shell, source, tmp_path):
     (bin / "tar").unlink()
-    with pytest.raises(TransferFailed, match="unpacking: .*tar: .*not found"):
+    with pytest.raises(TransferFailed, match=r"unpacking: .*tar: .*not found"):
         shell.upload(source, str(tmp_path / "to"))
 
 

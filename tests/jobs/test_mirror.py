@@ -37,7 +37,7 @@ def test_here_links_are_followed(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to("home")
     refuse_places_here([str(tmp_path / "home" / "x")])
     for place in ("link", "home/x/..", "."):
-        with pytest.raises(TransferFailed, match="^here: no mirror to"):
+        with pytest.raises(TransferFailed, match=r"^here: no mirror to"):
             refuse_places_here([os.path.join(tmp_path, place)])
 
 
@@ -49,5 +49,5 @@ def test_a_directory_that_is_brought_whole_is_mirrored_below_the_target():
 def test_of_several_sources_none_is_empty():
     given = [Origin("a", False), Origin("b", True)]
     refuse_empty(given, (FULL, FILE), "s1")
-    with pytest.raises(TransferFailed, match="^s1: 'b' has nothing in it"):
+    with pytest.raises(TransferFailed, match=r"^s1: 'b' has nothing in it"):
         refuse_empty(given, (FULL, EMPTY), "s1")

@@ -1,4 +1,4 @@
-"""What paths mean: a source's name, whether only its contents are meant, where relative ones start."""
+"""What paths mean: a source's name, whether its contents are meant, where relative ones start."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_sources_are_single_or_in_nested_lists():
 
 @pytest.mark.parametrize("wrong", [[], "", ["a", ""], 7, b"a", "a\0b", None])
 def test_what_is_no_source_is_told(wrong):
-    with pytest.raises(ConfigError, match="^sources="):
+    with pytest.raises(ConfigError, match=r"^sources="):
         origin.texts("sources", wrong)
 
 

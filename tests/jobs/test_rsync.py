@@ -1,10 +1,11 @@
 """rsync's command line, and what its endings mean."""
 
+import os
 import shutil
 
 import pytest
 
-from meshcluster.errors import SiteUnreachable, TransferFailed
+from meshcluster.errors import SiteLost, SiteUnreachable, TransferFailed
 from meshcluster.jobs.origin import Origin
 from meshcluster.jobs.rsync import argv, far, literal, remote_shell, spelt
 from meshcluster.jobs.shell import Shell
@@ -67,7 +68,7 @@ def test_contents_have_one_slash():
 def test_a_host_that_refuses_is_unreachable(tmp_path):
     shell = Shell("closed", ssh=client(tmp_path, tmp_path / "home"))
     (tmp_path / "file").touch()
-    with pytest.raises(SiteUnreachable, match="^closed is unreachable: ssh: .*Connection refused"):
+    with pytest.raises(SiteUnreachable, match=r"^closed is unreachable: ssh: .*Connection refused"):
         shell.upload(tmp_path / "file", "x")
 
 
@@ -76,6 +77,17 @@ def test_a_client_that_there_is_not(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SiteUnreachable, match="Failed to exec /no/ssh"):
         Shell("h", ssh="/no/ssh").upload(tmp_path / "file", "x")
+
+
+@needs_rsync
+def test_a_connection_that_breaks_is_a_site_that_is_lost(tmp_path):
+    ssh = client(tmp_path, tmp_path / "home")
+    short = tmp_path / "short"
+    short.write_text(f"#!/bin/sh\ndd bs=1 count=9000 2>/dev/null | '{ssh}' \"$@\"\nexit 255\n")
+    short.chmod(0o755)
+    (tmp_path / "file").write_bytes(os.urandom(1 << 18))
+    with pytest.raises(SiteLost, match="^w1 was lost while rsync ran: "):
+        Shell("w1", ssh=str(short)).upload(tmp_path / "file", "x")
 
 
 @needs_rsync

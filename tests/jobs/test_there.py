@@ -39,7 +39,7 @@ def test_a_failure_says_where_what_and_the_last_of_its_errors():
 
 def test_a_host_that_cannot_be_reached(tmp_path):
     ssh = client(tmp_path, tmp_path / "home")
-    with pytest.raises(SiteUnreachable, match="^closed is unreachable: .*refused"):
+    with pytest.raises(SiteUnreachable, match=r"^closed is unreachable: .*refused"):
         run(there(host="closed", ssh=ssh), "true")
 
 

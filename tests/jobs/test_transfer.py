@@ -1,4 +1,4 @@
-"""Files are brought to a site and back, the same whichever way: rsync or tar, ssh, local or mesh."""
+"""Files are brought to a site and back, the same by every way: rsync or tar, ssh, local or mesh."""
 
 import asyncio
 import os
@@ -198,7 +198,7 @@ def test_arguments_for_rsync_want_rsync(poor, tmp_path, monkeypatch):
     with pytest.raises(TransferFailed, match="there is no rsync here, and args= are for rsync"):
         poor.upload(tmp_path / "f", "x", args=["-n"])
     for wrong in ("-n", [7]):
-        with pytest.raises(ConfigError, match="^args="):
+        with pytest.raises(ConfigError, match=r"^args="):
             poor.upload(tmp_path / "f", "x", args=wrong)
 
 
@@ -214,7 +214,7 @@ def test_a_mirror_to_root_or_home_is_refused(site, request, home, tmp_path):
     (tmp_path / "d" / "f").touch()
     for dest in ("/", "", "~", "~/", ".", "kept/..", str(home), f"{home}/../{home.name}", "link",
                  str(tmp_path)):  # fmt: skip
-        with pytest.raises(TransferFailed, match="^w1: no mirror to"):
+        with pytest.raises(TransferFailed, match=r"^w1: no mirror to"):
             shell.upload(f"{tmp_path}/d/", dest, mirror=True)
     assert sorted(os.listdir(home)) == ["kept", "link"]
 
@@ -227,7 +227,7 @@ def test_a_mirror_to_root_or_home_of_this_machine_is_refused(far, home, tmp_path
     (mine / "kept").touch()
     monkeypatch.setenv("HOME", str(mine))
     for dest in ("/", "~", "~/", str(mine), f"{mine}/x/.."):
-        with pytest.raises(TransferFailed, match="^here: no mirror to"):
+        with pytest.raises(TransferFailed, match=r"^here: no mirror to"):
             far.download("d/", dest, mirror=True)
     assert os.listdir(mine) == ["kept"]
 
@@ -238,9 +238,9 @@ def test_a_mirror_of_nothing_is_refused(shell, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "kept").touch()
     for bring in (shell.upload, shell.download):
-        with pytest.raises(TransferFailed, match=": '.*/empty' has nothing in it, or may not be"):
+        with pytest.raises(TransferFailed, match=r": '.*/empty' has nothing in it, or may not be"):
             bring(f"{tmp_path}/empty/", str(tmp_path / "out"), mirror=True)
-        with pytest.raises(TransferFailed, match=": there is no directory '.*/none'$"):
+        with pytest.raises(TransferFailed, match=r": there is no directory '.*/none'$"):
             bring(f"{tmp_path}/none/", str(tmp_path / "out"), mirror=True)
     assert os.listdir(tmp_path / "out") == ["kept"]
 

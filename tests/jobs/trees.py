@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tests.ssh.ways import FAKE
 
-TOOLS = ("cat", "find", "grep", "head", "ls", "mkdir", "mv", "rm", "setsid", "sh", "sleep", "ssh", "tar",
-         "xargs", "env")  # fmt: skip
+TOOLS = (
+    "cat", "env", "find", "grep", "head", "ls", "mkdir", "mv", "rm", "setsid", "sh", "sleep", "ssh",
+    "tar", "xargs",
+)  # fmt: skip
 NAMES = ("-dash", "a b", "quo'te\"d", "$HOME `x` \\t", "new\nline", "wild[1]*?", "à:é~", "#")
 TIME = 1_600_000_000
 
