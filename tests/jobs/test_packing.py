@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import subprocess
 import tarfile
 
 import pytest
@@ -44,8 +45,8 @@ def test_it_is_as_long_as_it_says_and_has_the_tree(tmp_path):
     made = packed((tree, True))
     data = data_of(made)
     assert len(data) == made.size
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(tmp_path / "out", filter="fully_trusted")
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xpf", "-", "-C", tmp_path / "out"], input=data, check=True, timeout=20)
     assert told(tmp_path / "out") == told(tree)
 
 

@@ -86,7 +86,7 @@ def test_a_connection_that_breaks_is_a_site_that_is_lost(tmp_path):
     short.write_text(f"#!/bin/sh\ndd bs=1 count=9000 2>/dev/null | '{ssh}' \"$@\"\nexit 255\n")
     short.chmod(0o755)
     (tmp_path / "file").write_bytes(os.urandom(1 << 18))
-    with pytest.raises(SiteLost, match="^w1 was lost while rsync ran: "):
+    with pytest.raises(SiteLost, match=r"^w1 was lost while rsync ran: "):
         Shell("w1", ssh=str(short)).upload(tmp_path / "file", "x")
 
 
