@@ -17,8 +17,8 @@ from .there import Ear, There
 from .ways import DROPPED, HANDSHAKE_TRIES, PAUSE_SECONDS, SSH_FAILED, Local
 
 UNFIT = (1, 2, 4, 126, 127)
-"""Statuses of an rsync that is not there, may not be run, is too old for us, or is kept from talking by something
-that a login script prints (rsync(1), EXIT VALUES).
+"""Statuses of an rsync that is not there, may not be run, is too old for us, or cannot talk because
+of something that a login script prints (rsync(1), EXIT VALUES).
 """
 BROKEN_STREAM = 12
 _WILD = re.compile(r"([*?[\\])")

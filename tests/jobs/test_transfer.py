@@ -11,10 +11,9 @@ import pytest
 
 from meshcluster import allow_commands
 from meshcluster.errors import CommandTimeout, ConfigError, TransferFailed
-from meshcluster.jobs.serving import NAME
 from meshcluster.jobs.shell import AsyncShell, Shell
-from meshcluster.jobs.site import Site
 
+from .mesh import site
 from .trees import NAMES, client, plant, told, tools
 
 pytestmark = [
@@ -62,8 +61,7 @@ def shell(request, way, log, tmp_path, monkeypatch):
     join = request.getfixturevalue("join")
     far, one = join("app", name="far"), join(name="one")
     allow_commands(far)
-    (service,) = one.wait_for_exposed(f"{NAME}.begin")
-    return Shell(Site("far", service=service, live=one.live()), log=log)
+    return Shell(site(one, "far"), log=log)
 
 
 def by(*ways):
@@ -147,11 +145,11 @@ def test_what_is_not_there_is_told_before_anything_is_begun(shell, tmp_path):
 # --- where paths start ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("site", ["far", "poor"])
+@pytest.mark.parametrize("host", ["far", "poor"])
 def test_relative_paths_start_at_the_login_directory_and_here_at_the_current_one(
-    site, request, home, tmp_path, monkeypatch
+    host, request, home, tmp_path, monkeypatch
 ):
-    shell = request.getfixturevalue(site)
+    shell = request.getfixturevalue(host)
     monkeypatch.chdir(tmp_path)
     for name in NAMES:
         (tmp_path / name).write_text(name)
@@ -205,9 +203,9 @@ def test_arguments_for_rsync_want_rsync(poor, tmp_path, monkeypatch):
 # --- mirrors that nobody means --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("site", ["far", "poor"])
-def test_a_mirror_to_root_or_home_is_refused(site, request, home, tmp_path):
-    shell = request.getfixturevalue(site)
+@pytest.mark.parametrize("host", ["far", "poor"])
+def test_a_mirror_to_root_or_home_is_refused(host, request, home, tmp_path):
+    shell = request.getfixturevalue(host)
     (home / "kept").touch()
     (home / "link").symlink_to(".")
     (tmp_path / "d").mkdir()
