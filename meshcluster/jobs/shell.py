@@ -63,7 +63,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.handshakes = Handshakes()
-        self.masters = None
+        self.masters: Masters | None = None
         self._passwords: Passwords | None = None
 
     @property
