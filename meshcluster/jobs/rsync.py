@@ -21,6 +21,7 @@ UNFIT = (1, 2, 4, 126, 127)
 of something that a login script prints (rsync(1), EXIT VALUES).
 """
 BROKEN_STREAM = 12
+_SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
     r"\(0 bytes received so far\)|failed to write 4 bytes|^ssh: |Permission denied|"
@@ -45,7 +46,10 @@ def remote_shell(words: Sequence[str]) -> str:
     """The command for ``-e``: rsync takes it apart at spaces; within single quotes only these mean
     something, and two of them are one.
     """
-    return " ".join("'" + word.replace("'", "''") + "'" for word in (*words, "--"))
+    quoted = [
+        word if _SAFE.fullmatch(word) else "'" + word.replace("'", "''") + "'" for word in words
+    ]
+    return " ".join((*quoted, "--"))
 
 
 def far(host: str, path: str) -> str:

@@ -25,16 +25,16 @@ def test_the_remote_shell_is_the_clients_command_with_port_user_and_the_rest():
     words = way_to(Site("s1", config=config)).transport()
     shown = remote_shell(words)
     assert shown.startswith(
-        "'/opt/my ssh' '-v' '-T' '-F' '/c' '-l' 'ada' '-p' '2222' '-i' '/k e''y' '-o' 'ProxyJump=j'"
+        "'/opt/my ssh' -v -T -F /c -l ada -p 2222 -i '/k e''y' -o ProxyJump=j -o "
     )
-    assert shown.endswith(" '--'")
-    assert shown.count("'--'") == 1
+    assert shown.endswith(" --")
+    assert shown.split().count("--") == 1
 
 
 def test_first_ours_then_the_users_then_sources_and_the_target():
     line = argv("rsync", ["ssh", "-T"], ["a b", "-c"], "h:x", mirror=False, args=["--dry-run"])
     assert line == [
-        "rsync", "-e", "'ssh' '-T' '--'", "-z", "-a", "-s", "--partial", "--dry-run", "--",
+        "rsync", "-e", "ssh -T --", "-z", "-a", "-s", "--partial", "--dry-run", "--",
         "a b", "-c", "h:x",
     ]  # fmt: skip
 
