@@ -193,13 +193,15 @@ class _Aside(io.TextIOBase):
 
     def __init__(self, lines: deque[str]) -> None:
         self._lines = lines
-        self._rest = ""
-        self._lock = threading.Lock()
+        self._rest: dict[int, str] = {}
+        """The line that each thread has begun."""
 
     def write(self, text: str) -> int:
-        with self._lock:
-            *whole, self._rest = (self._rest + text).split("\n")
-            self._lines.extend(whole)
+        me = threading.get_ident()
+        *whole, rest = (self._rest.pop(me, "") + text).split("\n")
+        if rest:
+            self._rest[me] = rest
+        self._lines.extend(whole)
         return len(text)
 
     def writable(self) -> bool:
@@ -207,8 +209,8 @@ class _Aside(io.TextIOBase):
 
     def end(self) -> None:
         """Nothing more comes."""
-        if self._rest:
-            self.write("\n")
+        self._lines.extend(self._rest.values())
+        self._rest.clear()
 
 
 def _is_one_terminal() -> bool:

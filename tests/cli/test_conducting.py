@@ -1,8 +1,11 @@
 """A run with somebody watching: its exit code, what it leaves behind, and how it is ended."""
 
-import os
 import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 from meshcluster.cli.conducting import Leaving, code_of, left_behind
@@ -53,12 +56,10 @@ STUBBORN = "trap '' TERM INT HUP; echo $$ >{0}.new; mv {0}.new {0}; while :; do 
 
 def begun(path):
     """Waits for the command to begin; its process."""
-    import psutil
-
-    deadline = 2000
-    while not path.exists() and deadline:
-        signal.sigtimedwait([signal.SIGUSR2], 0.01)
-        deadline -= 1
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     return psutil.Process(int(path.read_text()))
 
 
@@ -79,23 +80,27 @@ def test_told_to_end_it_ends_what_runs_and_says_what_became_of_it(
 
 
 @pytest.mark.process
-def test_told_twice_it_does_not_wait_for_what_will_not_end(start, tmp_path) -> None:
+def test_told_twice_it_does_not_wait_for_what_will_not_end(terminal, tmp_path) -> None:
     path = tmp_path / "pid"
-    process = start("run", "--local", "--", STUBBORN.format(path))
+    screen = terminal("run", "--local", "--", STUBBORN.format(path))
     command = begun(path)
-    process.process.send_signal(signal.SIGINT)
-    os.sched_yield()
-    assert process.end(signal.SIGINT) == 130
+    screen.press(b"\x03")
+    screen.until("1 ending")
+    screen.press(b"\x03")
+    done = screen.done()
+    assert done.code == 130
+    assert done.out.rstrip().endswith(", interrupted\x1b[0m")
+    assert "Traceback" not in done.out
     command.wait(20)
-    assert "Traceback" not in process.err
 
 
 @pytest.mark.process
-def test_that_nobody_reads_us_ends_what_runs(start, tmp_path) -> None:
+def test_that_nobody_reads_us_ends_what_runs_and_is_no_trouble(tmp_path) -> None:
     path = tmp_path / "pid"
-    process = start("run", "--local", "--", f"echo $$ >{path}.x; mv {path}.x {path}; yes")
-    command = begun(path)
-    process.line("y")
-    process.process.stdout.close()
-    assert process.wait() == 0
-    command.wait(20)
+    line = (
+        f"{sys.executable} -m meshcluster run --local --no-recap -- "
+        f"'echo $$ >{path}; exec yes' | head -1; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout == "local | y\n0\n"
+    assert not psutil.pid_exists(int(path.read_text()))

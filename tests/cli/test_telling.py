@@ -112,7 +112,7 @@ jobs.sites.add(["a", "b"], "app")
 
 @jobs.job(roles="app")
 def greet(action):
-    print("printed in", action.site.name)
+    print(f"printed in {action.site.name}\\n", end="")
     action.shell.run("echo said; echo bad >&2; while [ ! -e go ]; do sleep 0.02; done")
     if action.site.name == "b":
         action.shell.run("exit 3")
