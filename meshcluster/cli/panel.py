@@ -16,6 +16,9 @@ USUAL_ROWS = 24
 MANY_CHARACTERS = 1 << 16
 """So much text does not wait for the next time."""
 
+FIRST_SECONDS = 0.5
+"""It is not seen before: what is over sooner needs none."""
+
 Lines = Callable[[int, int], Sequence[str]]
 """What is to be seen, for so many cells and rows; no line reaches the last column."""
 
@@ -58,7 +61,8 @@ class Panel:
         self._waiting = 0
         self._seen: list[str] = []
         """Its lines that are to be seen now; the cursor is below them."""
-        self._quiet_until = time.monotonic() + REDRAW_SECONDS
+        self._began = time.monotonic()
+        self._quiet_until = self._began + REDRAW_SECONDS
 
     def say(self, line: str) -> None:
         """A line that scrolls, with the next time it is drawn."""
@@ -80,6 +84,9 @@ class Panel:
         if self._is_taken():
             self._seen = []  # it is not ours any more: below the question we begin anew
             return
+        if time.monotonic() < self._began + FIRST_SECONDS:
+            self._put([])
+            return
         cells, rows = self._measure(self._stream)
         self._put(list(self._lines(cells, max(rows - 2, 1))))
 
@@ -90,8 +97,10 @@ class Panel:
         cells, _ = self._measure(self._stream)
         # Where it was made narrower since, terminals have broken the lines.
         up = sum(1 + (max(width(plain(line)), 1) - 1) // max(cells, 1) for line in self._seen)
-        text = "".join(f"{line}\x1b[K\n" for line in (*self._above, *lines))
-        self._stream.write(("\r" + f"\x1b[{up}A" * bool(up)) + text + "\x1b[J")
+        begin, line_end, end = (f"\r\x1b[{up}A", "\x1b[K\n", "\x1b[J") if up else ("", "\n", "")
+        self._stream.write(
+            begin + "".join(line + line_end for line in (*self._above, *lines)) + end
+        )
         self._stream.flush()
         self._above, self._waiting, self._seen = [], 0, lines
 

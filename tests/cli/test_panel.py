@@ -27,6 +27,7 @@ def at(monkeypatch):
     stream = Stream()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(module, "REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr(module, "FIRST_SECONDS", 0.0)
     seen = {"lines": ["one", "two"], "cells": 40, "taken": False, "asked": []}
 
     def lines(cells, rows):
@@ -45,7 +46,7 @@ def test_each_time_all_is_written_at_once_over_what_was_there(at) -> None:
     at["lines"] = ["one", "three"]
     at["panel"].draw()
     assert at["writes"] == [
-        "\rone\x1b[K\ntwo\x1b[K\n\x1b[J",
+        "one\ntwo\n",
         "\r\x1b[2Aone\x1b[K\nthree\x1b[K\n\x1b[J",
     ]
 
@@ -67,6 +68,15 @@ def test_text_scrolls_above_with_the_next_drawing(at) -> None:
     assert len(at["writes"]) == 1
     at["panel"].draw()
     assert at["writes"][1] == "\r\x1b[2Asaid\x1b[K\none\x1b[K\ntwo\x1b[K\n\x1b[J"
+
+
+def test_what_is_over_soon_is_text_alone(at, monkeypatch) -> None:
+    monkeypatch.setattr(module, "FIRST_SECONDS", 1000.0)
+    at["panel"].say("said")
+    at["panel"].draw()
+    at["panel"].say("more")
+    at["panel"].clear()
+    assert at["writes"] == ["said\n", "more\n"]
 
 
 def test_much_text_does_not_wait(at) -> None:
@@ -107,7 +117,7 @@ def test_while_somebody_is_asked_it_waits_and_then_begins_below(at) -> None:
     assert len(at["writes"]) == 1
     at["taken"] = False
     at["panel"].draw()
-    assert at["writes"][1] == "\rnew\x1b[K\n\x1b[J"
+    assert at["writes"][1] == "new\n"
 
 
 def test_escapes_take_no_room() -> None:
