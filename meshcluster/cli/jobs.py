@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def command(settings: Settings, file: str, names: tuple[str, ...], **given: Any)
         last = retried(path, given, screen)
         if last is None:
             return NOBODY
-    declared = jobs_of(path)
+    with redirect_stdout(sys.stderr) if settings.json else nullcontext():
+        declared = jobs_of(path)  # what it prints is no JSON
     with sites_added(settings, declared, given):
         if last is None and not names:
             return show(settings, screen, declared, given["words"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from click.core import ParameterSource
 from .conducting import Leaving, conducted
 from .options import Command, Example, Settings, number, text
 from .places import client_is_here, followed, hosts, nobody, of_file, of_hosts, roles, ssh_keys
+from .screen import Screen
 from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, chosen, having, pairs
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ def command(settings: Settings, line: str, **given: Any) -> int:
 
     check_usage(given)
     options = {"schedule": "parallel", "max_parallel": AT_ONCE, **chosen(given)}
+    if given["stdin"] and os.isatty(0):
+        Screen().note("input from the terminal; Ctrl-D ends it")
     stdin = sys.stdin.buffer.read() if given["stdin"] else None
     recap = not settings.json if given["recap"] is None else given["recap"]
     leaving = Leaving(settings.json, given["verbose"], recap, given["junit"], given["gantt"])

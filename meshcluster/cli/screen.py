@@ -35,6 +35,7 @@ class Screen:
     """Our output: ``terminal`` says whether a person reads it."""
 
     def __init__(self) -> None:
+        self._out = sys.stdout
         self.terminal = sys.stdout.isatty()
         self.colors = self.terminal and colored()
 
@@ -51,7 +52,10 @@ class Screen:
         if self.terminal or not hasattr(select, "poll"):
             return True
         poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
+        try:
+            poll.register(self._out.fileno(), 0)
+        except (OSError, ValueError):  # it is no file
+            return True
         return not any(event & select.POLLERR for _, event in poll.poll(0))
 
     def say(self, text: str) -> None:

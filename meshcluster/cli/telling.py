@@ -43,6 +43,7 @@ class Teller:
 
     def __init__(self, *, json: bool, verbose: bool) -> None:
         self._json = json
+        self._out = sys.stdout
         self._verbose = verbose
         self._names: dict[Pair, str] = {}
         self._cells = 0
@@ -68,6 +69,8 @@ class Teller:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        if self._json:
+            self._stack.enter_context(redirect_stdout(sys.stderr))  # what others print is no JSON
         if self._panel is not None:
             for name, redirect in (("stdout", redirect_stdout), ("stderr", redirect_stderr)):
                 if self._on_panel[name]:
@@ -153,8 +156,9 @@ class Teller:
             )
 
     def _object(self, what: str, pair: Pair, **facts: Any) -> None:
-        click.echo(dumped({"what": what, "time": round(time.time(), 3), "site": pair.site,
-                           "job": pair.job, **facts}))  # fmt: skip
+        moment = round(time.time(), 3)
+        told = {"what": what, "time": moment, "site": pair.site, "job": pair.job, **facts}
+        click.echo(dumped(told), file=self._out)
 
     # --- lines --------------------------------------------------------------------------------
 

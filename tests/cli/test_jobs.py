@@ -170,6 +170,15 @@ def test_as_json_it_has_no_recap(capsys, file) -> None:
     assert json.loads(out.splitlines()[-1])["jobs"] == ["restart"]
 
 
+def test_what_functions_print_is_no_json(capsys, file, tmp_path) -> None:
+    with (tmp_path / file).open("a") as more:
+        more.write("\nprint('imported')\njobs.add('greet', 'c', lambda action: print('hello'))\n")
+    _, out, err = run(capsys, file, "greet", "--json")
+    assert [json.loads(line)["what"] for line in out.splitlines()] == ["ended", "result"]
+    assert err == "imported\nhello\n"
+    assert run(capsys, file, "greet", "--no-recap") == (0, "imported\nhello\n", "")
+
+
 def test_all_is_said_to_who_wants_it(capsys, file) -> None:
     _, _, err = run(capsys, file, "update", "-v", "-r", "c")
     assert "c # $ test -e" in err

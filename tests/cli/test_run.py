@@ -208,6 +208,13 @@ def test_members_that_allow_it_run_it_and_others_say_what_to_do(capsys, own_mesh
         assert "(roles: app, db)" in err
 
 
+def test_members_are_reached_by_ssh_where_that_is_said(capsys, own_mesh, hosts) -> None:
+    with meshcluster.join(["app"], name="m"):
+        code, out, _ = run(capsys, "-t", "app", "--via-ssh", "echo x")
+    assert (code, out) == (0, "m | x\n")
+    assert " -- 127.0.0.1 " in hosts.read_text()
+
+
 def test_where_there_is_no_member_it_is_said_where_was_looked(capsys, own_mesh) -> None:
     code, _, err = run(capsys, "-t", "app", "--timeout", "0.1", "ls")
     assert (code, err) == (
