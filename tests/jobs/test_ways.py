@@ -191,3 +191,11 @@ async def test_this_machine_is_reached_by_its_own_shell():
 )
 def test_the_way_is_as_the_sites_config_says(config, kind):
     assert type(way_to(Site("a", ("a",), config))) is kind
+
+
+async def test_a_login_that_takes_too_long_is_not_tried_again(client, tmp_path):
+    """It has had its time."""
+    says = "Connection timed out during banner exchange"
+    with pytest.raises(SiteUnreachable, match=says):
+        await ran(ssh(client(f"echo x >>$folder/n; echo {says} >&2; exit 255")))
+    assert (tmp_path / "n").read_text() == "x\n"
