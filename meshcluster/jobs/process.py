@@ -200,10 +200,12 @@ class _Process:
 
     async def write(self, data: bytes) -> bool:
         """Whether it still reads."""
-        self.stdin.write(data)
+        if self.stdin.transport.is_closing():
+            return False
         try:
+            self.stdin.write(data)
             await self.stdin.drain()
-        except ConnectionError:  # how it ends will be told
+        except (ConnectionError, RuntimeError):  # how it ends will be told
             return False
         return not self.stdin.transport.is_closing()
 

@@ -48,8 +48,8 @@ def member(beacon_port):
         for cluster, tag in ((serving, "serves"), (asking, "asks")):
             stack.enter_context(cluster.join((tag,), port=beacon_port))
         live = asking.live("serves")
-        live.wait_for(1, timeout=20)
-        (service,) = live
+        until(lambda: live.services)
+        (service,) = live.services
         yield Site("member", ("member",), {}, service, live)
 
 
