@@ -161,11 +161,22 @@ async def conduct(
         transport, streams = await loop.subprocess_exec(
             lambda: _Streams(limit=READ_BYTES, loop=loop), *argv,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for us alone
+            preexec_fn=_keep_ends if type(loop).__module__.startswith("uvloop") else None,
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
     process = _Process(transport, streams)
     return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
+
+
+def _keep_ends() -> None:
+    """In the new process. uvloop lets it have its ends of the pipes twice: what it leaves running
+    would hold its output open though it writes elsewhere.
+    """
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 class _Streams(SubprocessStreamProtocol):

@@ -4,6 +4,7 @@ import itertools
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,11 @@ from hypothesis import strategies as st
 
 from meshcluster.errors import ConfigError
 from meshcluster.jobs.envelope import MOST_BYTES, Envelope, Mark, Reader, joined
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
 
 TOKEN = "abcdef0123456789abcdef01"
 BEGAN = Mark("began")

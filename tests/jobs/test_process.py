@@ -154,6 +154,15 @@ async def test_what_it_leaves_running_by_itself_is_not_waited_for():
     left.kill()
 
 
+def test_the_same_in_a_loop_of_uvloops():
+    uvloop = pytest.importorskip("uvloop")
+    began = time.monotonic()
+    ending, ear = uvloop.run(ran("cat; nohup sleep 60 >/dev/null 2>&1 & echo $!", stdin=b"1\n"))
+    assert ending == EXITED
+    assert time.monotonic() - began < LAST_SECONDS
+    psutil.Process(int(ear.stdout.split()[-1])).kill()
+
+
 @pytest.mark.parametrize("held", ["", "setsid sleep 60 & echo $!; "])
 async def test_where_all_of_it_is_killed_it_is_lost_though_something_holds_its_output(held):
     ending, ear = await ran(f"{held}kill -9 0")
@@ -287,6 +296,11 @@ async def test_one_that_has_not_begun_is_ended_at_once():
 KILLED = """
 import asyncio, sys
 from meshcluster.jobs.shell import Shell
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
 Shell().run(sys.argv[1], stdin=b"x" * int(sys.argv[2]))
 """
 

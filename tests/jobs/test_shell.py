@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import shutil
+import sys
 import threading
 
 import pytest
@@ -21,6 +22,11 @@ from meshcluster.jobs.hearing import Told
 from meshcluster.jobs.passwords import Passwords
 from meshcluster.jobs.shell import Alone, AsyncShell, Shell
 from meshcluster.jobs.site import Site
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
 
 SUDO = """#!/bin/sh
 # A sudo that knows one user, whose password is secret, and asks as often as it likes.
