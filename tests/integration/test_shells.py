@@ -97,8 +97,8 @@ def test_ps_a6_shell_facts(shell, tmp_path):
     data = bytes(range(256)) * 1000
     assert shell.run("cat", stdin=data, limit=len(data), silent=True).stdout_bytes == data
     assert shell.run("true", stdin=data)
-    hard = "printf %s 'q\\' \\\\ \"\\\"\" ! é '\udcff'\n"
-    assert shell.run(hard, silent=True).stdout_bytes == b'q\\\\"!\xc3\xa9\xff'
+    hard = 'printf %s \'q\\\' \\\\ "\\"" ! é\n'
+    assert shell.run(hard, silent=True).stdout_bytes == b'q\\\\"!\xc3\xa9'
     placed = shell.run("pwd; echo $A", cwd=str(tmp_path), env={"A": "b 'c"}, silent=True)
     assert placed.stdout == f"{tmp_path}\nb 'c\n"
     with pytest.raises(CommandFailed, match=r"exit status 1: .*/no such"):

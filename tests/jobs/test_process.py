@@ -19,6 +19,11 @@ from meshcluster.jobs.process import GRACE_SECONDS, LAST_SECONDS, Ending, Script
 
 from ..ssh.ways import lives, until
 
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
+
 EXITED = Ending("exited")
 BIG = bytes(range(256)) * 4096
 
@@ -296,11 +301,6 @@ async def test_one_that_has_not_begun_is_ended_at_once():
 KILLED = """
 import asyncio, sys
 from meshcluster.jobs.shell import Shell
-
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
-]
 Shell().run(sys.argv[1], stdin=b"x" * int(sys.argv[2]))
 """
 
