@@ -28,10 +28,8 @@ class Capture:
         if not self._tail_room:
             self.truncated = True
             return
-        last = rest[-self._tail_room :]
-        self.truncated = self.truncated or len(last) < len(rest)
-        self._tail.append(last)
-        self._tail_bytes += len(last)
+        self._tail.append(rest[-self._tail_room :])
+        self._tail_bytes += len(rest)
         while self._tail_bytes - len(self._tail[0]) >= self._tail_room:
             self._tail_bytes -= len(self._tail.popleft())
             self.truncated = True
