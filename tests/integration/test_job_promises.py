@@ -1,6 +1,5 @@
-"""What runs of jobs promise, seen from outside: by the far side's own word, once, and to the end."""
+"""What runs of jobs promise, seen from outside: by the word of the far side, once, to the end."""
 
-import os
 import signal
 import sys
 import time
@@ -15,6 +14,9 @@ pytestmark = [
 ]
 
 SECONDS = 20.0
+SCHEDULES = pytest.mark.parametrize(
+    "schedule", ["site-sequential", "sequential", "atomic", "parallel"]
+)
 NEVER = ["sh", "-c", "exit 0"]
 """An ssh client that says it went well, and has reached nobody."""
 CUT = ["sh", "-c", 'for last; do :; done; sh -c "$last" 2>&1 >/dev/null | head -c 27 >&2', "ssh"]
@@ -42,7 +44,7 @@ def test_nothing_is_ok_without_a_word_from_the_far_side(client, status):
     assert result.of("touch", "far").status == status
 
 
-@pytest.mark.parametrize("schedule", ["site-sequential", "sequential", "atomic", "parallel"])
+@SCHEDULES
 def test_a_job_begins_once_on_a_site_and_a_retry_has_what_is_not_ok(schedule, tmp_path):
     jobs = meshcluster.Jobs(schedule=schedule)
     jobs.sites.add(["one", "two", "three"], ["app", "web"])
@@ -58,6 +60,18 @@ def test_a_job_begins_once_on_a_site_and_a_retry_has_what_is_not_ok(schedule, tm
     again = jobs.run(retry=first)
     assert [each.site for each in again.outcomes] == ["two"]
     assert len((tmp_path / "begun").read_text().split()) == 4
+
+
+@SCHEDULES
+def test_a_failure_is_not_forgotten_when_later_jobs_go_well(schedule):
+    jobs = meshcluster.Jobs(schedule=schedule)
+    jobs.sites.add(["one", "two"], "app")
+    jobs.add("first", "one", lambda action: action.shell.run("kill -9 $$"))
+    jobs.add("second", "app", lambda action: action.shell.run("true"))
+    result = jobs.run(["first", "second"])
+    assert [(each.job, each.site) for each in result.failed] == [("first", "one")]
+    assert len(result.having("ok")) == 2
+    assert not result.ok
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
