@@ -12,6 +12,7 @@ from ..errors import Interrupted
 from .events import Event, LineWritten, PairBegan, PairEnded, RunBegan, RunEnded
 from .fragment import Fragment, failure_of
 from .job import Job
+from .masters import Masters
 from .outcomes import Outcome, Pair, RunResult, Status
 from .passwords import Passwords
 from .plan import Plan
@@ -52,6 +53,7 @@ class Running:
         self._watch = watch
         self.passwords = passwords
         self.handshakes = Handshakes()
+        self.masters: Masters | None = Masters()
         self._schedule = Schedule(
             names, self._matching, terms, host_of=self._host_of, fate=sites.fate, only=only
         )
@@ -235,6 +237,8 @@ class Running:
                 await asyncio.wait(tasks)
             except asyncio.CancelledError:
                 continue
+        assert self.masters is not None
+        await self.masters.close()
 
     def _finish(self) -> None:
         result = self.result

@@ -8,7 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import CommandFailed, CommandTimeout, ConfigError, SiteLost, SiteUnreachable
+from ..errors import (
+    CommandFailed,
+    CommandTimeout,
+    ConfigError,
+    SiteLost,
+    SiteUnreachable,
+    SudoFailed,
+)
+from ..ssh.launching import seconds
 from ..ssh.server import parse
 from .capture import CAPTURE_BYTES
 from .envelope import joined
@@ -19,6 +27,7 @@ from .site import Site, checked
 from .ways import Handshakes, Way, way_to
 
 if TYPE_CHECKING:
+    from .masters import Masters
     from .passwords import Passwords
 
 T = TypeVar("T")
@@ -31,6 +40,8 @@ class Around(Protocol):
     """What a shell of a run shares with the run's other shells."""
 
     handshakes: Handshakes
+    masters: Masters | None
+    """None: each command has a connection of its own."""
 
     @property
     def passwords(self) -> Passwords:
@@ -52,6 +63,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.handshakes = Handshakes()
+        self.masters = None
         self._passwords: Passwords | None = None
 
     @property
@@ -103,7 +115,7 @@ class AsyncShell:
         self.site = site
         self._told = told
         self._around = around
-        self._way: Way = way_to(site, around.handshakes)
+        self._way: Way = way_to(site, around.handshakes, around.masters)
 
     @classmethod
     def of(cls, site: Site, told: Told, around: Around) -> AsyncShell:
@@ -207,7 +219,7 @@ class AsyncShell:
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(transfer.up(sources, dest), timeout, f"upload to {dest}")
+        await self._limited(lambda: transfer.up(sources, dest), timeout, f"upload to {dest}")
 
     async def download(
         self, sources: str | Sequence[str], dest: str | Path, *, mirror: bool = False,
@@ -217,7 +229,7 @@ class AsyncShell:
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(transfer.down(sources, dest), timeout, f"download to {dest}")
+        await self._limited(lambda: transfer.down(sources, dest), timeout, f"download to {dest}")
 
     def note(self, text: str) -> None:
         """A line for the log."""
@@ -230,28 +242,34 @@ class AsyncShell:
         sudo: str | None,
     ) -> Script:  # fmt: skip
         site = self.site
-        data = stdin.encode() if isinstance(stdin, str) else b"" if stdin is None else stdin
+        if not isinstance(env, Mapping | None):
+            raise ConfigError(f"env={env!r:.80}: a dict of texts")
+        data = (
+            stdin.encode("utf-8", "surrogateescape")
+            if isinstance(stdin, str)
+            else b""
+            if stdin is None
+            else stdin
+        )
         if not isinstance(data, bytes | Path):
             raise ConfigError(f"stdin={stdin!r:.80}: a text, bytes or a Path")
-        return Script(
+        script = Script(
             command, cwd if cwd is not None else site.get("cwd"),
             {**(site.get("env") or {}), **(env or {})}, site.get("sh") or "sh", data, sudo,
         )  # fmt: skip
+        script.check()
+        return script
 
     async def _conduct(
         self, script: Script, hearing: Hearing, check: bool, timeout: float | None, detach: bool
     ) -> CommandResult:
-        work = self._to_the_end(script, hearing, check)
+        limited = self._limited(
+            lambda: self._to_the_end(script, hearing, check), timeout, script.command, hearing
+        )
         if not detach:
-            return await self._limited(work, timeout, script.command, hearing)
-        limited = self._limited(work, timeout, script.command, hearing)
+            return await limited
         task = asyncio.create_task(limited)
-        try:
-            self._around.keep(task)
-        except ConfigError:
-            work.close()
-            limited.close()
-            raise
+        self._around.keep(task)
         task.add_done_callback(_note_failure)
         return CommandResult(script.command, self.site.name, None)
 
@@ -259,6 +277,9 @@ class AsyncShell:
         self.note(f"$ {script.command}")
         try:
             ending = await self._way.run(script, hearing)
+        except SudoFailed:
+            hearing.refused()
+            raise
         except SiteUnreachable as error:
             text = f"{self.site.name} is unreachable: {error}"
             raise SiteUnreachable(text, self.site.name) from error
@@ -276,12 +297,14 @@ class AsyncShell:
         return result
 
     async def _limited(
-        self, work: Coroutine[Any, Any, T], timeout: float | None, what: str,
+        self, begin: Callable[[], Awaitable[T]], timeout: float | None, what: str,
         hearing: Hearing | None = None,
     ) -> T:  # fmt: skip
+        if timeout is not None:
+            timeout = seconds("timeout", timeout, 0.0)
         try:
             async with asyncio.timeout(timeout) as limit:
-                return await work
+                return await begin()
         except TimeoutError as error:
             if not limit.expired() or isinstance(error, CommandTimeout):
                 raise

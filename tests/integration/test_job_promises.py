@@ -17,8 +17,10 @@ SECONDS = 20.0
 SCHEDULES = pytest.mark.parametrize(
     "schedule", ["site-sequential", "sequential", "atomic", "parallel"]
 )
-NEVER = ["sh", "-c", "exit 0"]
-"""An ssh client that says it went well, and has reached nobody."""
+REFUSED = ["sh", "-c", "exit 255"]
+"""An ssh client that has reached nobody."""
+SILENT = ["sh", "-c", "exit 0"]
+"""One that says it went well, and nobody else says so."""
 CUT = ["sh", "-c", 'for last; do :; done; sh -c "$last" 2>&1 >/dev/null | head -c 27 >&2', "ssh"]
 """One that is cut off when the command has begun, and says it went well."""
 PROGRAM = """
@@ -34,7 +36,7 @@ jobs.run("nap")
 """
 
 
-@pytest.mark.parametrize(("client", "status"), [(NEVER, "unreachable"), (CUT, "lost")])
+@pytest.mark.parametrize(("client", "status"), [(REFUSED, "unreachable"), (SILENT, "lost"), (CUT, "lost")])
 def test_nothing_is_ok_without_a_word_from_the_far_side(client, status):
     jobs = meshcluster.Jobs()
     jobs.sites.add("far", host="box1", ssh=client)
