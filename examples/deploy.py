@@ -62,6 +62,7 @@ async def update(action: meshcluster.AsyncAction) -> None:
 
 async def put(action, source, dest):
     import shlex
+
     host = action.site.get("host")
     ssh = action.site.get("ssh") or ["ssh"]
     to = f"{host}:{dest}" if host else dest

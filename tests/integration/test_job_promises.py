@@ -1,5 +1,6 @@
 """What runs of jobs promise, seen from outside: by the word of the far side, once, to the end."""
 
+import os
 import signal
 import sys
 import time
@@ -36,7 +37,9 @@ jobs.run("nap")
 """
 
 
-@pytest.mark.parametrize(("client", "status"), [(REFUSED, "unreachable"), (SILENT, "lost"), (CUT, "lost")])
+@pytest.mark.parametrize(
+    ("client", "status"), [(REFUSED, "unreachable"), (SILENT, "lost"), (CUT, "lost")]
+)
 def test_nothing_is_ok_without_a_word_from_the_far_side(client, status):
     jobs = meshcluster.Jobs()
     jobs.sites.add("far", host="box1", ssh=client)
