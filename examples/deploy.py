@@ -2,7 +2,7 @@
 
     here: python examples/deploy.py                    (directories of this machine)
     there: python examples/deploy.py box1 me@box2      (in "deployed" of the home directory)
-    step by step: meshcluster jobs examples/deploy.py --help
+    by the command: meshcluster jobs examples/deploy.py    (says which jobs there are)
 
 What is to be deployed is made here once. Then the two go through their jobs side by side, neither
 waits for the other. A deploy that fails does not fail the run: the snapshot behind it sees how it
