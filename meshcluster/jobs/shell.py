@@ -63,7 +63,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.handshakes = Handshakes()
-        self.masters = None
+        self.masters: Masters | None = None
         self._passwords: Passwords | None = None
 
     @property
@@ -204,12 +204,18 @@ class AsyncShell:
         directory, ``dir/`` what is in it.
 
         Args:
-            sources: one or several, from the current directory.
-            dest: where to, from the home directory there. One source and a name that does not end
-                with "/" is what a file is called there.
-            mirror: what is in ``dest`` and not in the sources is deleted.
+            sources: one or several, from the current directory; "~/" is the home directory here.
+            dest: where to, from the site's ``cwd`` or, without one, from where its commands start:
+                the login directory behind ssh. "~/" is the home directory there. One file, and a
+                name that does not end with "/" and is no directory: what it is called there. The
+                directory that ``dest`` is in must be there.
+            mirror: what is there in the directories that are brought, and is not in them here, is
+                deleted, after all else was brought.
             args: more arguments for rsync; there is no doing without rsync then.
             timeout: seconds.
+
+        Where rsync is missing at either end, and to members, tar is used: then times are in whole
+        seconds, and the files are of the user there.
 
         Raises:
             TransferFailed: it was not brought, or must not be: an empty source, or the root or home
@@ -225,7 +231,9 @@ class AsyncShell:
         self, sources: str | Sequence[str], dest: str | Path, *, mirror: bool = False,
         args: Sequence[str] = (), timeout: float | None = None,
     ) -> None:  # fmt: skip
-        """Brings files and directories from there to this machine; as ``upload``, the other way."""
+        """Brings files and directories from there to this machine; as ``upload``, the other way:
+        ``dest`` is here. No name is a pattern: ``*`` is a character like others.
+        """
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)

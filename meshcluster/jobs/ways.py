@@ -29,7 +29,7 @@ HANDSHAKES = 8
 HANDSHAKE_TRIES = 4
 PAUSE_SECONDS = 0.3
 """Before a dropped handshake is tried again; then twice, four times so long."""
-_DROPPED = re.compile(r"kex_exchange_identification|Connection (reset|closed) by", re.IGNORECASE)
+DROPPED = re.compile(r"kex_exchange_identification|Connection (reset|closed) by", re.IGNORECASE)
 SSH_FAILED = 255
 """The status of the ssh client when it is the one that failed (ssh(1), EXIT STATUS)."""
 
@@ -93,7 +93,7 @@ class Ssh:
         """See ``Way``. A login that the server has dropped, for it had too many, is tried again."""
         for tried in range(HANDSHAKE_TRIES):
             ending = await self._once(script, listener)
-            if ending.what != "never" or ending.asked or not _DROPPED.search(ending.noise):
+            if ending.what != "never" or ending.asked or not DROPPED.search(ending.noise):
                 break
             await asyncio.sleep(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))
         if ending.what == "never" and ending.returncode == 0:  # who knows what that server did
