@@ -60,17 +60,8 @@ async def update(action: meshcluster.AsyncAction) -> None:
     await asyncio.gather(bring(action, "scripts"), bring(action, "www"))
 
 
-async def put(action, source, dest):
-    import shlex
-
-    host = action.site.get("host")
-    ssh = action.site.get("ssh") or ["ssh"]
-    to = f"{host}:{dest}" if host else dest
-    await action.local.run(shlex.join(["rsync", "-r", "-e", shlex.join(ssh), source, to]))
-
-
 async def bring(action: meshcluster.AsyncAction, name: str) -> None:
-    await put(action, f"{sites.get('local')['cwd']}/{name}/", f"{action.site['cwd']}/{name}")
+    await action.shell.upload(f"{sites.get('local')['cwd']}/{name}/", name, mirror=True)
     action.report(f"{name} is there")
 
 
