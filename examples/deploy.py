@@ -79,9 +79,9 @@ def snapshot(action: meshcluster.Action) -> None:
 
 
 @jobs.job(roles="app")
-def deploy(action: meshcluster.Action) -> None:
+async def deploy(action: meshcluster.AsyncAction) -> None:
     """Says how it went, and does not fail: the next job looks at that."""
-    done = action.shell.run("sh scripts/deploy.sh", check=False)
+    done = await action.shell.run("sh scripts/deploy.sh", check=False)
     action.shared[action.site.name] = done.ok
     if not done:
         action.site["send"](action.site["admin"], f"deploy failed on {action.site.name}")

@@ -14,10 +14,10 @@ jobs = meshcluster.Jobs(max_parallel=20, timeout=60)
 
 
 @jobs.job(roles="greeter")
-def hello(action: meshcluster.Action) -> None:
+async def hello(action: meshcluster.AsyncAction) -> None:
     """Asks for a name and prints it."""
-    name = action.shell.run("uname -n").stdout.strip()
-    print(f"Hello from {action.site.name}, which calls itself {name}", flush=True)
+    answer = await action.shell.run("uname -n")
+    print(f"Hello from {action.site.name}, which calls itself {answer.stdout.strip()}", flush=True)
 
 
 def main(hosts: list[str]) -> int:
