@@ -21,7 +21,7 @@ import tempfile
 import meshcluster
 
 ROOT = os.environ.get("DEPLOY_ROOT") or tempfile.mkdtemp(prefix="deploy-")
-if "DEPLOY_ROOT" not in os.environ:
+if not os.environ.get("DEPLOY_ROOT"):
     atexit.register(shutil.rmtree, ROOT, ignore_errors=True)
 
 SCRIPTS = {
