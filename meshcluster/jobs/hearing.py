@@ -44,7 +44,7 @@ class Told:
     def note(self, site: Site, text: str) -> None:
         """What is said about a command."""
         if self._log is not None:
-            _write(self._log, f"{site.name}: {text}\n".encode())
+            _write(self._log, f"{site.name}: {text}\n".encode("utf-8", "surrogateescape"))
 
 
 def _write(stream: Any, data: bytes) -> None:

@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,6 @@ LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
 """
-MOST_FDS = 1024
-"""Higher numbers are not looked at: what the kernel gives is the lowest that is free."""
 STOP_SECONDS = GRACE_SECONDS + 1.5
 TOKEN_BYTES = 12
 
@@ -164,7 +162,7 @@ async def conduct(
         transport, streams = await loop.subprocess_exec(
             lambda: _Streams(limit=READ_BYTES, loop=loop), *argv,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for us alone
-            **_started_by(loop),
+            preexec_fn=_keep_no_ends if type(loop).__module__.startswith("uvloop") else None,
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
@@ -172,20 +170,14 @@ async def conduct(
     return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
 
 
-def _started_by(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """What a loop has to be told. What uvloop starts has the ends of its pipes a second time, and
-    would leave them to all that it starts: a daemon would seem to write as long as it runs.
+def _keep_no_ends() -> None:
+    """In the new process. uvloop lets it have its ends of the pipes twice: what it leaves running
+    would hold its output open though it writes elsewhere.
     """
-    if not type(loop).__module__.startswith("uvloop"):
-        return {}
-    return {"preexec_fn": _leave_nothing}
-
-
-def _leave_nothing() -> None:
-    """In the new process, before its program runs."""
-    for fd in range(3, MOST_FDS):
+    for name in os.listdir("/dev/fd"):
         with suppress(OSError):
-            os.set_inheritable(fd, False)
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 class _Streams(SubprocessStreamProtocol):
@@ -222,8 +214,8 @@ class _Process:
         """Whether it still reads."""
         if self.stdin.transport.is_closing():  # uvloop raises then
             return False
-        self.stdin.write(data)
         try:
+            self.stdin.write(data)
             await self.stdin.drain()
         except (ConnectionError, RuntimeError):  # how it ends will be told; uvloop's is the latter
             return False
@@ -264,28 +256,21 @@ class _Conducting:
         self._returncode: int | None = None
         self._began = False
         self._asked = False
-        self._helping: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
 
     async def to_the_end(self) -> Ending:
         process = self._process
-        out = asyncio.create_task(self._read("stdout", process.stdout))
-        err = asyncio.create_task(self._read("stderr", process.stderr))
-        over = asyncio.create_task(self._over(out, err))
+        out = self._begin(self._read("stdout", process.stdout))
+        err = self._begin(self._read("stderr", process.stderr))
+        over = self._begin(self._over(out, err))
         try:
-            while not over.done():
-                waited = [over, out, err, *self._helping]
-                done, _ = await asyncio.wait(
-                    [each for each in waited if each is over or not each.done()],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    task.result()  # what a listener raises ends it
-            for task in (out, err, *self._helping):
-                if task.done():
-                    task.result()
+            await asyncio.wait([over, self._failed], return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
         finally:
-            await self._close([over, out, err, *self._helping])
+            await self._close()
         if self._returncode is not None:
             return Ending("exited", self._returncode)
         what = "lost" if self._began else "never"
@@ -306,16 +291,24 @@ class _Conducting:
         if mark.what == "began" and not self._began:
             self._began = True
             self._listener.began()
-            self._help(self._feed())
+            self._begin(self._feed())
         elif mark.what == "asks" and not self._began and self._script.sudo is not None:
             self._asked = True  # later it is the command that says so, and must not be answered
-            self._help(self._answer())
+            self._begin(self._answer())
         elif mark.what == "ended":
             self._returncode = mark.returncode
             self._ended.set()
 
-    def _help(self, work: Awaitable[None]) -> None:
-        self._helping.append(asyncio.ensure_future(work))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._note_failure)
+        return task
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        """What a listener raises, for one, ends it."""
+        if not task.cancelled() and (error := task.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _feed(self) -> None:
         left = self._stdin_bytes
@@ -346,7 +339,7 @@ class _Conducting:
             told.cancel()
             gone.cancel()
 
-    async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _close(self) -> None:
         """Nothing of it is left, however it comes to its end; also where that is hurried on."""
         ending = asyncio.create_task(self._end())
         hurried: asyncio.CancelledError | None = None
@@ -355,9 +348,11 @@ class _Conducting:
                 await asyncio.shield(ending)
             except asyncio.CancelledError as error:
                 hurried = error
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._failed.cancel():
+            self._failed.exception()  # no second one is of interest
         ending.result()
         if hurried is not None:
             raise hurried

@@ -29,7 +29,7 @@ HANDSHAKES = 8
 HANDSHAKE_TRIES = 4
 PAUSE_SECONDS = 0.3
 """Before a dropped handshake is tried again; then twice, four times so long."""
-DROPPED = re.compile(r"kex_exchange_identification|Connection (reset|closed) by", re.IGNORECASE)
+DROPPED = re.compile(r"Connection (reset|closed) by", re.IGNORECASE)
 SSH_FAILED = 255
 """The status of the ssh client when it is the one that failed (ssh(1), EXIT STATUS)."""
 
