@@ -202,6 +202,7 @@ def plan(
     """
     from ..errors import ConfigError, MissingJob, NoSites
     from ..jobs.jobs import AsyncJobs, Jobs
+    from ..jobs.lettering import wrapped
     from ..jobs.shell import run_alone
 
     try:
@@ -218,5 +219,7 @@ def plan(
     if settings.json:
         screen.document(made.to_dict())
     else:
-        screen.say(str(made))
+        for line in str(made).splitlines():
+            for part in wrapped(line, screen.cells if screen.terminal else 0):
+                screen.say(part)
     return OK if made.pairs else NOBODY

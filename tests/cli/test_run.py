@@ -154,6 +154,27 @@ def test_as_somebody_else_by_sudo(capsys, monkeypatch, tmp_path, options, user) 
     assert f" ?  {user}-- " in (tmp_path / "said").read_text()
 
 
+@pytest.mark.process
+def test_sudos_question_is_asked_here_and_nothing_is_drawn_over_it(
+    terminal, monkeypatch, tmp_path
+) -> None:
+    script = tmp_path / "sudo"
+    script.write_text("""#!/bin/sh
+while [ "$1" != -- ]; do [ "$1" = -p ] && prompt=$2; shift; done; shift
+printf '%s' "$prompt" >&2
+read -r password
+[ "$password" = secret ] && exec "$@"
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    screen = terminal("run", "--local", "--sudo", "--", "echo done")
+    screen.until("sudo password of local: ")
+    screen.press(b"secret\n")
+    done = screen.done()
+    assert done.code == 0
+    assert done.out.startswith("sudo password of local: \nlocal | done\n")
+
+
 # --- where -------------------------------------------------------------------------------------
 
 
