@@ -5,6 +5,7 @@ says what runs.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import threading
@@ -74,8 +75,10 @@ class Teller:
         if self._panel is not None:
             for name, redirect in (("stdout", redirect_stdout), ("stderr", redirect_stderr)):
                 if self._on_panel[name]:
+                    before = getattr(sys, name)
                     self._asides.append(aside := _Aside(self._printed))
                     self._stack.enter_context(redirect(aside))
+                    self._log_into(aside, before)
         return self
 
     def __exit__(
@@ -89,6 +92,13 @@ class Teller:
             with suppress(OSError):
                 self._say_printed()
                 self._panel.clear()
+
+    def _log_into(self, aside: _Aside, before: object) -> None:
+        """What would be logged to the terminal."""
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                self._stack.callback(handler.setStream, before)
+                handler.setStream(aside)
 
     def take(self, event: Event) -> None:
         """Shows an event. That it cannot be written is kept in ``broken``."""

@@ -1,11 +1,14 @@
 """What is shown of a run: lines behind names in a pipe, objects as JSON, a panel on a terminal."""
 
+import io
 import json
+import logging
 import re
 import sys
 
 import pytest
 
+from meshcluster.cli import telling
 from meshcluster.cli.telling import Teller
 from meshcluster.jobs.events import LineWritten, PairEnded, RunBegan
 from meshcluster.jobs.outcomes import Outcome, Pair
@@ -102,6 +105,25 @@ def test_that_nobody_reads_is_kept_and_no_more_is_written(monkeypatch, capsys) -
     told(teller, line("one"), ended("failed", "x"))
     assert isinstance(teller.broken, BrokenPipeError)
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_printed_and_logged_goes_above_the_panel(monkeypatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(telling, "is_possible", lambda: True)
+    handler = logging.StreamHandler(screen)
+    logging.getLogger().addHandler(handler)
+    try:
+        with Teller(json=False, verbose=False):
+            logging.getLogger("some").warning("logged")
+            print("printed", file=sys.stderr)
+            print("begun", end="", file=sys.stderr)
+            assert screen.getvalue() == ""
+        assert screen.getvalue() == "logged\nprinted\nbegun\n"
+        logging.getLogger("some").warning("later")
+        assert screen.getvalue().endswith("later\n")
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 # --- on a terminal -----------------------------------------------------------------------------
