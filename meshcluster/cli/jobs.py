@@ -14,7 +14,7 @@ import click
 from .conducting import Leaving, conducted
 from .lastrun import LastRun
 from .options import Command, Example, Settings
-from .places import client_is_here, followed, of_file, roles, ssh_keys
+from .places import client_is_here, followed, of_file, roles, ssh_keys, there
 from .screen import Screen
 from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, chosen, having, pairs
 
@@ -141,7 +141,7 @@ def run(
             held["files"] = [os.path.abspath(each) for each in held["files"]]
         keep(path, LastRun(result, held))
         if not result.outcomes:
-            Screen().note("meshcluster: no job matches any site")
+            Screen().note(f"meshcluster: no job matches any site; {there(declared.sites)}")
     return code
 
 

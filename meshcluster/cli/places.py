@@ -138,13 +138,18 @@ def followed(
 
 def nobody(sites: Sites, words: Sequence[str], where: str) -> str:
     """That nobody has one of these roles, and who is there instead."""
-    from ..jobs.lettering import listed
-
     if not len(sites):
         return f"nobody is there {where}"
-    wanted = " or ".join(map(repr, words))
-    there = [site.name for site in sites]
+    return f"nobody has {' or '.join(map(repr, words))} {where}; {there(sites)}"
+
+
+def there(sites: Sites) -> str:
+    """Who is there, and which roles there are."""
+    from ..jobs.lettering import listed
+
+    names = [site.name for site in sites]
+    if not names:
+        return "there is no site"
     known = sorted({role for site in sites for role in site.roles[1:]})
-    said = f"nobody has {wanted} {where}; there {'is' if len(there) == 1 else 'are'}"
     roles = f"roles: {listed(known, SHOWN)}" if known else "no roles but their names"
-    return f"{said} {listed(there, SHOWN)} ({roles})"
+    return f"there {'is' if len(names) == 1 else 'are'} {listed(names, SHOWN)} ({roles})"

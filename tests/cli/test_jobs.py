@@ -144,7 +144,9 @@ def test_that_no_site_matches_is_exit_code_4(capsys, file) -> None:
     code, _, err = run(capsys, file, "nothing")
     assert code == 4
     assert "warning: nothing matches no site" in err
-    assert err.endswith("meshcluster: no job matches any site\n")
+    assert err.endswith(
+        "meshcluster: no job matches any site; there are a, b, c (roles: app, db)\n"
+    )
     code, _, err = run(capsys, file, "nothing", "--require-sites", "1")
     assert code == 4
     assert err.startswith("meshcluster: ")
