@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ..lettering import harmless
 from .options import Command, Example, Settings, number, text
 from .screen import Screen
-from .values import dumped, escaped, parsed, plain, text_of
+from .values import dumped, parsed, plain, text_of
 
 if TYPE_CHECKING:
     from ..model import Service
@@ -152,15 +153,15 @@ def show_result(
             for item in result:
                 screen.say(
                     dumped({**whose, "item": plain(item)}) if settings.json
-                    else escaped(text_of(item))
+                    else harmless(text_of(item))
                 )  # fmt: skip
     elif settings.json:
         took = round(seconds * 1000, 1)
         screen.document({**whose, "result": plain(result), "milliseconds": took})
     elif screen.terminal:
-        screen.say("\n".join(map(escaped, text_of(result).split("\n"))))
+        screen.say("\n".join(map(harmless, text_of(result).split("\n"))))
     else:
-        screen.say(escaped(text_of(result)))
+        screen.say(harmless(text_of(result)))
 
 
 def failed(settings: Settings, screen: Screen, error: Exception, call: Call | None) -> int:

@@ -202,8 +202,8 @@ def plan(
     """
     from ..errors import ConfigError, MissingJob, NoSites
     from ..jobs.jobs import AsyncJobs, Jobs
-    from ..jobs.lettering import wrapped
     from ..jobs.shell import run_alone
+    from ..lettering import wrapped
 
     try:
         if isinstance(declared, AsyncJobs):

@@ -90,7 +90,7 @@ class JobView:
         self, running: list[Pair], troubles: list[Outcome], cells: int, now: float
     ) -> list[str]:
         """A line each, in columns."""
-        from ..jobs.lettering import harmless, shortened, width
+        from ..lettering import harmless, shortened, width
 
         table: list[tuple[Pair, str, str, str]] = [
             (each.pair, each.status, each.why,
@@ -146,7 +146,7 @@ class JobView:
 
 
 def _even(names: list[str]) -> list[str]:
-    from ..jobs.lettering import width
+    from ..lettering import width
 
     widest = max(map(width, names), default=0)
     return [name + " " * (widest - width(name)) for name in names]
@@ -166,6 +166,6 @@ def common_ending(names: Collection[str]) -> str:
 
 def cut(text: str, cells: int) -> str:
     """As much of a text as there is room for."""
-    from ..jobs.lettering import CUT, width
+    from ..lettering import CUT, width
 
     return text if width(text) <= cells else text[: fitting(text, cells - 1)] + CUT

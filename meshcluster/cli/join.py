@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..lettering import harmless, width
 from .ending import Ended, told_to_end
 from .feed import Feed
 from .members import described
 from .options import Command, Example, Settings, label
-from .screen import GAP, Screen, width
-from .values import dumped, escaped, text_of
+from .screen import GAP, Screen
+from .values import dumped, text_of
 
 if TYPE_CHECKING:
     from ..model import Service
@@ -274,7 +275,7 @@ class Teller:
         else:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(fact["time"]))
             cells = (stamp, fact["what"], fact["name"], details(fact))
-            self._screen.say("\t".join(map(escaped, cells)))
+            self._screen.say("\t".join(map(harmless, cells)))
 
     def _line(self, fact: Fact) -> str:
         name = fact["name"]

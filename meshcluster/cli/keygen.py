@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from ..lettering import harmless
 from .options import Command, Example, Settings
 from .screen import Screen
-from .values import escaped
 
 FILE_MODE = 0o600
 
@@ -57,7 +57,7 @@ def command(settings: Settings, file: str | None, force: bool) -> None:
     if settings.json:
         screen.document({"file": str(path)})
         return
-    shown = escaped(str(path))
+    shown = harmless(str(path))
     screen.say(f"{shown} has a new secret (mode 600). To use it:")
     screen.say(f"  in a program        meshcluster.join(secret=pathlib.Path({str(path)!r}))")
     screen.say(f"  or its environment  MESHCLUSTER_SECRET_FILE={shown}")

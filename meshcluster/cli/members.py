@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..lettering import harmless
 from .ending import Ended, told_to_end
 from .options import Command, Example, Settings, resolve_option
 from .screen import Screen
-from .values import dumped, escaped
+from .values import dumped
 
 if TYPE_CHECKING:
     from ..hooks.placing import ServicePoint
@@ -141,7 +142,7 @@ def _change_line(settings: Settings, what: str, service: Service) -> str:
     if settings.json:
         change: dict[str, Any] = {"what": what, "time": time.time(), **described(service)}
         return dumped(change)
-    return "\t".join(map(escaped, (what, *row_of(service))))
+    return "\t".join(map(harmless, (what, *row_of(service))))
 
 
 def _reprint(screen: Screen, now: Seen, settings: Settings) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TextIO
 
+from ..lettering import width
 from .progress import REDRAW_SECONDS, USUAL_CELLS
-from .screen import width
 
 USUAL_ROWS = 24
 MANY_CHARACTERS = 1 << 16

@@ -145,7 +145,7 @@ def nobody(sites: Sites, words: Sequence[str], where: str) -> str:
 
 def there(sites: Sites) -> str:
     """Who is there, and which roles there are."""
-    from ..jobs.lettering import listed
+    from ..lettering import listed
 
     names = [site.name for site in sites]
     if not names:

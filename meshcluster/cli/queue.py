@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..lettering import harmless
 from .ending import Ended, told_to_end
 from .options import Command, Example, Settings, label, number, text
 from .screen import Screen
-from .values import dumped, escaped, parsed, plain, text_of
+from .values import dumped, parsed, plain, text_of
 
 if TYPE_CHECKING:
     from ..model import Service
@@ -359,7 +360,7 @@ def show(settings: Settings, screen: Screen, queue: Queue, count: int | None) ->
                     "deliveries": taken.deliveries,
                 }))  # fmt: skip
             else:
-                screen.say(escaped(text_of(taken.item)))
+                screen.say(harmless(text_of(taken.item)))
             taken.done()
             if shown == count:
                 return

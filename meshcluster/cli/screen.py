@@ -9,14 +9,14 @@ from __future__ import annotations
 import select
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
+from ..lettering import beginning, harmless, width
 from .options import colored
-from .values import JOINER, dumped, escaped
+from .values import dumped
 
 GAP = "  "
 LEAST_CELLS = 20
@@ -64,7 +64,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """A line beside the output proper: on stderr."""
-        click.echo(escaped(text), err=True)
+        click.echo(harmless(text), err=True)
 
     def document(self, value: Any) -> None:
         """A JSON document: on one line in a pipe."""
@@ -78,10 +78,10 @@ class Screen:
     def table_lines(self, header: Row, rows: Iterable[Row], *, wrapped: str) -> list[str]:
         """The lines of a table."""
         if not self.terminal:
-            return ["\t".join(map(escaped, row)) for row in rows]
+            return ["\t".join(map(harmless, row)) for row in rows]
         flexible = header.index(wrapped)
         texts = [
-            [each if i == flexible else escaped(each) for i, each in enumerate(row)]
+            [each if i == flexible else harmless(each) for i, each in enumerate(row)]
             for row in (header, *rows)
         ]
         widths = [max(width(row[i]) for row in texts) for i in range(len(header))]
@@ -108,30 +108,17 @@ class Screen:
 
     def shortened(self, text: str, taken: int) -> str:
         """A text on one line, cut to what fits the terminal beside ``taken`` cells."""
-        text = escaped(text)
+        text = harmless(text)
         if not self.terminal:
             return text
         room = max(LEAST_CELLS, self.cells - taken)
         return text if width(text) <= room else f"{text[: fitting(text, room - 3)]}..."
 
 
-def width(text: str) -> int:
-    """How many cells a text takes: two for wide characters, none for marks on others."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_character_width, text))
-
-
-def _character_width(character: str) -> int:
-    if character == JOINER or unicodedata.category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def wrap(text: str, room: int) -> Iterator[str]:
     """The lines of a text, escaped, none wider than ``room``; broken at spaces if there are any."""
     for line in text.rstrip("\n").split("\n"):
-        yield from _broken(escaped(line), room)
+        yield from _broken(harmless(line), room)
 
 
 def _broken(line: str, room: int) -> Iterator[str]:
@@ -148,10 +135,5 @@ def _broken(line: str, room: int) -> Iterator[str]:
 
 
 def fitting(line: str, room: int) -> int:
-    """How many characters of a line fit."""
-    taken = 0
-    for index, character in enumerate(line):
-        taken += _character_width(character)
-        if taken > room:
-            return max(index, 1)
-    return len(line)
+    """How many characters of a line fit; one does."""
+    return max(1, len(beginning(line, room)))

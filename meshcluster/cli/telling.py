@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from ..lettering import width
 from .jobview import DIM, RED, RESET, YELLOW, JobView
 from .options import colored
 from .panel import Panel, is_possible
-from .screen import width
 from .values import dumped
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Teller:
     # --- lines --------------------------------------------------------------------------------
 
     def _shown(self, pair: Pair, mark: str, text: str, stream: str, paint: str = "") -> str:
-        from ..jobs.lettering import harmless
+        from ..lettering import harmless
 
         name = self._names.get(pair)
         if name is None:

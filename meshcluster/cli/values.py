@@ -5,19 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import math
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from ..lettering import is_seen
 
 _compact = json.JSONEncoder(ensure_ascii=False).encode
 """One for all: ``json.dumps`` makes one at each call, which is most of what a short value takes."""
 
 DECIMAL_BITS = 4096
 """Larger numbers are not written as decimals, which takes ever longer and is refused in the end."""
-
-JOINER = "\u200d"
-"""Between the parts of one emoji."""
 
 
 def plain(value: Any) -> Any:
@@ -77,42 +75,20 @@ def text_of(value: Any) -> str:
     return dumped(value)
 
 
-class _Escapes(dict[int, str]):
+class _InJson(dict[int, str]):
     """What each character is written as, by its number, for ``str.translate``: made when it is
-    met; those below ``KEPT`` are kept, which are nearly all.
+    met; those below ``KEPT`` are kept, which are nearly all. Line ends are the document's own.
     """
 
     KEPT = 0x3100
 
-    def __init__(self, escape: Callable[[str], str]) -> None:
-        self._escape = escape
-
     def __missing__(self, number: int) -> str:
         character = chr(number)
-        if not (character.isprintable() or _is_harmless(character)):
-            character = self._escape(character)
+        if character != "\n" and not is_seen(character):
+            character = json.dumps(character)[1:-1]
         if number < self.KEPT:
             self[number] = character
         return character
 
 
-def escaped(text: str) -> str:
-    """A text without control characters and others that are not seen: they are written out."""
-    return text if text.isprintable() else text.translate(_BACKSLASHED)
-
-
-def _json_escape(character: str) -> str:
-    """A character as JSON writes it; line ends are those of the document itself."""
-    return character if character == "\n" else json.dumps(character)[1:-1]
-
-
-def _backslash(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def _is_harmless(character: str) -> bool:
-    """Spaces of other widths, and what joins emoji."""
-    return character == JOINER or unicodedata.category(character) == "Zs"
-
-
-_BACKSLASHED, _IN_JSON = _Escapes(_backslash), _Escapes(_json_escape)
+_IN_JSON = _InJson()

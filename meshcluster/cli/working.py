@@ -15,10 +15,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..lettering import harmless
 from .options import Settings
 from .progress import Progress
 from .screen import Screen
-from .values import dumped, escaped, parsed, plain, text_of
+from .values import dumped, parsed, plain, text_of
 
 if TYPE_CHECKING:
     from ..ssh.dispatcher import Dispatcher
@@ -221,7 +222,7 @@ class Working:
         value = line.future.result()
         if self._json:
             return dumped(self._told(line, {"result": plain(value)}))
-        return escaped(text_of(value))
+        return harmless(text_of(value))
 
     def _told(self, line: Line, outcome: dict[str, Any]) -> dict[str, Any]:
         attempts = getattr(line.future, "attempts", ())

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from .lettering import duration, harmless, listed, shortened, width
+from ..lettering import duration, harmless, listed, shortened, width
 from .outcomes import STATUSES, Outcome, RunResult, Status
 from .timeline import Row, ending, last, rows, ticks
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from .lettering import duration, harmless, listed, shortened, width, wrapped
+from ..lettering import duration, harmless, listed, shortened, width, wrapped
 from .outcomes import STATUSES, Failure, Outcome, RunResult, Status
 
 MANY_SITES = 40

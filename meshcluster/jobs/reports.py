@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
-from .lettering import harmless
+from ..lettering import harmless
 from .outcomes import STATUSES, Failure, Outcome, Pair, RunResult
 from .reading import Reading
 

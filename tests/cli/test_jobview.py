@@ -4,10 +4,10 @@ import pytest
 
 from meshcluster.cli.jobview import JobView, common_ending, cut
 from meshcluster.jobs.events import LineWritten, PairBegan, PairEnded, RunBegan
-from meshcluster.jobs.lettering import width
 from meshcluster.jobs.outcomes import Outcome, Pair
 from meshcluster.jobs.plan import Plan
 from meshcluster.jobs.terms import Terms
+from meshcluster.lettering import width
 
 
 def view_of(sites, *jobs, color=False):

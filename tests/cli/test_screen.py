@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from meshcluster.cli.screen import LEAST_CELLS, Screen, width, wrap
+from meshcluster.cli.screen import LEAST_CELLS, Screen, wrap
+from meshcluster.lettering import width
 
 HEADER = ("NAME", "STATE", "TEXT", "TIME")
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from meshcluster.cli.values import dumped, escaped, plain, text_of
+from meshcluster.cli.values import dumped, plain, text_of
+from meshcluster.lettering import harmless
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_text_is_shown_as_it_is_bytes_as_far_as_they_are_text_the_rest_as_json
     ],
 )
 def test_what_could_disturb_a_terminal_is_written_out(text, shown) -> None:
-    assert escaped(text) == shown
+    assert harmless(text) == shown
 
 
 def test_a_number_of_more_digits_than_python_writes_is_shown_as_hexadecimal() -> None:
@@ -70,6 +71,6 @@ VALUES = some.recursive(
 def test_json_comes_back_whole_and_could_be_shown_on_any_terminal(value) -> None:
     assert json.loads(dumped(value)) == json.loads(json.dumps(plain(value)))
     assert "\x1b" not in dumped(value)
-    assert escaped(dumped(value)) == dumped(value)
+    assert harmless(dumped(value)) == dumped(value)
     lines = dumped(value, indent=2).split("\n")
-    assert all(escaped(line) == line for line in lines)
+    assert all(harmless(line) == line for line in lines)

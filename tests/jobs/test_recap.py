@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from meshcluster.jobs.lettering import width
 from meshcluster.jobs.outcomes import Failure
 from meshcluster.jobs.recap import recap
+from meshcluster.lettering import width
 
 from .runs import crowd, deployment, outcome, run
 

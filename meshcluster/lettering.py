@@ -24,10 +24,13 @@ def harmless(text: str, keep: str = "") -> str:
 
 
 def _written(character: str) -> str:
+    return character if is_seen(character) else character.encode("unicode_escape").decode()
+
+
+def is_seen(character: str) -> bool:
+    """It can be printed, is a space of any width, or joins emoji."""
     seen = character.isprintable() or character == JOINER
-    if seen or unicodedata.category(character) == "Zs":  # spaces of other widths
-        return character
-    return character.encode("unicode_escape").decode()
+    return seen or unicodedata.category(character) == "Zs"
 
 
 def width(text: str) -> int:
@@ -48,12 +51,12 @@ def shortened(text: str, cells: int) -> str:
     if cells < 1:
         return ""
     room = cells - 1
-    first = _begin(text, room - room // 2)
-    last = _begin(text[::-1], room - width(first))[::-1]
+    first = beginning(text, room - room // 2)
+    last = beginning(text[::-1], room - width(first))[::-1]
     return first + CUT + last
 
 
-def _begin(text: str, cells: int) -> str:
+def beginning(text: str, cells: int) -> str:
     """As much of it as there is room for."""
     for end, character in enumerate(text):
         cells -= _cells(character)
@@ -81,7 +84,7 @@ def wrapped(text: str, cells: int, indent: int = 2) -> Iterator[str]:
 
 def _line(text: str, cells: int) -> str:
     """As much of a text as goes into a line; never nothing."""
-    part = _begin(text, cells) or text[0]
+    part = beginning(text, cells) or text[0]
     blank = part.rfind(" ")
     return part if part == text or text[len(part)] == " " or blank < 1 else part[:blank]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from meshcluster.jobs.lettering import duration, harmless, listed, shortened, width, wrapped
+from meshcluster.lettering import duration, harmless, listed, shortened, width, wrapped
 
 LONG = "connection to 猫.example.org refused after 3 tries, unreasonably_long_words_are_broken"
 
