@@ -13,6 +13,7 @@ from ..ssh.server import parse
 from .capture import CAPTURE_BYTES
 from .envelope import joined
 from .hearing import Hearing, Told
+from .limit import Limit
 from .process import Script
 from .result import CommandResult
 from .site import Site, checked
@@ -38,13 +39,6 @@ class Around(Protocol):
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """It outlives the action that has begun it, and is ended with the run."""
-
-
-class RunAround(Around, Protocol):
-    """The same, of a run whose plain functions are on threads."""
-
-    async def until(self, work: Coroutine[Any, Any, T]) -> T:
-        """Awaits it; the run does not end before it has ended."""
 
 
 class Alone:
@@ -136,7 +130,7 @@ class AsyncShell:
         Args:
             command: for the site's ``sh``. A text that begins with "sudo " is given to ``sudo``.
             check: another status than 0 is an error; else it is in the result.
-            timeout: seconds; then the command is ended.
+            timeout: seconds; then the command is ended. Waiting for a password does not count.
             cwd: where it runs, by default where the site's config says; "~/" is the home there.
             env: variables, besides the site's.
             stdin: what it reads: a text, bytes, or the path of a file here.
@@ -279,11 +273,14 @@ class AsyncShell:
         self, work: Coroutine[Any, Any, T], timeout: float | None, what: str,
         hearing: Hearing | None = None,
     ) -> T:  # fmt: skip
+        limit = Limit(timeout)
+        if hearing is not None:
+            hearing.limit = limit
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 return await work
         except TimeoutError as error:
-            if not limit.expired() or isinstance(error, CommandTimeout):
+            if not limit.expired or isinstance(error, CommandTimeout):
                 raise
             result = None if hearing is None else hearing.result(None)
             text = f"{self.site.name}: {what!r:.200} took longer than {timeout:g} s"
