@@ -173,7 +173,8 @@ def failure_of(fragments: Sequence[Fragment], site: str) -> tuple[Status, str, t
         elif isinstance(error, SiteUnreachable) and error.site == site:
             worse = "unreachable"
         if _WORSE[worse] > _WORSE[status]:
-            status, reason = worse, failure.text
+            own = failure.traceback and failure.text != failure.kind
+            status, reason = worse, f"{failure.kind}: {failure.text}" if own else failure.text
     return status, reason, failures
 
 
