@@ -180,7 +180,8 @@ def test_of_errors_that_were_raised_together_each_is_told():
             await asyncio.sleep(FOREVER_SECONDS)
 
     async def three(action):
-        raise ExceptionGroup("three", [ValueError("x"), ExceptionGroup("", [KeyError("y"), OSError("z")])])  # noqa: E501
+        two = ExceptionGroup("two", [KeyError("y"), OSError("z")])
+        raise ExceptionGroup("three", [ValueError("x"), two])
 
     assert {kind for _, kind, _ in told(one(both))} == {"CommandFailed"}
     assert told(one(three)) == [(1, "ValueError", "x"), (1, "KeyError", "'y'"), (1, "OSError", "z")]
