@@ -189,10 +189,10 @@ class Running:
         self._count += 1
         began = asyncio.get_running_loop().time() - self._began
         begun = _Begun(pair, f"{self.result.id}-{self._count}", began)
-        self._tell(PairBegan(pair, begun.id))
         task = asyncio.create_task(self._conduct(begun), name=f"{pair.job} on {pair.site}")
         self._pairs[pair] = task
         task.add_done_callback(lambda task: self._settle(begun, task))  # whatever becomes of it
+        self._tell(PairBegan(pair, begun.id))
 
     async def _conduct(self, begun: _Begun) -> None:
         """One job on one site."""
