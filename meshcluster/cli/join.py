@@ -1,5 +1,5 @@
-"""``meshcluster join``: a member that shows what happens, and answers with a command if it is
-given one.
+"""``meshcluster join``: a member that shows what happens, answers with a command if it is given
+one, and runs those of others if it is told to.
 """
 
 from __future__ import annotations
@@ -56,6 +56,13 @@ def split(ctx: click.Context, param: click.Parameter, value: str | None) -> list
     return words
 
 
+def posix(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    """A flag that needs a shell."""
+    if value and os.name != "posix":
+        raise click.BadParameter("needs a POSIX system", ctx, param)
+    return value
+
+
 @click.command(
     cls=Command,
     examples=(
@@ -64,6 +71,7 @@ def split(ctx: click.Context, param: click.Parameter, value: str | None) -> list
         Example("meshcluster join --tag up --exec uptime", "answer every query with a command"),
         Example("meshcluster join --exec \"sh -c 'read n; echo $((n * n))'\"",
                 "the question is what the command reads"),
+        Example("meshcluster join --tag app --allow-commands", "run what jobs of others send"),
         Example("meshcluster join --json | jq -r 'select(.what == \"lost\").name'",
                 "who is lost, for a script"),
     ),
@@ -73,32 +81,40 @@ def split(ctx: click.Context, param: click.Parameter, value: str | None) -> list
 @click.option("--name", "-n", metavar="NAME", callback=label, help="What it is called.")
 @click.option("--exec", "-x", "words", metavar="CMD", callback=split,
               help="Answer queries with this command. No shell is used.")  # fmt: skip
+@click.option("--allow-commands", is_flag=True, callback=posix,
+              help="Run commands that other members send, as you.")  # fmt: skip
 def command(
-    settings: Settings, tags: tuple[str, ...], name: str | None, words: list[str] | None
-) -> int:
+    settings: Settings, tags: tuple[str, ...], name: str | None, words: list[str] | None,
+    allow_commands: bool,
+) -> int:  # fmt: skip
     """Be a member and show what happens, until Ctrl-C or SIGTERM; then it leaves cleanly.
 
     A line each: discovered, changed, suspect (it does not answer), recovered, conflict (it has the
     name of another one on its host), lost (and why), event (somebody sent something), answered,
-    failed (a query that CMD answered or did not), asked (a query, without --exec).
+    failed (a query that CMD answered or did not), asked (a query, without --exec), ran (a command,
+    with --allow-commands).
 
     CMD reads the question on stdin (a str as it is, bytes raw, anything else as JSON). What it
     writes, without the last line end, is the answer. If it exits with another code than 0, takes
     longer than --timeout or writes more than 8 MiB, the asker gets a RemoteError with the end of
     its stderr. Up to 8 run at a time. It is run for nobody who has not proved to have a key of
-    ours: who answers beyond this host takes --secret-file.
+    ours: who answers beyond this host takes --secret-file. With --allow-commands such members may
+    run any command of theirs here.
 
     In a pipe: time, what, name, details, separated by tabs. JSON: one object a line with time
     (seconds since 1970), what, name, id and, of members: service; of messages: data, channel,
-    protocol; of queries: answer or error, and milliseconds.
+    protocol; of queries: answer or error, and milliseconds; of commands: command.
     """
     from .responder import Responder
 
     screen = Screen()
-    member = Member(Responder(words, settings.timeout) if words else None)
+    responder = Responder(words, settings.timeout) if words else None
+    member = Member(responder, allow_commands=allow_commands)
     teller = Teller(screen, settings)
     if screen.terminal and not settings.json:
         screen.note("Ctrl-C leaves")
+    if allow_commands and refuses_other_hosts(settings):
+        screen.note(REFUSED)
     with told_to_end():
         code = INTERRUPTED
         try:
@@ -120,12 +136,27 @@ def command(
 UNPROVEN = "commands are run for members that have our secret only: join with --secret-file"
 
 
+REFUSED = "commands of members of other hosts are refused without --secret-file"
+
+
+def refuses_other_hosts(settings: Settings) -> bool:
+    """There are members of other hosts, and we have no secret to know them by.
+
+    Raises:
+        ConfigError: the secret cannot be used.
+    """
+    from ..runtime.secrets import secrets_of
+
+    return settings.ttl > 0 and not secrets_of(settings.joining.get("secret"), os.environ)
+
+
 class Member:
     """The member: its hooks put what happens into ``feed``."""
 
-    def __init__(self, responder: Responder | None) -> None:
+    def __init__(self, responder: Responder | None, *, allow_commands: bool = False) -> None:
         self.feed: Feed[Fact] = Feed()
         self._responder = responder
+        self._allows = allow_commands
 
     def joined(self, settings: Settings, tags: tuple[str, ...], name: str | None) -> Joined:
         """Joins; leaves at the end of ``with``."""
@@ -134,7 +165,12 @@ class Member:
         from ..sync.cluster import Cluster
 
         logging.basicConfig(format="meshcluster: %(message)s")
-        cluster = Cluster().join(tags, name=name, **settings.joining)
+        cluster = Cluster()
+        if self._allows:
+            from ..jobs.serving import allow_commands
+
+            allow_commands(cluster, self._ran)
+        cluster.join(tags, name=name, **settings.joining)
         return Joined(self, cluster, self._responder)
 
     def place_hooks(self, cluster: Cluster) -> None:
@@ -158,6 +194,10 @@ class Member:
             self.happened(what, service.name, service.id, service=described(service))
 
         return observe
+
+    def _ran(self, service: Service, command: str) -> bool:
+        self.happened("ran", service.name, service.id, command=command)
+        return True
 
     def _heard(self, event: Message) -> None:
         self._message("event", event)
@@ -255,6 +295,8 @@ def details(fact: Fact) -> str:
         return _words(service["tags"], service["address"])
     if what == "joined":
         return _words(fact["tags"], f"cluster '{fact['cluster']}'")
+    if what == "ran":
+        return str(fact["command"])
     if what == "left":
         return ""
     channel = f" (channel {fact['channel']})" if fact["channel"] else ""

@@ -22,46 +22,53 @@ from ..errors import ConfigError
 GRACE_SECONDS = 2
 """Between SIGTERM and SIGKILL."""
 MOST_BYTES = 100_000
-"""Of a command and what is around it: Linux has a limit of 128 KiB (``MAX_ARG_STRLEN``)."""
-_ESCAPE = re.compile(r"\\(?=[\\']|$)")
+"""Of a command and what is around it: Linux takes no argument above 128 KiB."""
+_ESCAPE = re.compile(r"\\(?=[\\'!]|$)|!")
 _NOT_ALONE = re.compile(r"[;&|#\n\\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 FEEDER = (
-    "trap '' TERM HUP INT;"
-    "echo $$;"
-    '[ "$1" = 0 ]||head -c "$1";'
-    "exec >&-;"
+    "trap '' TERM HUP INT PIPE;"
+    f'e(){{ kill -TERM -"$1";sleep {GRACE_SECONDS};kill -KILL -"$1"; }};'
+    'if [ "$1" = 0 ];then w=;else '
+    '{ while sleep 1 4>&- && printf \'%s k\\n\' "$0">&4;do :;done;e "$2"; } >/dev/null & w=$!;fi;'
+    'echo "$$ $w";'
+    '[ "$1" = 0 ]||head -c "$1" 4>&-;'
+    '[ -z "$w" ]||kill -9 "$w";'
+    "exec >&- 4>&-;"
     "cat >/dev/null;"
-    'kill -TERM -"$2";'
-    f"sleep {GRACE_SECONDS};"
-    'kill -KILL -"$2"'
+    'e "$2"'
 )
 """A process between standard input and the command: gives it so many bytes, then waits for the end
-of standard input, at which it ends the group. It says its own number first, so that it can be ended
-when the command has.
+of standard input, at which it ends the group. While it gives and the command does not take, that
+end is not to be seen: so it also says something every second, and ends the group when there is
+nobody to say it to. First it says the numbers of its processes, so that they can be ended when the
+command has.
 """
 AROUND = (
     "trap : TERM HUP;"
-    '{ sh -c "$4" "$0" "$3" $$ 4>&-|{ '
+    '{ sh -c "$4" "$0" "$3" $$|{ '
     "trap : TERM HUP;"
     "read f;"
     "printf '%s b\\n' \"$0\";"
     "printf '%s b\\n' \"$0\">&4;"
-    '"$1" -c "$2" 2>&4 4>&-;'
+    '("$1" -c "$2" 2>&4 4>&-);'
     "s=$?;"
-    'kill -9 "$f";'
+    "kill -9 $f;"
     'printf \'%s e %s\\n\' "$0" "$s">&4; }; } 4>&2 2>/dev/null'
 )
 """The command between its two marks. What the shell itself has to say of its end is not heard."""
 LEADING = (
-    'kill -0 -$$ 2>/dev/null||! command -v setsid >/dev/null||exec setsid sh -c "$5" "$@";eval "$5"'
+    "kill -0 -$$ 2>/dev/null||! command -v setsid >/dev/null||"
+    'exec setsid sh -c "$5" "$0" "$@";eval "$5"'
 )
 """Only the leader of a process group can end all of it by its own number: where it is none (behind
 sudo, or an ssh server that makes no session) it becomes one first.
 """
 KILLED: Final = 128
 """A shell's status of what a signal has ended is this and the signal's number (POSIX 2.8.2)."""
+SIGNALS: Final = 64
+"""None has a higher number."""
 
 
 class Mark(NamedTuple):
@@ -91,14 +98,20 @@ class Envelope:
             ConfigError: it is too long, or has what no command can have.
         """
         inner = f"{self._exit_trap()}{_places(cwd, env)}{command}"
-        if "\0" in inner:
-            raise ConfigError("a command, its cwd and env cannot have NUL in them")
         words = ["sh", "-c", LEADING, self.token, sh, inner, str(stdin_bytes), FEEDER, AROUND]
         if sudo is not None:
+            if not isinstance(sudo, str):
+                raise ConfigError(f"user={sudo!r:.80}: a name")
             user = ["-u", sudo] if sudo else []
             words = ["sudo", "-S", "-p", f"{self.token} ? ", *user, "--", *words]
         script = "exec " + " ".join(_quoted(word) for word in words)
-        if len(script.encode("utf-8", "surrogateescape")) > MOST_BYTES:
+        if "\0" in script:
+            raise ConfigError("a command, its cwd, env, sh and user cannot have NUL in them")
+        try:
+            size = len(script.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError:
+            raise ConfigError(f"{command!r:.80}: UTF-8 cannot write it") from None
+        if size > MOST_BYTES:
             raise ConfigError(
                 f"a command of {len(command)} characters: {MOST_BYTES} bytes at most, with all "
                 "that is around it; give it as stdin, or upload it as a file"
@@ -106,18 +119,28 @@ class Envelope:
         return script
 
     def _exit_trap(self) -> str:
-        """Says that the shell ended by itself: a status above 128 is then no signal's."""
-        return f"trap 'printf \"%s x %s\\n\" {self.token} $? >&2' EXIT; "
+        """Says that the shell ended by itself: a status above 128 is then no signal's. It says no
+        more than it must: by then standard error may be a file of the user's.
+        """
+        return (
+            "trap '{ _s=$?;set +x; } 2>/dev/null;"
+            f'[ "$_s" -le {KILLED} ]||{{ printf "%s x %s\\n" {self.token} "$_s" >&2;'
+            'exit "$_s"; }\' EXIT; '
+        )
 
 
 def _quoted(word: str) -> str:
-    """In single quotes. To fish ``\\\\`` and ``\\'`` mean something even there."""
-    word = _ESCAPE.sub("'\"\\\\\\\\\"'", word.replace("'", "'\"'\"'"))
+    """In single quotes. Even there two backslashes and ``\\'`` mean something to fish, and ``!``
+    to csh: so these are outside of them, after a backslash.
+    """
+    word = _ESCAPE.sub(lambda found: f"'\\{found[0]}'", word.replace("'", "'\"'\"'"))
     return f"'{word}'"
 
 
 def _places(cwd: str | None, env: Mapping[str, str] | None) -> str:
     text = ""
+    if not isinstance(env, Mapping | None):
+        raise ConfigError(f"env={env!r:.80}: a dict of texts")
     for name, value in (env or {}).items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigError(f"env={name!r}: names are letters, digits and _")
@@ -125,6 +148,8 @@ def _places(cwd: str | None, env: Mapping[str, str] | None) -> str:
             raise ConfigError(f"env: {name}={value!r}: a text")
         text += f"export {name}={shlex.quote(value)}; "
     if cwd is not None:
+        if not isinstance(cwd, str) or not cwd:
+            raise ConfigError(f"cwd={cwd!r:.80}: the path of a directory, a text")
         text += f"CDPATH= cd -- {_path(cwd)} || exit 1; "
     return text
 
@@ -133,6 +158,8 @@ def _path(path: str) -> str:
     """Quoted; but ``~/`` is the home directory there."""
     if path == "~":
         return '"$HOME"'
+    if path == "-":  # to cd that is the one before
+        return "./-"
     return f'"$HOME"/{shlex.quote(path[2:])}' if path[:2] == "~/" else shlex.quote(path)
 
 
@@ -162,7 +189,8 @@ class Reader:
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
-        self._mark = re.compile(rb"%b (?:(b)\n|(\?) |x (\d+)\n|e (\d+)\n)" % self._token)
+        self._before = re.compile(rb"%b (?:(b)\n|(\?) |k\n)" % self._token)
+        self._after = re.compile(rb"%b (?:x (\d{1,9})\n|e (\d{1,9})\n|k\n)" % self._token)
         self._held = {"stdout": b"", "stderr": b""}
         self._began = {"stdout": False, "stderr": False}
         self._exited: int | None = None
@@ -175,12 +203,13 @@ class Reader:
             return data, []
         data = self._held[stream] + data
         written, marks, at = [], [], 0
-        for found in self._mark.finditer(data):
+        while not (stream == "stdout" and self._began[stream]):
+            found = (self._after if self._began[stream] else self._before).search(data, at)
+            if found is None:
+                break
             written.append(self._passed(stream, data[at : found.start()]))
             at = found.end()
-            mark = self._meaning(stream, found)
-            if mark is not None:
-                marks.append(mark)
+            marks += self._ended(found) if self._began[stream] else self._beginning(stream, found)
         rest = data[at:]
         keep = 0 if stream == "stdout" and self._began[stream] else self._unsure(rest)
         self._held[stream] = rest[len(rest) - keep :]
@@ -192,20 +221,22 @@ class Reader:
         held, self._held[stream] = self._held[stream], b""
         return self._passed(stream, held)
 
-    def _meaning(self, stream: str, found: re.Match[bytes]) -> Mark | None:
-        began, asks, exited, ended = found.groups()
-        if began:
-            self._began[stream] = True
-            return Mark("began") if stream == "stderr" else None
+    def _beginning(self, stream: str, found: re.Match[bytes]) -> list[Mark]:
+        began, asks = found.groups()
         if asks:
-            return Mark("asks")
-        if exited is not None:
+            return [Mark("asks")]
+        self._began[stream] = self._began[stream] or bool(began)
+        return [Mark("began")] if began and stream == "stderr" else []
+
+    def _ended(self, found: re.Match[bytes]) -> list[Mark]:
+        exited, ended = found.groups()
+        if exited:
             self._exited = int(exited)
-            return None
+        if not ended:
+            return []
         status = int(ended)
-        if status > KILLED and self._exited != status:
-            status = KILLED - status
-        return Mark("ended", status)
+        by_signal = KILLED < status <= KILLED + SIGNALS and self._exited != status
+        return [Mark("ended", KILLED - status if by_signal else status)]
 
     def _passed(self, stream: str, data: bytes) -> bytes:
         if self._began[stream]:

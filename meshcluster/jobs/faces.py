@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -11,6 +10,3 @@ class AnyCluster(Protocol):
 
     def expose(self, function: Any, *, name: str | None = None) -> Any:
         """See ``Cluster.expose``."""
-
-    def hook(self, point: Any) -> Callable[[Any], Any]:
-        """See ``Cluster.hook``."""

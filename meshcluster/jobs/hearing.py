@@ -1,4 +1,4 @@
-"""``Hearing``: who listens to a command; what is kept of it, shown of it, and answered to sudo."""
+"""``Hearing``: listens to one command; what is kept of it, shown of it, and answered to sudo."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Told:
     def note(self, site: Site, text: str) -> None:
         """What is said about a command."""
         if self._log is not None:
-            _write(self._log, f"{site.name}: {text}\n".encode())
+            _write(self._log, f"{site.name}: {text}\n".encode("utf-8", "surrogateescape"))
 
 
 def _write(stream: Any, data: bytes) -> None:
@@ -84,6 +84,7 @@ class Hearing:
         self._tries = tries
         self.limit = Limit(None)
         """How long the command may take; it stands still while somebody is asked."""
+        self._held: dict[str, bytes] = {}
         self._began = time.monotonic()
         self._seconds: float | None = None
 
@@ -94,7 +95,13 @@ class Hearing:
     async def wrote(self, stream: str, data: bytes) -> None:
         """See ``Listener``."""
         self._captures[stream].take(data)
-        if not self._hidden[stream]:
+        if self._hidden[stream]:
+            return
+        data = self._held.pop(stream, b"") + data
+        if broken := _broken(data):
+            self._held[stream] = data[-broken:]
+            data = data[:-broken]
+        if data:
             self._told.show(self._site, stream, data)
 
     async def password(self) -> str:
@@ -103,9 +110,16 @@ class Hearing:
         with self._told.asking(), self.limit.paused():
             return await self._tries.next()
 
+    def refused(self) -> None:
+        """sudo was not content with what it was given at last."""
+        if self._tries is not None:
+            self._tries.refused()
+
     def end(self) -> None:
         """Nothing more comes."""
         self._seconds = time.monotonic() - self._began
+        while self._held:
+            self._told.show(self._site, *self._held.popitem())
         self._told.end()
 
     def result(self, returncode: int | None) -> CommandResult:
@@ -116,3 +130,14 @@ class Hearing:
             self._command, self._site.name, returncode, out.kept, err.kept,
             out.truncated or err.truncated, seconds,
         )  # fmt: skip
+
+
+def _broken(data: bytes) -> int:
+    """How many bytes at the end are the beginning of a character of UTF-8."""
+    for size in range(1, min(3, len(data)) + 1):
+        byte = data[-size]
+        if byte >= 0xC0:
+            return size if size < 2 + (byte >= 0xE0) + (byte >= 0xF0) else 0
+        if byte < 0x80:
+            return 0
+    return 0

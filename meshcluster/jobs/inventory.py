@@ -20,8 +20,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import ConfigError
+from .nearest import nearest
 from .selector import Selector, is_name, names_of
-from .site import checked, hint
+from .site import checked
 from .sites import Sites
 
 TABLES = ("sites", "defaults")
@@ -71,7 +72,7 @@ def _tables(path: str, document: Mapping[str, Any]) -> Iterator[tuple[str, str, 
         if table not in TABLES:
             raise ConfigError(
                 f"{path}: [{table}] is no table of sites: [sites.NAME] and [defaults.ROLE] are"
-                f"{hint(table, TABLES)}"
+                f"{nearest(table, TABLES)}"
             )
         for name, config in members.items() if isinstance(members, dict) else [("", members)]:
             if not isinstance(config, dict):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..config import MAX_TIMEOUT_SECONDS
 from ..errors import (
     ClusterError,
-    NoRoute,
     NotExposed,
+    NotJoined,
     OutcomeUnknown,
     QueryTimeout,
     RemoteError,
-    ServiceLost,
     SiteUnreachable,
     SudoFailed,
 )
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from .site import Site
 
 CALL_SECONDS = POLL_SECONDS + 20.0
-SILENT = (OutcomeUnknown, ServiceLost, NoRoute, QueryTimeout)
+SETTLE_SECONDS = 1.0
+"""When one of a command's calls has failed, what became of the command itself is known so soon."""
+LATE_SECONDS = 0.05
+"""A member that has too much to do may take the question for more before the command."""
+UNKNOWN = (OutcomeUnknown, QueryTimeout, NotJoined)
+"""Who raises these has perhaps begun it."""
 
 
 class Member:
@@ -35,7 +42,7 @@ class Member:
     def __init__(self, site: Site) -> None:
         assert site.service is not None
         assert site.live is not None
-        self._service: Service = site.service
+        self.service: Service = site.service
         self._live: Live = site.live
 
     def transport(self) -> None:
@@ -43,80 +50,115 @@ class Member:
 
     async def run(self, script: Script, listener: Listener) -> Ending:
         """See ``Way``."""
-        number = await self._begin(script)
-        running = _Watched(self, number, script, listener)
-        try:
-            return await running.to_the_end()
-        finally:
-            await self._end(number, running)
+        script.check()
+        return await _Watched(self, script, listener).to_the_end()
 
-    async def _begin(self, script: Script) -> int:
-        try:
-            return int(await self.call(
-                "begin", script.command, script.cwd, script.env, script.sh, script.sudo,
-                script.stdin_bytes,
-            ))  # fmt: skip
-        except NotExposed:
-            raise SiteUnreachable(
-                f"{self._service.name} runs no commands for others: allow_commands(cluster) there, "
-                "or meshcluster join --allow-commands"
-            ) from None
-        except RemoteError as error:
-            raise SiteUnreachable(error.text) from error
-        except (ClusterError, OSError) as error:
-            raise SiteUnreachable(str(error)) from error
-
-    async def _end(self, number: int, running: _Watched) -> None:
-        """Does not wait for a member that says nothing."""
-        running.give_up()
-        if running.ended:
-            return
-        with suppress(Exception):
-            await asyncio.shield(asyncio.wait_for(self.call("end", number), STOP_SECONDS + 1.0))
-
-    async def call(self, name: str, *args: Any) -> Any:
+    def call(
+        self, name: str, *args: Any, seconds: float = CALL_SECONDS
+    ) -> asyncio.Future[Any]:  # fmt: skip
         """Calls a function of those that are exposed there."""
-        call = self._live.go(self._service, f"{NAME}.{name}", args, {}, CALL_SECONDS)
-        return await asyncio.wrap_future(call)
+        call = self._live.go(self.service, f"{NAME}.{name}", args, {}, seconds)
+        return asyncio.wrap_future(call)
 
 
 class _Watched:
     """A command that runs there."""
 
-    def __init__(self, member: Member, number: int, script: Script, listener: Listener) -> None:
+    def __init__(self, member: Member, script: Script, listener: Listener) -> None:
         self._member = member
-        self._number = number
+        self._number = secrets.randbits(62)
         self._script = script
         self._listener = listener
+        self._running: asyncio.Future[Any]
         self._began = False
         self._asked = False
         self._helping: list[asyncio.Task[None]] = []
-        self.ended = False
 
     async def to_the_end(self) -> Ending:
-        while True:
-            asking = asyncio.create_task(self._member.call("more", self._number))
-            try:
-                await asyncio.wait(
-                    [asking, *(each for each in self._helping if not each.done())],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for helper in self._helping:
-                    if helper.done():
-                        helper.result()
-                events = await asking
-            except SILENT:
-                self.ended = True
-                if self._began:
-                    return Ending("lost", asked=self._asked)
-                raise SiteUnreachable("it was lost before the command began") from None
-            finally:
-                asking.cancel()
-            for what, value in events:
-                ending = await self._heard(what, value)
-                if ending is not None:
-                    self.ended = True
-                    return ending
+        script = self._script
+        try:
+            self._running = self._member.call(
+                "run", self._number, script.command, script.cwd, script.env, script.sh, script.sudo,
+                script.stdin_bytes, seconds=MAX_TIMEOUT_SECONDS,
+            )  # fmt: skip
+        except (ClusterError, OSError) as error:
+            raise self._unreachable(error) from error
+        ended = False
+        try:
+            while (ending := await self._step()) is None:
+                pass
+            ended = True
+            return ending
+        finally:
+            await self._close(ended)
+
+    async def _step(self) -> Ending | None:
+        """Asks what has happened. None: the command goes on."""
+        try:
+            more = self._member.call("more", self._number)
+        except ClusterError as error:
+            return await self._failed(error)
+        try:
+            await self._until(more)
+            if self._has_failed():
+                return await self._failed(None)
+            events = await more
+        except ClusterError as error:
+            if not more.done() or more.cancelled() or more.exception() is not error:
+                raise  # a helper's of ours
+            return await self._failed(error)
+        finally:
+            more.cancel()
+        for what, value in events:
+            ending = await self._heard(what, value)
+            if ending is not None:
+                return ending
+        return None
+
+    async def _until(self, more: asyncio.Future[Any]) -> None:
+        """Until it is answered, or the command has failed.
+
+        Raises:
+            Exception: what the listener raises, or who reads what is to be brought there.
+        """
+        while not more.done() and not self._has_failed():
+            running = [] if self._running.done() else [self._running]
+            helping = [each for each in self._helping if not each.done()]
+            await asyncio.wait([more, *running, *helping], return_when=asyncio.FIRST_COMPLETED)
+            for each in self._helping:
+                if each.done():
+                    each.result()
+
+    def _has_failed(self) -> bool:
+        running = self._running
+        return running.done() and (running.cancelled() or running.exception() is not None)
+
+    async def _failed(self, error: Exception | None) -> Ending | None:
+        """One of its calls has failed: what became of the command. None: it goes on."""
+        late = isinstance(error, RemoteError) and error.kind == LookupError.__name__
+        await asyncio.wait([self._running], timeout=LATE_SECONDS if late else SETTLE_SECONDS)
+        if not self._running.done() and late:
+            return None
+        running = self._running
+        why = None if not running.done() or running.cancelled() else running.exception()
+        if isinstance(why, RemoteError) and why.kind == SudoFailed.__name__:
+            raise SudoFailed(why.text) from why
+        if self._began or not isinstance(why, ClusterError) or isinstance(why, UNKNOWN):
+            return Ending("lost", asked=self._asked)
+        if isinstance(why, RemoteError) and why.kind == asyncio.CancelledError.__name__:
+            return Ending("lost", asked=self._asked)
+        raise self._unreachable(why) from why
+
+    def _unreachable(self, error: Exception) -> SiteUnreachable:
+        if isinstance(error, RemoteError):
+            return SiteUnreachable(error.text)
+        name = self._member.service.name
+        if isinstance(error, NotExposed) and self._member.service.state != "gone":
+            return SiteUnreachable(
+                f"{name} runs no commands for others: allow_commands(cluster) there, or "
+                "meshcluster join --allow-commands"
+            )
+        return SiteUnreachable(str(error))
 
     async def _heard(self, what: str, value: Any) -> Ending | None:
         if what == "began":
@@ -126,31 +168,43 @@ class _Watched:
                 self._help(self._feed())
         elif what in ("stdout", "stderr"):
             await self._listener.wrote(what, value)
-        elif what == "asks":
+        elif what == "asks" and not self._began and self._script.sudo is not None:
             self._asked = True
             self._help(self._answer())
         elif what == "ended":
             return Ending(str(value[0]), int(value[1]), asked=self._asked)
-        elif what == "failed":
-            self.ended = True
-            kind = SudoFailed if value[0] == SudoFailed.__name__ else SiteUnreachable
-            raise kind(str(value[1]))
         return None
 
-    def _help(self, work: Any) -> None:
-        self._helping.append(asyncio.ensure_future(work))
+    def _help(self, work: Coroutine[Any, Any, None]) -> None:
+        self._helping.append(asyncio.create_task(work))
 
     async def _feed(self) -> None:
         async for piece in self._script.pieces():
-            with suppress(RemoteError):  # it has ended, and how is told
+            try:
                 await self._member.call("put", self._number, piece)
+            except ClusterError:
+                return  # it has ended, or is lost, which is told
 
     async def _answer(self) -> None:
-        password = await self._listener.password()
-        with suppress(RemoteError):
+        password = (await self._listener.password()).encode("utf-8", "surrogateescape")
+        with suppress(ClusterError):
             await self._member.call("answer", self._number, password)
 
-    def give_up(self) -> None:
-        """Nothing more is brought."""
-        for helper in self._helping:
-            helper.cancel()
+    async def _close(self, ended: bool) -> None:
+        """Nothing of it is left, here or there; does not wait for a member that says nothing."""
+        try:
+            for helper in self._helping:
+                helper.cancel()
+            if self._helping:
+                await asyncio.wait(self._helping)
+            if ended:  # or it is asked no more for what it is about to say
+                await asyncio.wait([self._running], timeout=SETTLE_SECONDS)
+            elif not self._running.done():
+                with suppress(ClusterError, TimeoutError):
+                    async with asyncio.timeout(STOP_SECONDS + 1.0):
+                        await self._member.call("end", self._number)
+        finally:
+            self._running.cancel()  # if the rest is hurried on, this ends it as well
+            for each in (self._running, *self._helping):
+                if each.done() and not each.cancelled():
+                    each.exception()  # it was looked at, or does not matter any more

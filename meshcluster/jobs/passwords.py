@@ -352,6 +352,13 @@ class Tries:
             if self._last not in self._rejected:
                 return self._last
 
+    def refused(self) -> None:
+        """sudo has ended without another question: what it had at last was not right, and is not
+        kept any longer.
+        """
+        if self._last is not None:
+            self._passwords._drop(self._last)
+
     def _still_allowed(self) -> None:
         limit = self._passwords.attempts
         if self._question.attempt > limit:

@@ -6,22 +6,28 @@ import asyncio
 import os
 import secrets
 import signal
+import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from asyncio.subprocess import SubprocessStreamProtocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import ConfigError, JobError
 from .envelope import GRACE_SECONDS, Envelope, Mark, Reader
 
 READ_BYTES = 1 << 16
+TOKEN_BYTES = 12
 LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
 """
+MOST_FDS = 1024
+"""Higher numbers are not looked at: what the kernel gives is the lowest that is free."""
 STOP_SECONDS = GRACE_SECONDS + 1.5
+TOKEN_BYTES = 12
 
 
 class Source(Protocol):
@@ -54,43 +60,55 @@ class Script:
     stdin: bytes | Path | Source = b""
     sudo: str | None = None
 
-    def around(self, token: str) -> str:
+    def around(self, token: str, stdin_bytes: int) -> str:
         """The text that a shell is given."""
         return Envelope(token).script(
-            self.command, cwd=self.cwd, env=self.env, sh=self.sh, stdin_bytes=self.stdin_bytes,
+            self.command, cwd=self.cwd, env=self.env, sh=self.sh, stdin_bytes=stdin_bytes,
             sudo=self.sudo,
         )  # fmt: skip
+
+    def check(self) -> None:
+        """Does nothing where it can be run.
+
+        Raises:
+            ConfigError: it cannot be like that.
+        """
+        self.around("x" * 2 * TOKEN_BYTES, self.stdin_bytes)
 
     @property
     def stdin_bytes(self) -> int:
         """How many it reads.
 
         Raises:
-            ConfigError: there is no such file.
+            ConfigError: there is no such file, or one that has no size.
         """
         if isinstance(self.stdin, bytes):
             return len(self.stdin)
         if not isinstance(self.stdin, Path):
             return self.stdin.size
         try:
-            return self.stdin.stat().st_size
-        except OSError as error:
-            raise ConfigError(f"stdin={str(self.stdin)!r}: {error.strerror}") from None
+            found = self.stdin.stat()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ConfigError(f"stdin={str(self.stdin)!r}: {why}") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"stdin={str(self.stdin)!r}: not a file that can be read to its end")
+        return found.st_size
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """What it reads, piece by piece."""
         if isinstance(self.stdin, bytes):
             for at in range(0, len(self.stdin), READ_BYTES):
                 yield self.stdin[at : at + READ_BYTES]
-            return
-        if not isinstance(self.stdin, Path):
+        elif isinstance(self.stdin, Path):
+            try:
+                with self.stdin.open("rb") as file:
+                    while piece := file.read(READ_BYTES):
+                        yield piece
+            except OSError as error:
+                raise JobError(f"stdin={str(self.stdin)!r}: {error.strerror}") from error
+        else:
             async for piece in self.stdin.pieces():
-                yield piece
-            return
-        left = self.stdin_bytes
-        with self.stdin.open("rb") as file:
-            while left and (piece := file.read(min(READ_BYTES, left))):
-                left -= len(piece)
                 yield piece
 
 
@@ -137,58 +155,130 @@ async def conduct(
         JobError: there is no such program here, or no room for another process.
         Exception: what ``listener`` raises.
     """
-    token = secrets.token_hex(12)
-    argv = argv_of(script.around(token))
+    token, stdin_bytes = secrets.token_hex(TOKEN_BYTES), script.stdin_bytes
+    argv = argv_of(script.around(token, stdin_bytes))
     if sys.platform == "win32" and argv[0] == "sh":
         raise JobError("commands of this machine need sh; behind ssh and on members they work")
+    loop = asyncio.get_running_loop()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, limit=READ_BYTES,
+        transport, streams = await loop.subprocess_exec(
+            lambda: _Streams(limit=READ_BYTES, loop=loop), *argv,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for us alone
+            **_started_by(loop),
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
-    return await _Conducting(process, script, listener, token).to_the_end()
+    process = _Process(transport, streams)
+    return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
+
+
+def _started_by(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """What a loop has to be told. What uvloop starts has the ends of its pipes a second time, and
+    would leave them to all that it starts: a daemon would seem to write as long as it runs.
+    """
+    if not type(loop).__module__.startswith("uvloop"):
+        return {}
+    return {"preexec_fn": _leave_nothing}
+
+
+def _leave_nothing() -> None:
+    """In the new process, before its program runs."""
+    for fd in range(3, MOST_FDS):
+        with suppress(OSError):
+            os.set_inheritable(fd, False)
+
+
+class _Streams(SubprocessStreamProtocol):
+    """Knows when the process has exited, though others may hold its output open: ``Process.wait``
+    waits for these too.
+    """
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
+
+
+class _Process:
+    """A process and its pipes."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, streams: _Streams) -> None:
+        assert streams.stdin is not None
+        assert streams.stdout is not None
+        assert streams.stderr is not None
+        self.stdin, self.stdout, self.stderr = streams.stdin, streams.stdout, streams.stderr
+        self.exited = streams.exited
+        self._transport = transport
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        return self._transport.get_returncode()
+
+    async def write(self, data: bytes) -> bool:
+        """Whether it still reads."""
+        if self.stdin.transport.is_closing():  # uvloop raises then
+            return False
+        try:
+            self.stdin.write(data)
+            await self.stdin.drain()
+        except (ConnectionError, RuntimeError):  # how it ends will be told; uvloop's is the latter
+            return False
+        return not self.stdin.transport.is_closing()
+
+    def end_stdin(self) -> None:
+        """Nothing more comes, and what it has not taken yet is dropped."""
+        if not self.stdin.transport.is_closing():
+            self.stdin.transport.abort()
+
+    def kill(self, *, all_of_it: bool) -> None:
+        """It, or all that it has started as well."""
+        if self.returncode is not None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32" or not all_of_it:
+                self._transport.kill()
+            else:
+                os.killpg(self._transport.get_pid(), signal.SIGKILL)
+
+    def close(self) -> None:
+        """After its end. What it has left running may hold the other ends of its pipes."""
+        self._transport.close()
 
 
 class _Conducting:
     """A process that runs a script."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, script: Script, listener: Listener, token: str
-    ) -> None:
+        self, process: _Process, script: Script, stdin_bytes: int,
+        listener: Listener, token: str,
+    ) -> None:  # fmt: skip
         self._process = process
         self._script = script
+        self._stdin_bytes = stdin_bytes
         self._listener = listener
         self._reader = Reader(token)
         self._returncode: int | None = None
         self._began = False
         self._asked = False
-        self._helping: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
 
     async def to_the_end(self) -> Ending:
         process = self._process
-        assert process.stdout is not None
-        assert process.stderr is not None
-        out = asyncio.create_task(self._read("stdout", process.stdout))
-        err = asyncio.create_task(self._read("stderr", process.stderr))
-        over = asyncio.create_task(self._over(out, err))
+        out = self._begin(self._read("stdout", process.stdout))
+        err = self._begin(self._read("stderr", process.stderr))
+        over = self._begin(self._over(out, err))
         try:
-            while not over.done():
-                waited = [over, out, err, *self._helping]
-                done, _ = await asyncio.wait(
-                    [each for each in waited if each is over or not each.done()],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                for task in done:
-                    task.result()  # what a listener raises ends it
-            for task in (out, err, *self._helping):
-                if task.done():
-                    task.result()
+            await asyncio.wait([over, self._failed], return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
         finally:
-            await self._close([over, out, err, *self._helping])
+            await self._close()
         if self._returncode is not None:
             return Ending("exited", self._returncode)
         what = "lost" if self._began else "never"
@@ -209,49 +299,55 @@ class _Conducting:
         if mark.what == "began" and not self._began:
             self._began = True
             self._listener.began()
-            self._help(self._feed())
-        elif mark.what == "asks":
-            self._asked = True
-            self._help(self._answer())
+            self._begin(self._feed())
+        elif mark.what == "asks" and not self._began and self._script.sudo is not None:
+            self._asked = True  # later it is the command that says so, and must not be answered
+            self._begin(self._answer())
         elif mark.what == "ended":
             self._returncode = mark.returncode
             self._ended.set()
 
-    def _help(self, work: Awaitable[None]) -> None:
-        self._helping.append(asyncio.ensure_future(work))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._note_failure)
+        return task
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        """What a listener raises, for one, ends it."""
+        if not task.cancelled() and (error := task.exception()) and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _feed(self) -> None:
+        left = self._stdin_bytes
+        if not left:
+            return
         async for piece in self._script.pieces():
-            await self._write(piece)
+            if not await self._process.write(piece[:left]):
+                return
+            left -= len(piece)
+            if left <= 0:
+                return
+        if left > 0:  # it would be waited for
+            raise JobError(f"what is read as stdin has become {left} bytes shorter")
 
     async def _answer(self) -> None:
         password = await self._listener.password()
-        await self._write(password.encode() + b"\n")
-
-    async def _write(self, data: bytes) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None
-        with suppress(ConnectionError):  # it reads no more: how it ends will be told
-            stdin.write(data)
-            await stdin.drain()
+        await self._process.write(password.encode("utf-8", "surrogateescape") + b"\n")
 
     async def _over(self, *reading: asyncio.Task[None]) -> None:
         """Returns when it has ended, and its output too."""
         told = asyncio.create_task(self._ended.wait())
-        gone = asyncio.create_task(self._process.wait())
+        gone = asyncio.create_task(self._process.exited.wait())
         try:
             await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
-            self._close_stdin()
+            self._process.end_stdin()
             await asyncio.wait([gone, *reading], timeout=LAST_SECONDS)
         finally:
             told.cancel()
             gone.cancel()
 
-    def _close_stdin(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-
-    async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def _close(self) -> None:
         """Nothing of it is left, however it comes to its end; also where that is hurried on."""
         ending = asyncio.create_task(self._end())
         hurried: asyncio.CancelledError | None = None
@@ -260,32 +356,22 @@ class _Conducting:
                 await asyncio.shield(ending)
             except asyncio.CancelledError as error:
                 hurried = error
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._failed.cancel():
+            self._failed.exception()  # no second one is of interest
         ending.result()
         if hurried is not None:
             raise hurried
 
     async def _end(self) -> None:
         process = self._process
-        self._close_stdin()  # upon this the script ends the command
+        process.end_stdin()  # upon this the script ends the command
         if process.returncode is None and self._began and self._returncode is None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        self._kill()
-        await process.wait()
-        transport = process._transport  # type: ignore[attr-defined]
-        transport.close()
-
-    def _kill(self) -> None:
-        """All that the program started here. What a command that ended by itself has left running
-        is left alone.
-        """
-        if self._process.returncode is not None:
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32" or self._returncode is not None:
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                await asyncio.wait_for(process.exited.wait(), STOP_SECONDS)
+        # What a command that ended by itself has left running is left alone.
+        process.kill(all_of_it=self._returncode is None)
+        await process.exited.wait()
+        process.close()

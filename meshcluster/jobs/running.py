@@ -13,6 +13,7 @@ from ..errors import SiteUnreachable
 from .events import Event, PairBegan, PairEnded, RunBegan, RunEnded
 from .fragment import Fragment, failure_of
 from .job import Function, Job
+from .masters import Masters
 from .outcomes import Outcome, Pair, RunResult, Status
 from .passwords import Passwords
 from .plan import Plan
@@ -63,6 +64,7 @@ class Running:
         self._watch = watch
         self.passwords = passwords
         self.handshakes = Handshakes()
+        self.masters: Masters | None = Masters()
         self._planned: dict[tuple[str, str], Sequence[Function]] = {}
         """The actions of each job on each site, when the run began."""
         self._schedule = Schedule(
@@ -259,11 +261,20 @@ class Running:
             for task in tasks:
                 if not task.cancelling():
                     task.cancel()
-            try:
-                await asyncio.wait(tasks)
-            except asyncio.CancelledError as error:
-                self._cancelled = error
-                self.result.interrupted = True
+            await self._wait_for(tasks)
+        assert self.masters is not None
+        closing = asyncio.create_task(self.masters.close())
+        while not closing.done():
+            await self._wait_for({closing})
+        if error := closing.exception():
+            _LOG.error("connections could not be closed", exc_info=error)
+
+    async def _wait_for(self, tasks: Collection[asyncio.Task[Any]]) -> None:
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            self._cancelled = error
+            self.result.interrupted = True
 
     def _finish(self) -> None:
         result = self.result

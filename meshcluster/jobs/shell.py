@@ -8,7 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import CommandFailed, CommandTimeout, ConfigError, SiteLost, SiteUnreachable
+from ..errors import (
+    CommandFailed,
+    CommandTimeout,
+    ConfigError,
+    SiteLost,
+    SiteUnreachable,
+    SudoFailed,
+)
+from ..ssh.launching import seconds
 from ..ssh.server import parse
 from .capture import CAPTURE_BYTES
 from .envelope import joined
@@ -20,6 +28,7 @@ from .site import Site, checked
 from .ways import Handshakes, Way, way_to
 
 if TYPE_CHECKING:
+    from .masters import Masters
     from .passwords import Passwords
 
 T = TypeVar("T")
@@ -32,6 +41,8 @@ class Around(Protocol):
     """What a shell of a run shares with the run's other shells."""
 
     handshakes: Handshakes
+    masters: Masters | None
+    """None: each command has a connection of its own."""
 
     @property
     def passwords(self) -> Passwords:
@@ -46,6 +57,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.handshakes = Handshakes()
+        self.masters: Masters | None = None
         self._passwords: Passwords | None = None
 
     @property
@@ -97,7 +109,7 @@ class AsyncShell:
         self.site = site
         self._told = told
         self._around = around
-        self._way: Way = way_to(site, around.handshakes)
+        self._way: Way = way_to(site, around.handshakes, around.masters)
 
     @classmethod
     def of(cls, site: Site, told: Told, around: Around) -> AsyncShell:
@@ -186,12 +198,18 @@ class AsyncShell:
         directory, ``dir/`` what is in it.
 
         Args:
-            sources: one or several, from the current directory.
-            dest: where to, from the home directory there. One source and a name that does not end
-                with "/" is what a file is called there.
-            mirror: what is in ``dest`` and not in the sources is deleted.
+            sources: one or several, from the current directory; "~/" is the home directory here.
+            dest: where to, from the site's ``cwd`` or, without one, from where its commands start:
+                the login directory behind ssh. "~/" is the home directory there. One file, and a
+                name that does not end with "/" and is no directory: what it is called there. The
+                directory that ``dest`` is in must be there.
+            mirror: what is there in the directories that are brought, and is not in them here, is
+                deleted, after all else was brought.
             args: more arguments for rsync; there is no doing without rsync then.
             timeout: seconds.
+
+        Where rsync is missing at either end, and to members, tar is used: then times are in whole
+        seconds, and the files are of the user there.
 
         Raises:
             TransferFailed: it was not brought, or must not be: an empty source, or the root or home
@@ -201,17 +219,19 @@ class AsyncShell:
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(transfer.up(sources, dest), timeout, f"upload to {dest}")
+        await self._limited(lambda: transfer.up(sources, dest), timeout, f"upload to {dest}")
 
     async def download(
         self, sources: str | Sequence[str], dest: str | Path, *, mirror: bool = False,
         args: Sequence[str] = (), timeout: float | None = None,
     ) -> None:  # fmt: skip
-        """Brings files and directories from there to this machine; as ``upload``, the other way."""
+        """Brings files and directories from there to this machine; as ``upload``, the other way:
+        ``dest`` is here. No name is a pattern: ``*`` is a character like others.
+        """
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(transfer.down(sources, dest), timeout, f"download to {dest}")
+        await self._limited(lambda: transfer.down(sources, dest), timeout, f"download to {dest}")
 
     def note(self, text: str) -> None:
         """A line for the log."""
@@ -224,28 +244,34 @@ class AsyncShell:
         sudo: str | None,
     ) -> Script:  # fmt: skip
         site = self.site
-        data = stdin.encode() if isinstance(stdin, str) else b"" if stdin is None else stdin
+        if not isinstance(env, Mapping | None):
+            raise ConfigError(f"env={env!r:.80}: a dict of texts")
+        data = (
+            stdin.encode("utf-8", "surrogateescape")
+            if isinstance(stdin, str)
+            else b""
+            if stdin is None
+            else stdin
+        )
         if not isinstance(data, bytes | Path):
             raise ConfigError(f"stdin={stdin!r:.80}: a text, bytes or a Path")
-        return Script(
+        script = Script(
             command, cwd if cwd is not None else site.get("cwd"),
             {**(site.get("env") or {}), **(env or {})}, site.get("sh") or "sh", data, sudo,
         )  # fmt: skip
+        script.check()
+        return script
 
     async def _conduct(
         self, script: Script, hearing: Hearing, check: bool, timeout: float | None, detach: bool
     ) -> CommandResult:
-        work = self._to_the_end(script, hearing, check)
+        limited = self._limited(
+            lambda: self._to_the_end(script, hearing, check), timeout, script.command, hearing
+        )
         if not detach:
-            return await self._limited(work, timeout, script.command, hearing)
-        limited = self._limited(work, timeout, script.command, hearing)
+            return await limited
         task = asyncio.create_task(limited)
-        try:
-            self._around.keep(task)
-        except ConfigError:
-            work.close()
-            limited.close()
-            raise
+        self._around.keep(task)
         task.add_done_callback(_note_failure)
         return CommandResult(script.command, self.site.name, None)
 
@@ -253,6 +279,9 @@ class AsyncShell:
         self.note(f"$ {script.command}")
         try:
             ending = await self._way.run(script, hearing)
+        except SudoFailed:
+            hearing.refused()
+            raise
         except SiteUnreachable as error:
             text = f"{self.site.name} is unreachable: {error}"
             raise SiteUnreachable(text, self.site.name) from error
@@ -270,15 +299,17 @@ class AsyncShell:
         return result
 
     async def _limited(
-        self, work: Coroutine[Any, Any, T], timeout: float | None, what: str,
+        self, begin: Callable[[], Awaitable[T]], timeout: float | None, what: str,
         hearing: Hearing | None = None,
     ) -> T:  # fmt: skip
+        if timeout is not None:
+            timeout = seconds("timeout", timeout, 0.0)
         limit = Limit(timeout)
         if hearing is not None:
             hearing.limit = limit
         try:
             async with limit:
-                return await work
+                return await begin()
         except TimeoutError as error:
             if not limit.expired or isinstance(error, CommandTimeout):
                 raise

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..live import Live
 from ..model import Service
 from ..ssh.launching import seconds, words
 from ..ssh.server import Server
+from .nearest import nearest
 
 SERVER_KEYS = {
     "host": "host", "user": "user", "port": "port", "identity": "identity",
@@ -51,7 +51,7 @@ class Site:
         try:
             return self.config[key]
         except KeyError:
-            text = f"site {self.name!r} has no {key!r}{hint(key, self.config)}"
+            text = f"site {self.name!r} has no {key!r}{nearest(key, self.config)}"
             raise KeyError(text) from None
 
     def __contains__(self, key: object) -> bool:
@@ -105,12 +105,6 @@ def server_of(name: str, config: Mapping[str, Any]) -> Server:
     if given.get("options") is None:
         given.pop("options", None)
     return Server(name=name, **given)
-
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """The end of an error about a word that there is not: what may have been meant."""
-    near = get_close_matches(str(word), [each for each in known if isinstance(each, str)], n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 # --- what is put in -------------------------------------------------------------------------------

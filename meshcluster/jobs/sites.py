@@ -14,8 +14,9 @@ from ..errors import ConfigError
 from ..live import Live
 from ..model import Service
 from .following import Following, Via
+from .nearest import nearest
 from .selector import Selector, is_name, names_of
-from .site import Site, checked, copied, hint
+from .site import Site, checked, copied
 
 Words = Any
 """A text, or texts in nested lists."""
@@ -204,7 +205,7 @@ class Sites:
         for name in sites:
             if name not in self._static:
                 raise ConfigError(f"there is no site {name!r} that was added"
-                                  f"{hint(name, self._static)}")  # fmt: skip
+                                  f"{nearest(name, self._static)}")  # fmt: skip
         return sites
 
     def defaults(

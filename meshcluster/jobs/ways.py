@@ -6,7 +6,9 @@ import asyncio
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 from ..errors import SiteUnreachable, SudoFailed
 from ..ssh.launching import client_options
@@ -14,6 +16,7 @@ from ..ssh.server import Server
 from .process import Ending, Listener, Script, conduct
 
 if TYPE_CHECKING:
+    from .masters import Masters
     from .site import Site
 
 SSH = ("ssh",)
@@ -26,9 +29,7 @@ HANDSHAKES = 8
 HANDSHAKE_TRIES = 4
 PAUSE_SECONDS = 0.3
 """Before a dropped handshake is tried again; then twice, four times so long."""
-_DROPPED = re.compile(
-    r"kex_exchange_identification|Connection (reset|closed) by|banner exchange", re.IGNORECASE
-)
+DROPPED = re.compile(r"Connection (reset|closed) by", re.IGNORECASE)
 SSH_FAILED = 255
 """The status of the ssh client when it is the one that failed (ssh(1), EXIT STATUS)."""
 
@@ -62,14 +63,16 @@ class Local:
 
 
 class Handshakes:
-    """How many logins are pending at each host; those of one run know of one another."""
+    """How many logins are pending at each host; those of one loop know of one another."""
 
     def __init__(self) -> None:
-        self._of: dict[str, asyncio.Semaphore] = {}
+        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]
+        self._of = WeakKeyDictionary()
 
     def at(self, host: str) -> asyncio.Semaphore:
         """One has to be had for a login."""
-        return self._of.setdefault(host, asyncio.Semaphore(HANDSHAKES))
+        of = self._of.setdefault(asyncio.get_running_loop(), {})
+        return of.setdefault(host, asyncio.Semaphore(HANDSHAKES))
 
 
 class Ssh:
@@ -78,19 +81,23 @@ class Ssh:
     def __init__(
         self, server: Server, client: Sequence[str] = SSH,
         connect_timeout: float = CONNECT_SECONDS, handshakes: Handshakes | None = None,
+        masters: Masters | None = None,
     ) -> None:  # fmt: skip
         self._server = server
         self._client = tuple(client)
-        self._options = client_options(connect_timeout, KEEP_ALIVE_SECONDS)
+        shared = () if masters is None else masters.options(server, self._client)
+        self._options = (*shared, *client_options(connect_timeout, KEEP_ALIVE_SECONDS))
         self._handshakes = handshakes or Handshakes()
 
     async def run(self, script: Script, listener: Listener) -> Ending:
         """See ``Way``. A login that the server has dropped, for it had too many, is tried again."""
         for tried in range(HANDSHAKE_TRIES):
             ending = await self._once(script, listener)
-            if ending.what != "never" or ending.asked or not _DROPPED.search(ending.noise):
+            if ending.what != "never" or ending.asked or not DROPPED.search(ending.noise):
                 break
             await asyncio.sleep(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))
+        if ending.what == "never" and ending.returncode == 0:  # who knows what that server did
+            return replace(ending, what="lost")
         if ending.what == "never" and (script.sudo is None or ending.returncode == SSH_FAILED):
             raise SiteUnreachable(_last_line(ending.noise) or f"ssh ended with {ending.returncode}")
         return _begun(ending, script)
@@ -159,7 +166,7 @@ def _last_line(noise: str) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def way_to(site: Site, handshakes: Handshakes | None = None) -> Way:
+def way_to(site: Site, handshakes: Handshakes | None = None, masters: Masters | None = None) -> Way:
     """The way to a site, as its config says."""
     if site.service is not None and site.via == "mesh":
         from .member import Member
@@ -169,4 +176,5 @@ def way_to(site: Site, handshakes: Handshakes | None = None) -> Way:
         return Local()
     client = site.get("ssh", SSH)
     words = (client,) if isinstance(client, str) else tuple(client)
-    return Ssh(site.server, words, site.get("connect_timeout", CONNECT_SECONDS), handshakes)
+    patience = site.get("connect_timeout", CONNECT_SECONDS)
+    return Ssh(site.server, words, patience, handshakes, masters)

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import meshcluster
-from meshcluster import RemoteError
-from meshcluster.cli.join import details
+from meshcluster import RemoteError, Shell, Site, SiteUnreachable
+from meshcluster.cli.join import REFUSED, details, refuses_other_hosts
+from meshcluster.cli.options import Settings
+from meshcluster.security.text import new_key
 
 pytestmark = pytest.mark.process
 
@@ -147,6 +150,56 @@ def test_when_nobody_reads_it_any_more_it_leaves(other) -> None:
     assert (code, done.stderr) == ("0", "")
 
 
+def shell_of(other) -> Shell:
+    (service,) = other.wait_for_services()
+    return Shell(Site("web-1", service=service, live=other.live()))
+
+
+def test_with_leave_it_runs_commands_of_others_and_tells_which(start, other) -> None:
+    process = start("join", "--name", "web-1", "--allow-commands")
+    process.line("joined")
+    shell = shell_of(other)
+    assert shell.run("echo hi", quiet=True, cwd="/").stdout == "hi\n"
+    assert process.line("ran").split("\t")[2:] == ["other", "env -C / sh -c 'echo hi'"]
+    assert process.end(signal.SIGTERM) == 0
+    assert process.err == ""
+
+
+def test_what_it_runs_ends_when_it_leaves(member, other) -> None:
+    process = member("--name", "web-1", "--allow-commands")
+    shell = shell_of(other)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(shell.run, "exec sleep 60")
+        fact = process.fact("ran")
+        assert (fact["name"], fact["command"]) == ("other", "exec sleep 60")
+        assert process.end(signal.SIGTERM) == 0
+        assert type(running.exception(20)).__name__ == "SiteLost"
+
+
+def test_without_leave_it_runs_none(member, other) -> None:
+    member("--name", "web-1")
+    with pytest.raises(SiteUnreachable, match="meshcluster join --allow-commands"):
+        shell_of(other).run("true")
+
+
+def test_it_says_whom_it_refuses(start, tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("MESHCLUSTER_SECRET", raising=False)
+    monkeypatch.delenv("MESHCLUSTER_SECRET_FILE", raising=False)
+    process = start("join", "--allow-commands", "--ttl", "1", "--no-mdns")
+    process.line("joined")
+    assert process.end(signal.SIGTERM) == 0
+    process.rest()
+    assert process.err.splitlines().count(REFUSED) == 1
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(new_key())
+    assert not refuses_other_hosts(Settings(ttl=1, secret_file=str(secret)))
+    assert not refuses_other_hosts(Settings(ttl=0))
+    assert refuses_other_hosts(Settings(ttl=1))
+    monkeypatch.setenv("MESHCLUSTER_SECRET", "correct horse battery")
+    assert not refuses_other_hosts(Settings(ttl=1))
+
+
 @pytest.mark.parametrize(
     ("fact", "text"),
     [
@@ -154,6 +207,7 @@ def test_when_nobody_reads_it_any_more_it_leaves(other) -> None:
         ({"what": "suspect", "service": {"tags": ["a"], "address": "::1"}}, "::1  tags: a"),
         ({"what": "event", "data": b"\xff", "channel": 7}, "\\xff (channel 7)"),
         ({"what": "event", "data": [1], "channel": 0}, "[1]"),
+        ({"what": "ran", "command": "uname -a"}, "uname -a"),
         (
             {"what": "answered", "data": "q", "channel": 0, "answer": "a", "milliseconds": 1.6},
             "2 ms  q -> a",

@@ -5,6 +5,9 @@ from contextlib import ExitStack
 import pytest
 
 from meshcluster import Cluster
+from tests.ssh.ways import way
+
+__all__ = ("way",)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Stands for the ssh client: takes its command line, and has a shell of this machine run the
 command. Hosts with some names cannot be reached, or say nothing.
 
-    ssh [-T] [-F FILE] [-l USER] [-p PORT] [-i FILE] [-o OPTION=VALUE]... -- HOST COMMAND
+    ssh [-T] [-F FILE] [-l USER] [-p PORT] [-i FILE] [-o OPTION=VALUE]... -- HOST COMMAND...
 """
 
 import subprocess
@@ -20,7 +20,7 @@ def main(words):
             name, _, value = words[at + 1].partition("=")
             options.setdefault(name, value)  # as ssh has it, the first one counts
         at += 2
-    host, command = words[at + 1 :]
+    host, *command = words[at + 1 :]
     if host == "closed":
         sys.exit(refused(host, "Connection refused"))
     if host == "dark":
@@ -28,7 +28,7 @@ def main(words):
         sys.exit(refused(host, "Connection timed out"))
     if host == "mute":
         sys.exit(sys.stdin.read() and 255)
-    status = subprocess.call(["/bin/sh", "-c", command], start_new_session=True)
+    status = subprocess.call(["/bin/sh", "-c", " ".join(command)], start_new_session=True)
     sys.exit(status if status >= 0 else 255)
 
 

@@ -1,0 +1,147 @@
+"""``Rsync``: the user's own rsync, over the user's own ssh client."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+
+from ..errors import SiteLost, SiteUnreachable, TransferFailed
+from .origin import Origin, here
+from .process import Script
+from .there import Ear, There
+from .ways import DROPPED, HANDSHAKE_TRIES, PAUSE_SECONDS, SSH_FAILED, Local
+
+UNFIT = (1, 2, 4, 126, 127)
+"""Statuses of an rsync that is not there, may not be run, is too old for us, or cannot talk because
+of something that a login script prints (rsync(1), EXIT VALUES).
+"""
+BROKEN_STREAM = 12
+_SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_WILD = re.compile(r"([*?[\\])")
+_NEVER = re.compile(
+    r"\(0 bytes received so far\)|failed to write 4 bytes|^ssh: |Permission denied|"
+    r"verification failed|banner exchange|kex_exchange",
+    re.MULTILINE,
+)
+"""What tells that the ssh client never got as far as to start something there."""
+_NO_CLIENT = re.compile(r"^(rsync: .*Failed to exec|ssh: connect to|ssh: Could not)", re.MULTILINE)
+"""What tells it whatever rsync's own status is: it may have seen the client's, or not any more."""
+
+
+class NoRsync(Exception):
+    """It has to be done without; the text says why."""
+
+
+def program() -> str | None:
+    """The rsync of this machine."""
+    return None if sys.platform == "win32" else shutil.which("rsync")
+
+
+def remote_shell(words: Sequence[str]) -> str:
+    """The command for ``-e``: rsync takes it apart at spaces; within single quotes only these mean
+    something, and two of them are one.
+    """
+    quoted = [
+        word if _SAFE.fullmatch(word) else "'" + word.replace("'", "''") + "'" for word in words
+    ]
+    return " ".join((*quoted, "--"))
+
+
+def far(host: str, path: str) -> str:
+    """A path of a host. What follows the login is not read by any shell there."""
+    if path == "~":
+        path = "."
+    elif path.startswith("~/"):
+        path = f"./{path[2:]}"
+    return f"[{host}]:{path}" if ":" in host else f"{host}:{path}"
+
+
+def literal(path: str) -> str:
+    """rsync itself looks for ``*``, ``?`` and ``[`` in sources that are elsewhere."""
+    return _WILD.sub(r"\\\1", path) if any(sign in path for sign in "*?[") else path
+
+
+def spelt(source: Origin) -> str:
+    """As rsync wants it."""
+    return source.path.rstrip("/") + "/" if source.contents else source.path
+
+
+def argv(
+    program: str, words: Sequence[str], sources: Sequence[str], dest: str, *, mirror: bool,
+    args: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
+    """The command line. ``words`` are the ssh client's; none: both ends are here."""
+    line = [program, *(("-e", remote_shell(words), "-z") if words else ()), "-a", "-s", "--partial"]
+    if mirror:
+        line.append("--delete-after")  # where something could not be brought nothing is deleted
+    return [*line, *args, "--", *sources, dest]
+
+
+class Rsync:
+    """One transfer by rsync."""
+
+    def __init__(self, there: There, program: str, mirror: bool, args: Sequence[str]) -> None:
+        self._there = there
+        self._program = program
+        self._mirror = mirror
+        self._args = tuple(args)
+        self._words = there.way.transport() or ()
+
+    async def up(self, sources: Sequence[Origin], dest: str) -> None:
+        """Brings them there.
+
+        Raises:
+            NoRsync: there is none there, or none that can be talked to.
+            TransferFailed, SiteUnreachable, SiteLost: see ``AsyncShell.upload``.
+        """
+        await self._run([spelt(each) for each in sources], self._far(dest))
+
+    async def down(self, sources: Sequence[Origin], dest: str) -> None:
+        """Brings them here; raises as ``up``."""
+        paths = [self._far(spelt(each)) for each in sources]
+        await self._run([literal(path) if self._words else path for path in paths], dest)
+
+    def _far(self, path: str) -> str:
+        host = self._there.shell.site.get("host")
+        return far(str(host), path) if self._words else here(path)
+
+    async def _run(self, sources: Sequence[str], dest: str) -> None:
+        line = shlex.join(
+            argv(self._program, self._words, sources, dest, mirror=self._mirror, args=self._args)
+        )
+        for tried in range(HANDSHAKE_TRIES):
+            self._there.shell.note(f"$ {line}")
+            ear = Ear(self._told)
+            ending = await self._there.reached(Local(), Script(line), ear)
+            if ending.returncode != SSH_FAILED or not DROPPED.search(ear.errors):
+                break
+            await asyncio.sleep(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))
+        status = ending.returncode if ending.what == "exited" else BROKEN_STREAM
+        for each in ear.errors.splitlines():
+            self._there.shell.note(each)
+        self._there.shell.note(f"rsync: exit status {status}")
+        self._judge(status, ear)
+
+    def _told(self, data: bytes) -> None:
+        for each in data.decode("utf-8", "backslashreplace").splitlines():
+            self._there.shell.note(each)
+
+    def _judge(self, status: int, ear: Ear) -> None:
+        if status == 0:
+            return
+        site = self._there.name
+        lost = self._words and status == SSH_FAILED
+        if lost and not _NEVER.search(ear.errors):
+            raise SiteLost(f"{site} was lost while rsync ran: {ear.why}")
+        if self._words and (lost or _NO_CLIENT.search(ear.errors)):
+            first = next(iter(ear.errors.splitlines()), "")
+            raise SiteUnreachable(f"{site} is unreachable: {first or 'the ssh client failed'}")
+        unfit = status in UNFIT or (status == BROKEN_STREAM and "not found" in ear.errors)
+        if unfit and not self._args:
+            raise NoRsync(ear.why)
+        raise TransferFailed(f"{site}: rsync ended with {status}: {ear.why}")

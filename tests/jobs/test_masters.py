@@ -1,0 +1,70 @@
+"""The commands of a run share one connection to each host; nothing of it outlives the run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from meshcluster import Jobs
+from meshcluster.jobs.masters import Masters
+from meshcluster.ssh.server import Server
+from tests.ssh.sshd import CLIENT, SSHD, Sshd
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its ssh client shares none")
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    if SSHD is None or CLIENT is None:
+        pytest.skip("no OpenSSH server and client")
+    server = Sshd(tmp_path_factory.mktemp("sshd"), "sshd")
+    yield server
+    server.stop()
+
+
+def jobs_on(sshd, *names):
+    jobs = Jobs()
+    for name in names:
+        jobs.sites.add(name, "app", host=name, ssh_config=str(sshd.config))
+    return jobs
+
+
+def test_a_run_has_one_connection_to_each_host(sshd):
+    jobs = jobs_on(sshd, "w1", "w2")
+    connections = {}
+
+    @jobs.job(roles="app")
+    def several(action):
+        said = [action.shell.run("echo $SSH_CONNECTION").stdout for _ in range(4)]
+        connections[action.site.name] = set(said)
+
+    assert jobs.run("several").ok
+    assert [len(each) for each in connections.values()] == [1, 1]
+    assert jobs.run("several").ok, "the next one has its own"
+
+
+async def test_its_folder_is_there_while_it_is_open_and_gone_when_it_is_closed(sshd):
+    masters = Masters()
+    server = Server(host="w1", config=str(sshd.config))
+    options = masters.options(server, ("ssh",))
+    assert options == masters.options(server, ("ssh",))
+    other = masters.options(Server(host="w2"), ("ssh",))
+    assert other != options
+    folder = Path(options[2].partition("=")[2]).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    await masters.close()
+    assert not folder.exists()
+    await masters.close()
+
+
+def test_the_users_options_come_before(sshd):
+    jobs = jobs_on(sshd, "w3")
+    jobs.sites.add("w3", options=["ControlMaster=no", "ControlPath=none"])
+    said = []
+
+    @jobs.job(roles="app")
+    def twice(action):
+        said.extend(action.shell.run("echo $SSH_CONNECTION").stdout for _ in range(2))
+
+    assert jobs.run("twice").ok
+    assert len(set(said)) == 2
