@@ -70,7 +70,9 @@ class Running:
         self._schedule = Schedule(
             names, self._matching, terms, host_of=self._host_of, fate=sites.fate, only=only
         )
-        self.plan = Plan.of(self._schedule, self._actions, ignored=head.ignored)
+        self.plan = Plan.of(
+            self._schedule, self._actions, ignored=head.ignored, retried=only is not None
+        )
         self._outcomes: dict[Pair, Outcome] = {}
         self._pairs: dict[Pair, asyncio.Task[None]] = {}
         self._stopping: dict[Pair, tuple[Status, str]] = {}

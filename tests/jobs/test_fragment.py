@@ -430,8 +430,7 @@ async def test_a_run_that_is_cancelled_twice_ends_its_commands_all_the_same(tmp_
     jobs.sites.add("s1")
     jobs.add("s1", actions=lambda action: action.shell.run(f"echo $$ > {mark}; sleep 60"))
     task = asyncio.create_task(jobs.run("s1"))
-    while not (mark.exists() and mark.read_text().strip()):
-        await asyncio.sleep(0.005)
+    await asyncio.to_thread(until, lambda: mark.exists() and mark.read_text().strip())
     for _ in range(3):
         task.cancel()
         await asyncio.sleep(0)

@@ -9,6 +9,11 @@ from meshcluster.jobs.limit import Limit
 FOREVER_SECONDS = 60
 
 
+async def within(limit, function):
+    async with limit:
+        await function()
+
+
 async def test_what_takes_longer_is_ended():
     with pytest.raises(TimeoutError):
         async with Limit(0.01) as limit:
@@ -52,21 +57,29 @@ async def test_for_several_it_stands_still_until_the_last():
 
 
 async def test_then_it_goes_on_where_it_was():
+    limit = Limit(0.05)
+
+    async def stopping():
+        for _ in range(1000):
+            with limit.paused():
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+
     with pytest.raises(TimeoutError):
-        async with Limit(0.05) as limit:
-            for _ in range(1000):
-                with limit.paused():
-                    await asyncio.sleep(0)
-                await asyncio.sleep(0.01)
+        await within(limit, stopping)
     assert limit.expired
 
 
 async def test_one_that_has_expired_stays_so():
+    limit = Limit(0.01)
+
+    async def asking_too_late():
+        try:
+            await asyncio.sleep(FOREVER_SECONDS)
+        finally:
+            with limit.paused():
+                pass
+
     with pytest.raises(TimeoutError):
-        async with Limit(0.01) as limit:
-            try:
-                await asyncio.sleep(FOREVER_SECONDS)
-            finally:
-                with limit.paused():
-                    pass
+        await within(limit, asking_too_late)
     assert limit.expired

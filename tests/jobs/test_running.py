@@ -1,4 +1,4 @@
-"""One run, from its plan to its result: what it tells, how it is stopped, and what is left of it."""
+"""One run, from plan to result: what it tells, how it is stopped, and what is left of it."""
 
 import asyncio
 import os
@@ -460,8 +460,7 @@ async def test_a_run_is_stopped_while_plain_functions_run_commands(tmp_path):
 
     jobs.add("a", "app", act)
     task = asyncio.create_task(jobs.run("a", watch=events.append))
-    while not all(map(written, marks)):
-        await asyncio.sleep(0.005)
+    await asyncio.to_thread(until, lambda: all(map(written, marks)))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
