@@ -325,7 +325,7 @@ def test_ctrl_c_ends_what_runs_tells_all_and_is_raised(talk, times):
     assert program.hear() == ["ended", True, ended]
     assert program.hear() == ["KeyboardInterrupt"]
     program.ends(0)
-    assert not any(map(lives, commands))
+    until(lambda: not any(map(lives, commands)))
 
 
 def test_a_program_that_does_not_catch_it_ends_by_the_signal(talk):

@@ -3,7 +3,10 @@
 import asyncio
 from collections import defaultdict
 
+import psutil
+
 from meshcluster import AsyncJobs, PairBegan, PairEnded
+from tests.ssh.ways import lives
 
 
 def short(pair):
@@ -89,3 +92,11 @@ def statuses(result):
 def reasons(result, *wanted):
     """Why the pairs with one of these statuses have it."""
     return {short(each.pair): each.reason for each in result.having(*wanted)}
+
+
+def alive(mark):
+    """Whether the command that has written its number there runs."""
+    try:
+        return lives(psutil.Process(int(mark.read_text())))
+    except psutil.NoSuchProcess:
+        return False

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ from meshcluster import Action, AsyncAction, AsyncJobs, Jobs, SiteLost, SiteUnre
 from meshcluster.jobs import fragment as fragment_module
 from meshcluster.jobs.fragment import Fragment, failure_of
 from meshcluster.jobs.outcomes import Failure
-from tests.jobs.play import statuses
+from tests.jobs.play import alive, statuses
 from tests.ssh.here import until
 
 FOREVER_SECONDS = 60
@@ -248,31 +247,25 @@ def test_each_action_has_its_own_time():
 def test_a_command_of_a_plain_function_that_takes_too_long_is_ended(tmp_path):
     """Its process is gone when the job has ended."""
     mark = tmp_path / "pid"
-    outcome = one(lambda action: action.shell.run(f"echo $$ > {mark}; sleep 60"), timeout=0.5)
-    assert told(outcome) == [(1, "CommandTimeout", "a took longer than 0.5 s")]
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text()), 0)
+    outcome = one(lambda action: action.shell.run(f"echo $$ > {mark}; sleep 60"), timeout=1.5)
+    assert told(outcome) == [(1, "CommandTimeout", "a took longer than 1.5 s")]
+    until(lambda: not alive(mark), seconds=2)
 
 
-def test_the_next_job_of_a_site_begins_when_that_command_is_gone(tmp_path):
-    mark = tmp_path / "pid"
-    alive = []
-
-    def look(action):
-        try:
-            os.kill(int(mark.read_text()), 0)
-            alive.append(True)
-        except ProcessLookupError:
-            alive.append(False)
-
-    jobs = Jobs(timeout=0.5)
+def test_the_next_job_of_a_site_begins_when_that_command_has_ended(tmp_path):
+    """One that takes its time when it is told to end."""
+    begun, mark, seen = tmp_path / "begun", tmp_path / "ended", []
+    slow = f"""
+        trap 'sleep 0.3; echo > {mark}; exit 1' TERM
+        echo > {begun}
+        while :; do sleep 9; done
+    """
+    jobs = Jobs()
     jobs.sites.add("s1")
-    jobs.add(
-        "a", "s1", lambda action: action.shell.run(f"trap '' TERM HUP; echo $$ > {mark}; sleep 60")
-    )
-    jobs.add("b", "s1", look)
-    assert statuses(jobs.run(["a", "b"])) == {"a/s1": "failed", "b/s1": "ok"}
-    assert alive == [False]
+    jobs.add("a", "s1", lambda action: action.shell.run(slow))
+    jobs.add("b", "s1", lambda action: seen.append((begun.exists(), mark.exists())))
+    assert statuses(jobs.run(["a", "b"], timeout=1.5)) == {"a/s1": "failed", "b/s1": "ok"}
+    assert seen == [(True, True)]
 
 
 def test_a_stopped_function_is_told_so_at_its_next_command(impatient):
@@ -436,8 +429,7 @@ async def test_a_run_that_is_cancelled_twice_ends_its_commands_all_the_same(tmp_
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await task
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text()), signal.SIGTERM)
+    until(lambda: not alive(mark), seconds=2)
 
 
 def test_no_thread_is_left():

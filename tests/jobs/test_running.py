@@ -23,7 +23,7 @@ from meshcluster import (
 from meshcluster.jobs.running import Running
 from meshcluster.jobs.schedule import Schedule
 from meshcluster.jobs.terms import KINDS
-from tests.jobs.play import Play, reasons, short, statuses
+from tests.jobs.play import Play, alive, reasons, short, statuses
 from tests.ssh.here import children, until
 from tests.ssh.ways import FAKE
 
@@ -393,14 +393,6 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs sh")
 DETACHED = "echo $$ > {mark}; trap '' HUP; sleep 60"
 
 
-def alive(mark):
-    try:
-        os.kill(int(mark.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def written(path):
     return path.exists() and path.read_text().strip() != ""
 
@@ -426,7 +418,7 @@ def test_what_is_detached_outlives_its_action_and_not_the_run(tmp_path, how):
     jobs.add("b", "s1", look)
     assert jobs.run(["a", "b"]).ok
     assert seen == [True]
-    assert not alive(mark)
+    until(lambda: not alive(mark), seconds=2)
 
 
 @POSIX
@@ -465,7 +457,7 @@ async def test_a_run_is_stopped_while_plain_functions_run_commands(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(raised) == [f"a was stopped on s{n}" for n in range(4)]
-    assert not any(map(alive, marks))
+    until(lambda: not any(map(alive, marks)), seconds=2)
     assert children() <= before
     assert set(statuses(events[-1].result).values()) == {"failed"}
 
