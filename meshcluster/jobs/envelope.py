@@ -52,12 +52,14 @@ AROUND = (
     "read f;"
     "printf '%s b\\n' \"$0\";"
     "printf '%s b\\n' \"$0\">&4;"
-    '("$1" -c "$2" 2>&4 4>&-);'
+    'sh -c \'trap : TERM HUP;("$0" -c "$1" 2>&4 4>&-);exit $?\' "$1" "$2";'
     "s=$?;"
     "kill -9 $f;"
     'printf \'%s e %s\\n\' "$0" "$s">&4; }; } 4>&2 2>/dev/null'
 )
-"""The command between its two marks. What the shell itself has to say of its end is not heard."""
+"""The command between its two marks. What the shell itself has to say of its end is not heard. Who
+tells of it is not the command's parent, which some commands end.
+"""
 LEADING = (
     "kill -0 -$$ 2>/dev/null||! command -v setsid >/dev/null||"
     'exec setsid sh -c "$5" "$0" "$@";eval "$5"'
@@ -72,8 +74,8 @@ SIGNALS: Final = 64
 
 
 class Mark(NamedTuple):
-    """Something the script has said: "began", "asks" (sudo, for a password), or "ended" with the
-    command's ``returncode``, negative for a signal.
+    """Something the script has said: "began", by each stream; "asks" (sudo, for a password); or
+    "ended" with the command's ``returncode``, negative for a signal.
     """
 
     what: str
@@ -226,7 +228,7 @@ class Reader:
         if asks:
             return [Mark("asks")]
         self._began[stream] = self._began[stream] or bool(began)
-        return [Mark("began")] if began and stream == "stderr" else []
+        return [Mark("began")] if began else []
 
     def _ended(self, found: re.Match[bytes]) -> list[Mark]:
         exited, ended = found.groups()

@@ -24,8 +24,6 @@ LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
 """
-MOST_FDS = 1024
-"""Higher numbers are not looked at: what the kernel gives is the lowest that is free."""
 STOP_SECONDS = GRACE_SECONDS + 1.5
 TOKEN_BYTES = 12
 
@@ -164,7 +162,7 @@ async def conduct(
         transport, streams = await loop.subprocess_exec(
             lambda: _Streams(limit=READ_BYTES, loop=loop), *argv,
             start_new_session=sys.platform != "win32",  # Ctrl-C is for us alone
-            **_started_by(loop),
+            preexec_fn=_keep_no_ends if type(loop).__module__.startswith("uvloop") else None,
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
@@ -172,20 +170,14 @@ async def conduct(
     return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
 
 
-def _started_by(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """What a loop has to be told. What uvloop starts has the ends of its pipes a second time, and
-    would leave them to all that it starts: a daemon would seem to write as long as it runs.
+def _keep_no_ends() -> None:
+    """In the new process. uvloop lets it have its ends of the pipes twice: what it leaves running
+    would hold its output open though it writes elsewhere.
     """
-    if not type(loop).__module__.startswith("uvloop"):
-        return {}
-    return {"preexec_fn": _leave_nothing}
-
-
-def _leave_nothing() -> None:
-    """In the new process, before its program runs."""
-    for fd in range(3, MOST_FDS):
+    for name in os.listdir("/dev/fd"):
         with suppress(OSError):
-            os.set_inheritable(fd, False)
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 class _Streams(SubprocessStreamProtocol):

@@ -91,6 +91,9 @@ class Rsync:
         self._mirror = mirror
         self._args = tuple(args)
         self._words = there.way.transport() or ()
+        user, _, self._host = str(there.shell.site.get("host") or "").rpartition("@")
+        if user and "-l" not in self._words:  # rsync would give it behind the end of its options
+            self._words = (*self._words, "-l", user)
 
     async def up(self, sources: Sequence[Origin], dest: str) -> None:
         """Brings them there.
@@ -107,8 +110,7 @@ class Rsync:
         await self._run([literal(path) if self._words else path for path in paths], dest)
 
     def _far(self, path: str) -> str:
-        host = self._there.shell.site.get("host")
-        return far(str(host), path) if self._words else here(path)
+        return far(self._host, path) if self._words else here(path)
 
     async def _run(self, sources: Sequence[str], dest: str) -> None:
         line = shlex.join(

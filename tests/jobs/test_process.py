@@ -19,6 +19,11 @@ from meshcluster.jobs.process import GRACE_SECONDS, LAST_SECONDS, Ending, Script
 
 from ..ssh.ways import lives, until
 
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
+
 EXITED = Ending("exited")
 BIG = bytes(range(256)) * 4096
 
@@ -152,6 +157,15 @@ async def test_what_it_leaves_running_by_itself_is_not_waited_for():
     left = psutil.Process(int(ear.stdout))
     assert lives(left)
     left.kill()
+
+
+def test_the_same_in_a_loop_of_uvloops():
+    uvloop = pytest.importorskip("uvloop")
+    began = time.monotonic()
+    ending, ear = uvloop.run(ran("cat; nohup sleep 60 >/dev/null 2>&1 & echo $!", stdin=b"1\n"))
+    assert ending == EXITED
+    assert time.monotonic() - began < LAST_SECONDS
+    psutil.Process(int(ear.stdout.split()[-1])).kill()
 
 
 @pytest.mark.parametrize("held", ["", "setsid sleep 60 & echo $!; "])

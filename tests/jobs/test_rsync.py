@@ -1,5 +1,6 @@
 """rsync's command line, and what its endings mean."""
 
+import io
 import os
 import shutil
 
@@ -49,6 +50,17 @@ def test_paths_of_a_host():
     assert far("h", "~/x y") == "h:./x y"
     assert (far("h", "~"), far("h", "/x")) == ("h:.", "h:/x")
     assert far("::1", "/x") == "[::1]:/x"
+
+
+@needs_rsync
+def test_a_user_in_front_of_the_host_is_an_option_of_the_client(tmp_path):
+    ssh, log = client(tmp_path, tmp_path / "home"), io.StringIO()
+    (tmp_path / "file").write_text("hi")
+    site = Site("far", config={"host": "ada@w1", "ssh": ssh})
+    Shell(site, log=log).upload(tmp_path / "file", "made")
+    assert (tmp_path / "home" / "made").read_text() == "hi"
+    assert " -l ada --' -z " in log.getvalue()
+    assert " w1:./made" in log.getvalue()
 
 
 def test_signs_that_rsync_would_look_for_files_by_are_signs():

@@ -181,7 +181,9 @@ def test_what_is_of_another_type_is_refused(app, one):
 def begin(cluster, number, command, stdin_bytes=0):
     """As a caller of its own making would."""
     call = cluster.go("commands.run", number, command, None, {}, "sh", None, stdin_bytes)
-    assert cluster.call("commands.more", number)[0][0] == "began"
+    while not (events := cluster.call("commands.more", number)):
+        pass
+    assert events[0][0] == "began"
     return call
 
 

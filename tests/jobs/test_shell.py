@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import shutil
+import sys
 import threading
 
 import pytest
@@ -21,6 +22,11 @@ from meshcluster.jobs.hearing import Told
 from meshcluster.jobs.passwords import Passwords
 from meshcluster.jobs.shell import Alone, AsyncShell, Shell
 from meshcluster.jobs.site import Site
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
 
 SUDO = """#!/bin/sh
 # A sudo that knows one user, whose password is secret, and asks as often as it likes.
@@ -336,3 +342,8 @@ def test_a_client_that_there_is_not_and_a_host_that_there_is_not_are_different_e
     fails.write_text("echo 'ssh: no such host' >&2; exit 255")
     with pytest.raises(SiteUnreachable, match=r"^nosuch host is unreachable: ssh: no such host$"):
         Shell("nosuch host", ssh=["sh", str(fails)]).run("true")
+
+
+def test_a_command_that_kills_its_parent_is_told_as_killed():
+    result = Shell().run("kill -9 $PPID; exit 0", check=False, silent=True, timeout=30)
+    assert (result.returncode, result.signal) == (-9, 9)

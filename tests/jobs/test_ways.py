@@ -1,6 +1,7 @@
 """Commands get to a site by a shell of this machine or the ssh client, or it is said why not."""
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -11,6 +12,11 @@ from meshcluster.jobs.process import Script
 from meshcluster.jobs.site import Site
 from meshcluster.jobs.ways import HANDSHAKES, Handshakes, Local, Ssh, way_to
 from meshcluster.ssh.server import Server
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs sh and POSIX signals"),
+]
 
 CLIENT = """#!/bin/sh
 # An ssh client: the host is behind "--", the command behind that.
