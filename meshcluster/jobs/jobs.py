@@ -9,13 +9,13 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 
 from ..errors import ConfigError
+from .alone import run_alone
 from .job import Job
 from .outcomes import RunResult
 from .passwords import Passwords
 from .plan import Plan, pick
 from .running import Running, Watch
 from .selector import flatten
-from .shell import run_alone
 from .sites import Sites
 from .terms import Terms
 
@@ -318,7 +318,8 @@ class Jobs(Declared):
         and sites do not wait for one another.
 
         All names and sites are looked up before anything begins. A failure is no exception: the
-        result says what became of each job on each site. Ctrl-C ends what runs, and then raises.
+        result says what became of each job on each site. Ctrl-C ends what runs, and then raises;
+        the third one does not wait for that.
 
         Args:
             jobs: names, in order; one may be there twice.

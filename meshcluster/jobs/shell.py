@@ -18,6 +18,7 @@ from ..errors import (
 )
 from ..ssh.launching import seconds
 from ..ssh.server import parse
+from .alone import run_alone
 from .capture import CAPTURE_BYTES
 from .envelope import joined
 from .hearing import Hearing, Told
@@ -326,21 +327,6 @@ def _last_line(text: str) -> str:
 def _note_failure(task: asyncio.Task[CommandResult]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.warning("what was detached: %s", error)
-
-
-def run_alone(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs it in a loop of its own; Ctrl-C cancels it.
-
-    Raises:
-        ConfigError: a loop runs in this thread: ``AsyncShell``.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        with asyncio.Runner() as runner:
-            return runner.run(coroutine)
-    coroutine.close()
-    raise ConfigError("an event loop runs in this thread: use AsyncShell and AsyncJobs there")
 
 
 Wait = Callable[[Coroutine[Any, Any, Any]], Any]
