@@ -48,17 +48,21 @@ def observing(settings: Settings, command: str, words: Sequence[str] = ()) -> It
     Raises:
         ClusterError: see ``join``.
     """
-    news: queue.SimpleQueue[Service] = queue.SimpleQueue()
     with observer(settings, command) as cluster:
-
-        @cluster.hook("service.discovered")
-        def discovered(service: Service) -> None:
-            news.put(service)
-
-        limit = min(LOOK_SECONDS, settings.timeout)
-        look(news, lambda: bool(cluster.resolve(*words)), limit)
-        cluster.unhook(discovered)
+        settle(cluster, settings, lambda: bool(cluster.resolve(*words)))
         yield cluster
+
+
+def settle(cluster: Cluster, settings: Settings, is_somebody: Callable[[], bool]) -> None:
+    """Waits until a cluster that has just begun to look knows who is there."""
+    news: queue.SimpleQueue[Service] = queue.SimpleQueue()
+
+    @cluster.hook("service.discovered")
+    def discovered(service: Service) -> None:
+        news.put(service)
+
+    look(news, is_somebody, min(LOOK_SECONDS, settings.timeout))
+    cluster.unhook(discovered)
 
 
 def found(cluster: Cluster, settings: Settings, words: Sequence[str]) -> tuple[Service, ...]:

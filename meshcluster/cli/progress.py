@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -59,17 +60,30 @@ def rendered(standing: Standing, cells: int) -> str:
     done, total, failed, workers, rate = standing
     words = {"count": f"{done} done" if total is None else f"{done}/{total}"}
     if total:
-        full = BAR_CELLS * min(done, total) // total
-        words = {"bar": f"[{'#' * full}{'-' * (BAR_CELLS - full)}]", **words}
+        words = {"bar": bar(done, total), **words}
         words["count"] += f" {100 * done // total}%"
     if rate:
         words["rate"] = speed(rate)
     if rate and total:
-        words["left"] = f"{_clock((total - done) / rate)} left"
+        words["left"] = f"{clock((total - done) / rate)} left"
     words["workers"] = f"{workers} worker{'s' * (workers != 1)}"
     if failed:
         words["failed"] = f"{failed} failed"
-    for least in ("bar", "rate", "workers", "left", "failed"):
+    return fitted(words, cells, ("bar", "rate", "workers", "left", "failed"))
+
+
+def bar(done: int, total: int) -> str:
+    """How much of it is done, to be seen."""
+    full = BAR_CELLS * min(done, total) // max(total, 1)
+    return f"[{'#' * full}{'-' * (BAR_CELLS - full)}]"
+
+
+def fitted(words: dict[str, str], cells: int, least_first: Sequence[str]) -> str:
+    """The words on a line that does not reach the last column: where it is narrow without those
+    that matter least.
+    """
+    words = dict(words)
+    for least in least_first:
         if len("  ".join(words.values())) >= cells:
             words.pop(least, None)
     return "  ".join(words.values())[: max(0, cells - 1)]
@@ -82,7 +96,8 @@ def speed(rate: float) -> str:
     return f"{many:,.0f}/{name}" if many >= 10 else f"{many:.1f}/{name}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time as clocks show it."""
     minutes, rest = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -35,6 +35,7 @@ class Screen:
     """Our output: ``terminal`` says whether a person reads it."""
 
     def __init__(self) -> None:
+        self._out = sys.stdout
         self.terminal = sys.stdout.isatty()
         self.colors = self.terminal and colored()
 
@@ -51,7 +52,10 @@ class Screen:
         if self.terminal or not hasattr(select, "poll"):
             return True
         poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
+        try:
+            poll.register(self._out.fileno(), 0)
+        except (OSError, ValueError):  # it is no file
+            return True
         return not any(event & select.POLLERR for _, event in poll.poll(0))
 
     def say(self, text: str) -> None:
@@ -108,7 +112,7 @@ class Screen:
         if not self.terminal:
             return text
         room = max(LEAST_CELLS, self.cells - taken)
-        return text if width(text) <= room else f"{text[: _fitting(text, room - 3)]}..."
+        return text if width(text) <= room else f"{text[: fitting(text, room - 3)]}..."
 
 
 def width(text: str) -> int:
@@ -132,7 +136,7 @@ def wrap(text: str, room: int) -> Iterator[str]:
 
 def _broken(line: str, room: int) -> Iterator[str]:
     while width(line) > room:
-        end = _fitting(line, room)
+        end = fitting(line, room)
         space = line.rfind(" ", 0, end + 1)
         if space > room // 2:
             yield line[:space]
@@ -143,7 +147,7 @@ def _broken(line: str, room: int) -> Iterator[str]:
     yield line
 
 
-def _fitting(line: str, room: int) -> int:
+def fitting(line: str, room: int) -> int:
     """How many characters of a line fit."""
     taken = 0
     for index, character in enumerate(line):

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from .ending import Ended, told_to_end
 from .options import Command, Example, Settings, number, text
+from .places import hosts
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -33,26 +34,6 @@ NOT_WITH = {
     "--resolve": ("modules", "python", "client"),
 }
 """Options that would say nothing there."""
-
-
-def hosts(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> list[str]:
-    """The hosts of ``--ssh``, which may be separated by commas."""
-    from ..errors import ConfigError
-    from ..ssh.server import parse
-
-    words = [word.strip() for each in given for word in text(ctx, param, each).split(",")]
-    found = [word for word in words if word]
-    if given and not found:
-        raise click.BadParameter("which host?", ctx, param)
-    for word in found:
-        try:
-            parse(word)
-        except ConfigError as error:
-            raise click.BadParameter(str(error), ctx, param) from None
-        if found.count(word) > 1:
-            hint = f"{word!r} twice: --slots 2 has two workers at each host"
-            raise click.BadParameter(hint, ctx, param)
-    return found
 
 
 def function(ctx: click.Context, param: click.Parameter, given: str) -> str:
@@ -99,7 +80,8 @@ def program(ctx: click.Context, param: click.Parameter, given: str) -> list[str]
     ),
 )  # fmt: skip
 @click.argument("name", metavar="MODULE:FUNC", callback=function)
-@click.option("--ssh", "hosts", metavar="HOST,...", multiple=True, callback=hosts,
+@click.option("--ssh", "hosts", metavar="HOST,...", multiple=True,
+              callback=hosts("--slots 2 has two workers at each host"),
               help="Where: [USER@]HOST[:PORT], or a name of ~/.ssh/config.")  # fmt: skip
 @click.option("--local", metavar="N", callback=number(1, 1024),
               help="Where: so many processes of this machine.")  # fmt: skip

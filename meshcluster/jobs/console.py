@@ -260,6 +260,11 @@ class Asking:
             raise Interrupted("the question at the terminal was given up")
 
 
+def is_asking() -> bool:
+    """Whether a question is at the terminal now: what else is drawn there must wait."""
+    return Asking._turn.locked()
+
+
 _current: ContextVar[Asking | None] = ContextVar("asking", default=None)
 
 

@@ -71,6 +71,13 @@ class Outcome:
         return self.pair.site
 
     @property
+    def why(self) -> str:
+        """The reason, where the site and the status are said beside it."""
+        return self.reason.removeprefix(f"{self.site} is {self.status}: ").removeprefix(
+            f"{self.site}: "
+        )
+
+    @property
     def seconds(self) -> float:
         """How long it took."""
         if self.began is None or self.ended is None:

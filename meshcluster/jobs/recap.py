@@ -81,7 +81,8 @@ def _trouble(alike: Sequence[Outcome]) -> Iterator[Words]:
     names = [harmless(each.site) for each in alike]
     where = names[0] if len(names) == 1 else f"{len(names)} sites ({listed(names)})"
     reason = first.reason if len(names) == 1 else _nameless(first.reason, first.site)
-    told, *more = _lines(reason) or [""]
+    why = first.why if len(names) == 1 else _nameless(first.why, first.site)
+    told, *more = _lines(why) or [""]
     head = f": {harmless(first.job)} on {where}" + (f": {told}" if told else "")
     yield [(first.status, BOLD + COLORS[first.status]), (head, "")]
     yield from ([("  " + line, "")] for line in _tail(more))

@@ -66,7 +66,7 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
         (("dmeo",), "Did you mean 'demo'?"),
         (
             ("frobnicate",),
-            "There are join, members, query, queue, send, call, expose, work, doctor,",
+            "There are join, members, query, queue, send, call, expose, work, run, jobs, doctor,",
         ),
         (("--ttl", "lan", "members"), "a whole number from 0 to 255"),
         (("members", "--ttl", "256"), "a whole number from 0 to 255"),
@@ -82,6 +82,9 @@ def test_what_needs_no_mesh_imports_none_of_it(arguments) -> None:
         (("query", "\udcff"), "not UTF-8"),
         (("send",), "Missing argument 'TEXT'"),
         (("keygen", "a", "b"), "unexpected extra argument"),
+        (("run", "ls"), "where? -t ROLE"),
+        (("run", "-t", "app"), "Missing argument 'CMD...'"),
+        (("jobs",), "Missing argument 'FILE.py'"),
         (("join", "--tag", ""), "a text of 1 to 64 characters"),
         (("join", "--name", "x" * 65), "a text of 1 to 64 characters"),
         (("join", "--exec", ""), "a program and its arguments"),

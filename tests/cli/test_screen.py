@@ -1,5 +1,8 @@
 """Tables: aligned, wrapped and coloured for people, separated by tabs for programs."""
 
+import io
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -118,3 +121,8 @@ def test_wrapping_loses_nothing_but_spaces_and_keeps_to_the_room(text, room) -> 
 
 def test_the_least_width_is_one_that_can_be_read() -> None:
     assert LEAST_CELLS >= 10
+
+
+def test_what_is_no_file_is_read_for_all_we_know(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert Screen().is_read

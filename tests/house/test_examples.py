@@ -150,7 +150,11 @@ def test_shells_show_what_the_page_says(page, shell, tmp_path):
             story.play(words[0], text)
     story.finish()
     files = {path.name for path in tmp_path.iterdir() if path.suffix == ".py"}
-    run = {name for each in story.commands for name in re.findall(r"^python (\S+)", each)}
+    run = {
+        name
+        for each in story.commands
+        for name in re.findall(r"^(?:python|meshcluster jobs) (\S+)", each)
+    }
     assert files == run
 
 

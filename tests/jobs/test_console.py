@@ -226,9 +226,10 @@ first.start()
 while termios.tcgetattr(0)[3] & termios.ECHO: time.sleep(0.001)
 second.start()
 third.start()
+asked = console.is_asking()
 askings["b"].give_up()
 for each in (second, first, third): each.join()
-print(answers)
+print(answers, asked, console.is_asking())
 """)
         child.sees("a: ")
         child.sees("given up")
@@ -236,5 +237,5 @@ print(answers)
         child.sees("c: ")
         assert not child.echoes
         child.types(b"two\r")
-        assert child.prints() == ["{'a': 'one', 'c': 'two'}"]
+        assert child.prints() == ["{'a': 'one', 'c': 'two'} True False"]
         assert child.echoes

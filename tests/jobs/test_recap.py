@@ -76,8 +76,7 @@ def test_sites_that_failed_alike_share_a_line():
     ]
     told = lines_of(run(*lost))
     assert told[0] == (
-        "unreachable: test on 100 sites (web0, web1, web2 and 97 more): "
-        "(its name): connection refused"
+        "unreachable: test on 100 sites (web0, web1, web2 and 97 more): connection refused"
     )
     assert told[1] == ""
     assert len(told) == 100 + 4  # each of them has its counts
