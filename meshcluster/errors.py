@@ -253,7 +253,7 @@ class TransferFailed(JobError):
 
 
 class Interrupted(JobError):
-    """The run was stopped, by Ctrl-C or by ``stop``."""
+    """The run was stopped: by Ctrl-C, at the question for a password, or by what cancelled it."""
 
 
 class MissingJob(JobError, LookupError):

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import traceback
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import Interrupted, JobError
+from ..errors import ConfigError, Interrupted, JobError
 from .hearing import Told
+from .limit import Limit
 from .lines import Lines
 from .outcomes import Failure, Pair
 from .result import CommandResult
-from .shell import AsyncShell, RunAround, Shell
+from .shell import Around, AsyncShell, Shell
 from .site import Site
 
 if TYPE_CHECKING:
     from .terms import Terms
 
 TRACEBACK_CHARACTERS = 10_000
+_LOG = logging.getLogger("meshcluster.jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,6 @@ class Hold:
             again, self._released = self._released, True
         if again:
             error = JobError("a hold was released twice")
-        if isinstance(error, CommandResult):
-            error = None if error.ok else JobError(f"{error.command!r:.200}: {error.ending}")
         self._action.released(error, again=again)
 
 
@@ -84,7 +86,7 @@ class AsyncAction:
     """
 
     def __init__(
-        self, site: Site, place: Place, tell: Tell, around: RunAround,
+        self, site: Site, place: Place, tell: Tell, around: Around, limit: Limit,
         loop: asyncio.AbstractEventLoop,
     ) -> None:  # fmt: skip
         self.site = site
@@ -94,13 +96,15 @@ class AsyncAction:
         self._lock = threading.Lock()
         self._held = 0
         self._free = asyncio.Event()
-        self._free.set()
+        self._stopped = False
         self._over = False
         self.failures: list[tuple[BaseException, Failure]] = []
         """Each error, as it is and as it is told."""
-        self.shell: Any = AsyncShell.of(site, _Shown(tell), around)
+        self.interrupted = False
+        """Somebody has stopped the run by it: at the question for a password."""
+        self.shell: Any = AsyncShell.of(site, _Shown(tell, limit), around)
         here = Site(site.name, site.roles, {"name": site.name})
-        self.local: Any = AsyncShell.of(here, _Shown(tell), around)
+        self.local: Any = AsyncShell.of(here, _Shown(tell, limit), around)
 
     @property
     def job(self) -> str:
@@ -153,28 +157,36 @@ class AsyncAction:
             self._tell("report", line)
 
     def fail(self, error: object = None) -> None:
-        """The action has failed, and goes on. All errors are kept; None is none."""
-        if error is None:
-            return
-        raised = error if isinstance(error, BaseException) else JobError(str(error))
-        text = str(raised) or type(raised).__name__
-        self._failed(raised, Failure(self.fragment, type(raised).__name__, text))
+        """The action has failed, and goes on. All errors are kept.
+
+        Args:
+            error: an exception, a text, or the result of a command; None is none, and so is the
+                result of a command that did not fail.
+        """
+        if isinstance(error, CommandResult):
+            error = None if error.ok else JobError(f"{error.command!r:.200}: {error.ending}")
+        if error is not None:
+            self.raised(error if isinstance(error, BaseException) else JobError(str(error)))
 
     def raised(self, error: BaseException) -> None:
-        """What the action's function raised."""
+        """What the action's function raised. Of a group each error is one."""
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                self.raised(each)
+            return
         trace = ""
-        if not isinstance(error, JobError):
+        if error.__traceback__ is not None and not isinstance(error, JobError):
             trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
         kind = type(error).__name__
-        self._failed(error, Failure(self.fragment, kind, str(error) or kind, trace))
-
-    def _failed(self, error: BaseException, failure: Failure) -> None:
+        text = str(error) or kind
         with self._lock:
-            if self._over:
-                late = f"after the end of {self.job}: {failure.text}"
-            else:
-                self.failures.append((error, failure))
+            if not self._over:
+                self.failures.append((error, Failure(self.fragment, kind, text, trace)))
+                if isinstance(error, Interrupted) and not self._stopped:
+                    self.interrupted = True
                 return
+        late = f"after the end of {self.job}: {text}"
+        _LOG.warning("%s: %s", self.issuer, late)
         self._tell("log", late)
 
     def hold(self) -> Hold:
@@ -188,7 +200,6 @@ class AsyncAction:
             if self._over:
                 raise JobError(f"{self.job} has ended on {self.site.name}: nothing can be held")
             self._held += 1
-        self._free.clear()
         return Hold(self)
 
     def released(self, error: object, *, again: bool) -> None:
@@ -198,23 +209,26 @@ class AsyncAction:
             return
         with self._lock:
             self._held -= 1
-            free = self._held == 0
-        if free:
-            self._loop.call_soon_threadsafe(self._see)
-
-    def _see(self) -> None:
-        with self._lock:
-            if self._held == 0:
-                self._free.set()
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self._free.set)
 
     async def until_free(self) -> None:
-        """Returns when nothing is held."""
-        await self._free.wait()
+        """Returns when nothing is held; nothing can be from here on."""
+        while True:
+            with self._lock:
+                if not self._held:
+                    self._over = True
+                    return
+                self._free.clear()
+            await self._free.wait()
 
     def end(self) -> None:
         """What it does from now on is told as late."""
         with self._lock:
             self._over = True
+
+    async def closed(self) -> None:
+        """Returns when nothing of it runs any more."""
 
 
 class Action(AsyncAction):
@@ -228,15 +242,14 @@ class Action(AsyncAction):
     local: Shell
 
     def __init__(
-        self, site: Site, place: Place, tell: Tell, around: RunAround,
+        self, site: Site, place: Place, tell: Tell, around: Around, limit: Limit,
         loop: asyncio.AbstractEventLoop,
     ) -> None:  # fmt: skip
-        super().__init__(site, place, tell, around, loop)
-        self._around = around
+        super().__init__(site, place, tell, around, limit, loop)
         self.shell = Shell.of(self.shell, self._wait)  # type: ignore[arg-type]
         self.local = Shell.of(self.local, self._wait)  # type: ignore[arg-type]
         self._calls: set[Future[Any]] = set()
-        self._stopped = False
+        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def stopped(self) -> bool:
@@ -244,19 +257,38 @@ class Action(AsyncAction):
         return self._stopped
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        if _loop_here() is self._loop:
+            work.close()
+            raise ConfigError("the run's own event loop runs in this thread: it cannot wait here")
         with self._lock:
             if self._stopped:
                 work.close()
-                raise Interrupted(f"{self.job} was stopped on {self.site.name}")
-            call = asyncio.run_coroutine_threadsafe(self._around.until(work), self._loop)
+                raise self._interruption()
+            call = asyncio.run_coroutine_threadsafe(self._run(work), self._loop)
             self._calls.add(call)
         try:
             return call.result()
         except CancelledError:
-            raise Interrupted(f"{self.job} was stopped on {self.site.name}") from None
+            raise self._interruption() from None
         finally:
             with self._lock:
                 self._calls.discard(call)
+
+    async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What a shell does, in the loop."""
+        if self._stopped:
+            work.close()
+            raise self._interruption()
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            return await work
+        finally:
+            self._running.discard(task)
+
+    def _interruption(self) -> Interrupted:
+        return Interrupted(f"{self.job} was stopped on {self.site.name}")
 
     def stop(self) -> None:
         """Its shells run nothing more; what they run is ended."""
@@ -266,16 +298,39 @@ class Action(AsyncAction):
         for call in calls:
             call.cancel()
 
+    async def closed(self) -> None:
+        """See ``AsyncAction``; also where this is hurried on."""
+        hurried: asyncio.CancelledError | None = None
+        while self._running:
+            try:
+                await asyncio.wait(self._running)
+            except asyncio.CancelledError as error:
+                hurried = error
+        if hurried is not None:
+            raise hurried
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    """That which runs in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
 
 class _Shown(Told):
     """Has what commands write told line by line."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, limit: Limit) -> None:
         self._tell = tell
+        self._limit = limit
         self._lines = {"stdout": Lines(), "stderr": Lines()}
 
     def one(self) -> _Shown:
-        return _Shown(self._tell)
+        return _Shown(self._tell, self._limit)
+
+    def asking(self) -> AbstractContextManager[object]:
+        return self._limit.paused()
 
     def show(self, site: Site, stream: str, data: bytes) -> None:
         for line in self._lines[stream].take(data):

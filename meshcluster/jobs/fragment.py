@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CommandTimeout, SiteLost, SiteUnreachable
+from ..errors import CommandTimeout, JobError, SiteLost, SiteUnreachable
 from .action import Action, AsyncAction, Place
 from .events import LineWritten
+from .limit import Limit
 from .outcomes import Failure, Pair, RunResult, Status
-from .shell import RunAround
+from .shell import Around
 from .site import Site
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ PATIENCE_SECONDS = 5.0
 """A plain function that is stopped has so long to return; then it is left to itself: nobody can end
 a thread.
 """
+_LOG = logging.getLogger("meshcluster.jobs")
 
 
 class Fragment:
@@ -31,7 +36,7 @@ class Fragment:
 
     def __init__(
         self, function: Function, pair: Pair, pair_id: str, number: int, count: int,
-        result: RunResult, terms: Terms, site: Site, around: RunAround,
+        result: RunResult, terms: Terms, site: Site, around: Around,
         tell: Callable[[LineWritten], None],
     ) -> None:  # fmt: skip
         self._function = function
@@ -39,79 +44,104 @@ class Fragment:
         self._count = count
         self._pair = pair
         self._timeout = terms.timeout
+        self._limit = Limit(terms.timeout)
         self._tell = tell
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         own = pair_id if count == 1 else f"{pair_id}.{number}"
         place = Place(pair, own, result.batch, number, count, terms, result.shared)
-        self._is_async = _is_async(function)
-        kind = AsyncAction if self._is_async else Action
-        self._action = kind(site, place, self._line, around, self._loop)
+        kind = AsyncAction if _is_async(function) else Action
+        self._action = kind(site, place, self._line, around, self._limit, self._loop)
 
     @property
     def failures(self) -> list[tuple[BaseException, Failure]]:
         """Each error, as it is and as it is told."""
         return self._action.failures
 
+    @property
+    def interrupted(self) -> bool:
+        """Somebody has stopped the run by it."""
+        return self._action.interrupted
+
     def _line(self, stream: str, text: str) -> None:
         line = LineWritten(self._pair, stream, text, self._number, self._count)
         if threading.get_ident() == self._thread:
             self._tell(line)
         else:
-            self._loop.call_soon_threadsafe(self._tell, line)
+            with suppress(RuntimeError):  # the loop is closed: nobody watches
+                self._loop.call_soon_threadsafe(self._tell, line)
 
     async def to_the_end(self) -> None:
-        """Calls it, and waits until nothing of it is held. It raises only when it is cancelled."""
-        self._thread = threading.get_ident()
+        """Calls it, and waits until nothing of it is held or runs. It raises only when it is
+        cancelled.
+        """
+        action, limit = self._action, self._limit
         try:
-            async with asyncio.timeout(self._timeout) as limit:
-                await self._called()
-                await self._action.until_free()
-        except Exception as error:
-            if isinstance(error, TimeoutError) and limit.expired():
-                text = f"{self._pair.job} took longer than {self._timeout:g} s"
-                error = CommandTimeout(text)
-            self._action.raised(error)
+            async with limit:
+                _check_returned(await self._called())
+                if not limit.expired:
+                    await action.until_free()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            action.raised(error)  # nobody stops it: it has awaited what was cancelled
+        except BaseException as error:
+            if not (isinstance(error, TimeoutError) and limit.expired):
+                action.raised(error)
         finally:
-            self._action.end()
+            if limit.expired:  # also of what took no notice
+                text = f"{self._pair.job} took longer than {self._timeout:g} s"
+                action.raised(CommandTimeout(text))
+            action.end()
+            if isinstance(action, Action):
+                action.stop()
+            await action.closed()
 
-    async def _called(self) -> None:
-        if not isinstance(self._action, Action):
-            await self._function(self._action)
-            return
+    async def _called(self) -> Any:
         action = self._action
+        if not isinstance(action, Action):
+            return await self._function(action)
         ended = _on_thread(lambda: self._function(action), self._pair)
         try:
-            await asyncio.shield(ended)
-        except BaseException:
+            await asyncio.wait([ended])
+        except asyncio.CancelledError:
             action.stop()
+            await asyncio.wait([ended], timeout=PATIENCE_SECONDS)
             if not ended.done():
-                await asyncio.wait([ended], timeout=PATIENCE_SECONDS)
+                _LOG.warning("%s: the function does not return; it is left alone", action.issuer)
             raise
-        finally:
-            action.stop()
+        result, error = ended.result()
+        if error is not None:
+            raise error
+        return result
 
 
 def _is_async(function: Any) -> bool:
-    while hasattr(function, "func"):  # functools.partial
+    while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004
     )
 
 
-def _on_thread(function: Callable[[], Any], pair: Pair) -> asyncio.Future[Any]:
-    """Its result. The thread does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[Any] = loop.create_future()
+def _check_returned(value: object) -> None:
+    """Raises JobError where nothing was done yet: what an action returns is not looked at."""
+    if inspect.isawaitable(value) or inspect.isgenerator(value) or inspect.isasyncgen(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise JobError(
+            f"the action returned a {type(value).__name__}, which nobody runs: "
+            "it has to be a plain function or an async def, and no generator"
+        )
 
-    def tell(result: Any, error: BaseException | None) -> None:
-        if ended.done():
-            return
-        if error is None:
-            ended.set_result(result)
-        else:
-            ended.set_exception(error)
-            ended.exception()  # somebody else may have been told of it
+
+def _on_thread(
+    function: Callable[[], Any], pair: Pair
+) -> asyncio.Future[tuple[Any, BaseException | None]]:
+    """What it returns or raises. The thread does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
     def work() -> None:
         result, error = None, None
@@ -119,12 +149,8 @@ def _on_thread(function: Callable[[], Any], pair: Pair) -> asyncio.Future[Any]:
             result = function()
         except BaseException as raised:
             error = raised
-        if isinstance(error, StopIteration | KeyboardInterrupt | SystemExit):
-            error = RuntimeError(f"the action raised {type(error).__name__}")
-        try:
-            loop.call_soon_threadsafe(tell, result, error)
-        except RuntimeError:  # the run has ended without it
-            pass
+        with suppress(RuntimeError):  # the run has ended without it
+            loop.call_soon_threadsafe(ended.set_result, (result, error))
 
     context = copy_context()
     name = f"{pair.job} on {pair.site}"
@@ -147,7 +173,8 @@ def failure_of(fragments: Sequence[Fragment], site: str) -> tuple[Status, str, t
         elif isinstance(error, SiteUnreachable) and error.site == site:
             worse = "unreachable"
         if _WORSE[worse] > _WORSE[status]:
-            status, reason = worse, failure.text
+            own = failure.traceback and failure.text != failure.kind
+            status, reason = worse, f"{failure.kind}: {failure.text}" if own else failure.text
     return status, reason, failures
 
 

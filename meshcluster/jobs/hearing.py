@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .capture import Capture
+from .limit import Limit
 from .process import Script
 from .result import CommandResult
 
@@ -35,6 +37,10 @@ class Told:
 
     def end(self) -> None:
         """The command shows nothing more."""
+
+    def asking(self) -> AbstractContextManager[object]:
+        """Meanwhile somebody is asked for a password."""
+        return nullcontext()
 
     def show(self, site: Site, stream: str, data: bytes) -> None:
         """What a command has written."""
@@ -76,6 +82,8 @@ class Hearing:
         self._captures = {name: Capture(limit, tail=tail) for name in ("stdout", "stderr")}
         self._hidden = {"stdout": quiet or silent, "stderr": silent}
         self._tries = tries
+        self.limit = Limit(None)
+        """How long the command may take; it stands still while somebody is asked."""
         self._held: dict[str, bytes] = {}
         self._began = time.monotonic()
         self._seconds: float | None = None
@@ -99,7 +107,8 @@ class Hearing:
     async def password(self) -> str:
         """See ``Listener``."""
         assert self._tries is not None
-        return await self._tries.next()
+        with self._told.asking(), self.limit.paused():
+            return await self._tries.next()
 
     def refused(self) -> None:
         """sudo was not content with what it was given at last."""

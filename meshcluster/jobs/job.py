@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError
@@ -62,6 +63,8 @@ class Job:
         """The first line of the docstring of the first of its functions that has one."""
         for part in self.parts:
             for function in part.functions:
+                while isinstance(function, partial):
+                    function = function.func
                 if text := (function.__doc__ or "").strip():
                     return text.splitlines()[0]
         return ""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 
 from ..errors import ConfigError
+from .alone import run_alone
 from .job import Job
 from .outcomes import RunResult
 from .passwords import Passwords
 from .plan import Plan, pick
 from .running import Running, Watch
 from .selector import flatten
-from .shell import run_alone
 from .sites import Sites
 from .terms import Terms
 
@@ -59,7 +60,7 @@ class Declared:
         """
         if callable(roles) and actions == ():
             roles, actions = None, roles
-        made = self._jobs.get(name) or Job(name)
+        made = self._jobs[name] if isinstance(name, str) and name in self._jobs else Job(name)
         made.add(name if roles is None else roles, actions)
         self._jobs[name] = made
 
@@ -75,13 +76,13 @@ class Declared:
             ConfigError: as ``add``.
         """
         if callable(name):
-            self.add(name.__name__, None, name)
+            self.add(_name_of(name), None, name)
             return name
         if name is not None and not isinstance(name, str):
             raise ConfigError(f"job({name!r:.80}): a name, or roles=")
 
         def declare(function: F) -> F:
-            self.add(name or function.__name__, roles, function)
+            self.add(_name_of(function) if name is None else name, roles, function)
             return function
 
         return declare
@@ -89,9 +90,14 @@ class Declared:
     def _running(
         self, batch: Shared, jobs: Any, terms: Terms, watch: Watch | None, retry: RunResult | None
     ) -> Running:
+        if watch is not None and (not callable(watch) or iscoroutinefunction(watch)):
+            raise ConfigError(f"watch={watch!r:.80}: a plain function of an event")
+        if retry is not None and not isinstance(retry, RunResult):
+            raise ConfigError(f"retry={retry!r:.80}: the result of a run")
         names, ignored = self._picked(jobs, terms, retry)
+        index = batch.index + 1
         head = RunResult(
-            f"{batch.id}-{batch.index}", batch.id, batch.index, terms.schedule, names,
+            f"{batch.id}-{index}", batch.id, index, terms.schedule, names,
             ignored=ignored, shared=batch.shared,
         )  # fmt: skip
         return Running(
@@ -114,6 +120,14 @@ class Declared:
     async def _plan(self, jobs: Any, options: dict[str, Any]) -> Plan:
         batch = Shared(None)
         return self._running(batch, jobs, self.options.changed(**options), None, None).plan
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    try:
+        return str(function.__name__)
+    except AttributeError:
+        text = f"job({function!r:.80}): it has no name of its own; job(NAME) or add(NAME, ...)"
+        raise ConfigError(text) from None
 
 
 class Shared:
@@ -165,10 +179,11 @@ class AsyncBatch:
         """Runs jobs, one after the other on each site; options as ``Terms``. They stay for the runs
         that follow.
         """
-        self._terms = self._terms.changed(**options)
+        terms = self._terms.changed(**options)
         state = self._state
+        running = self._declared._running(state, jobs, terms, watch or self._watch, retry)
+        self._terms = terms  # what was refused changes nothing
         state.index += 1
-        running = self._declared._running(state, jobs, self._terms, watch or self._watch, retry)
         try:
             return await running.to_the_end()
         finally:
@@ -303,7 +318,8 @@ class Jobs(Declared):
         and sites do not wait for one another.
 
         All names and sites are looked up before anything begins. A failure is no exception: the
-        result says what became of each job on each site. Ctrl-C ends what runs, and then raises.
+        result says what became of each job on each site. Ctrl-C ends what runs, and then raises;
+        the third one does not wait for that.
 
         Args:
             jobs: names, in order; one may be there twice.

@@ -15,16 +15,25 @@ class Lines:
     def take(self, data: bytes) -> list[str]:
         """The lines that are complete now."""
         *whole, rest = (self._rest + data).split(b"\n")
-        while len(rest) > LONGEST_BYTES:
-            whole.append(rest[:LONGEST_BYTES])
-            rest = rest[LONGEST_BYTES:]
-        self._rest = rest
-        return [_text(line) for line in whole]
+        found = [_text(part) for line in whole for part in _parts(line)]
+        *full, self._rest = _parts(rest)
+        return [*found, *map(_text, full)]
 
     def end(self) -> list[str]:
         """The last line, where it has no end."""
         rest, self._rest = self._rest, b""
         return [_text(rest)] if rest else []
+
+
+def _parts(line: bytes) -> list[bytes]:
+    parts = []
+    while len(line) > LONGEST_BYTES:
+        cut = LONGEST_BYTES
+        while cut > LONGEST_BYTES - 4 and line[cut] & 0xC0 == 0x80:  # inside a letter of UTF-8
+            cut -= 1
+        parts.append(line[:cut])
+        line = line[cut:]
+    return [*parts, line]
 
 
 def _text(line: bytes) -> str:

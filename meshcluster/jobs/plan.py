@@ -64,6 +64,7 @@ class Plan:
         *,
         ignored: Sequence[str] = (),
         trouble: Mapping[str, str] | None = None,
+        retried: bool = False,
     ) -> Plan:
         """The plan of a schedule of which nothing has begun.
 
@@ -72,13 +73,14 @@ class Plan:
             actions: how many actions a job (the first argument) has on a site.
             ignored: names that ``pick`` left out.
             trouble: what is wrong with sites; of those that have no part nothing is said.
+            retried: a job may have nothing left to do.
         """
         resolved = schedule.resolved
         counts = {(at, s): actions(job, s) for (at, job), sites in resolved.items() for s in sites}
         warnings = [f"there is no job {name!r}" for name in ignored]
         for (at, job), sites in resolved.items():
             if not sites:
-                warnings.append(f"{job} matches no site")
+                warnings += [] if retried else [f"{job} matches no site"]
             elif not any(counts[at, site] for site in sites):
                 warnings.append(f"{job} has no actions")
         taking_part = {site for sites in resolved.values() for site in sites}

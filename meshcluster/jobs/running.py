@@ -5,26 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from ..errors import Interrupted
-from .events import Event, LineWritten, PairBegan, PairEnded, RunBegan, RunEnded
+from ..errors import SiteUnreachable
+from .events import Event, PairBegan, PairEnded, RunBegan, RunEnded
 from .fragment import Fragment, failure_of
-from .job import Job
+from .job import Function, Job
 from .masters import Masters
 from .outcomes import Outcome, Pair, RunResult, Status
 from .passwords import Passwords
 from .plan import Plan
-from .schedule import Schedule
+from .schedule import FATES, Schedule
+from .site import Site
 from .sites import Sites
 from .terms import Terms
 from .ways import Handshakes
 
-T = TypeVar("T")
 Watch = Callable[[Event], object]
 INTERRUPTED = "interrupted"
 _LOG = logging.getLogger("meshcluster.jobs")
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A pair that has begun."""
+
+    pair: Pair
+    id: str
+    began: float
+    fragments: list[Fragment] = field(default_factory=list)
 
 
 class Running:
@@ -54,20 +65,25 @@ class Running:
         self.passwords = passwords
         self.handshakes = Handshakes()
         self.masters: Masters | None = Masters()
+        self._planned: dict[tuple[str, str], Sequence[Function]] = {}
+        """The actions of each job on each site, when the run began."""
         self._schedule = Schedule(
             names, self._matching, terms, host_of=self._host_of, fate=sites.fate, only=only
         )
-        self.plan = Plan.of(self._schedule, self._actions, ignored=head.ignored)
+        self.plan = Plan.of(
+            self._schedule, self._actions, ignored=head.ignored, retried=only is not None
+        )
         self._outcomes: dict[Pair, Outcome] = {}
         self._pairs: dict[Pair, asyncio.Task[None]] = {}
         self._stopping: dict[Pair, tuple[Status, str]] = {}
         """Pairs that are being stopped, and what they end as."""
         self._kept: set[asyncio.Task[Any]] = set()
-        self._open: set[asyncio.Task[Any]] = set()
         self._count = 0
         self._began = 0.0
         self._woken = asyncio.Event()
         self._changed = False
+        self._cancelled: asyncio.CancelledError | None = None
+        self._over = False
 
     # --- what the schedule asks ---------------------------------------------------------------
 
@@ -82,24 +98,15 @@ class Running:
 
     def _actions(self, job: str, name: str) -> int:
         site = self._sites.get(name)
-        return 0 if site is None else len(self._jobs[job].functions(site))
+        self._planned[job, name] = () if site is None else self._jobs[job].functions(site)
+        return len(self._planned[job, name])
 
-    # --- what actions' shells ask: see ``RunAround`` ------------------------------------------
+    # --- what actions' shells ask: see ``Around`` ---------------------------------------------
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """It may outlive its action, not the run."""
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
-
-    async def until(self, work: Coroutine[Any, Any, T]) -> T:
-        """Awaits it; the run does not end before."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            return await work
-        finally:
-            self._open.discard(task)
 
     # --- the run ------------------------------------------------------------------------------
 
@@ -114,16 +121,16 @@ class Running:
         self.result.began = time.time()
         self._tell(RunBegan(self.result.id, self.plan))
         end = self._sites.watch(lambda: _soon(loop, self._sites_changed))
-        interrupted: asyncio.CancelledError | None = None
+        self._changed = True  # who came or went since they were looked up was told to nobody
         try:
-            while not self._schedule.done:
+            while True:
                 self._advance()
                 if self._schedule.done:
                     break
                 try:
                     await self._woken.wait()
                 except asyncio.CancelledError as error:
-                    interrupted = error
+                    self._cancelled = error
                     self._interrupt()
                 self._woken.clear()
         finally:
@@ -131,8 +138,8 @@ class Running:
             self._take_skipped()
             await self._reap()
             self._finish()
-        if interrupted is not None:
-            raise interrupted
+        if self._cancelled is not None:
+            raise self._cancelled
         return self.result
 
     def _sites_changed(self) -> None:
@@ -145,13 +152,19 @@ class Running:
         if self._changed:
             self._changed = False
             schedule.changed()
-            for pair in [pair for pair in self._pairs if self._sites.fate(pair.site)]:
-                self._stop(pair, "lost", "the site is lost")
+            self._stop_lost()
         for pair in schedule.startable():
             self._begin(pair)
         for pair in schedule.cancel():
             self._stop(pair, "failed", "stopped, for others failed")
         self._take_skipped()
+
+    def _stop_lost(self) -> None:
+        """Who takes its leave, or was removed, may still do what it does."""
+        there = set(self._sites.list())
+        for pair in [pair for pair in self._pairs if pair.site not in there]:
+            if self._sites.fate(pair.site) == "lost":
+                self._stop(pair, "lost", FATES["lost"])
 
     def _interrupt(self) -> None:
         """Nothing more begins; what runs is ended."""
@@ -177,68 +190,93 @@ class Running:
     # --- one pair -----------------------------------------------------------------------------
 
     def _begin(self, pair: Pair) -> None:
-        task = asyncio.create_task(self._conduct(pair), name=f"{pair.job} on {pair.site}")
-        self._pairs[pair] = task
-
-    async def _conduct(self, pair: Pair) -> None:
-        """One job on one site; it never raises."""
-        loop = asyncio.get_running_loop()
-        began = loop.time() - self._began
         self._count += 1
-        pair_id = f"{self.result.id}-{self._count}"
-        self._tell(PairBegan(pair, pair_id))
-        fragments: list[Fragment] = []
-        status: Status = "ok"
-        reason = ""
-        try:
-            fragments = self._fragments(pair, pair_id)
-            async with asyncio.TaskGroup() as group:
-                for fragment in fragments:
-                    group.create_task(fragment.to_the_end())
-        except asyncio.CancelledError:
-            status, reason = self._stopping.get(pair, ("failed", INTERRUPTED))
-        except Exception as error:  # ours, or a site whose config was changed to what cannot work
-            _LOG.exception("%s on %s could not be begun", pair.job, pair.site)
-            status, reason = "failed", str(error) or type(error).__name__
-        failed, why, failures = failure_of(fragments, pair.site)
-        if status == "ok" or (failed in ("lost", "unreachable") and pair not in self._stopping):
-            status, reason = failed, why
-        outcome = Outcome(pair, status, reason, failures, began, loop.time() - self._began, pair_id)
+        began = asyncio.get_running_loop().time() - self._began
+        begun = _Begun(pair, f"{self.result.id}-{self._count}", began)
+        task = asyncio.create_task(self._conduct(begun), name=f"{pair.job} on {pair.site}")
+        self._pairs[pair] = task
+        task.add_done_callback(lambda task: self._settle(begun, task))  # whatever becomes of it
+        self._tell(PairBegan(pair, begun.id))
+
+    async def _conduct(self, begun: _Begun) -> None:
+        """One job on one site."""
+        begun.fragments = self._fragments(begun)
+        async with asyncio.TaskGroup() as group:
+            for fragment in begun.fragments:
+                group.create_task(self._one(fragment))
+
+    async def _one(self, fragment: Fragment) -> None:
+        await fragment.to_the_end()
+        if fragment.interrupted:  # somebody has said so: at the question for a password
+            self._interrupt()
+
+    def _settle(self, begun: _Begun, task: asyncio.Task[None]) -> None:
+        """It has ended."""
+        pair = begun.pair
+        status, reason, failures = failure_of(begun.fragments, pair.site)
+        if task.cancelled():
+            if status not in ("lost", "unreachable"):
+                status, reason = self._stopping.get(pair, ("failed", INTERRUPTED))
+        elif error := task.exception():  # ours, or a site that cannot work any more
+            status = "unreachable" if isinstance(error, SiteUnreachable) else "failed"
+            reason = str(error) or type(error).__name__
+            _LOG.error("%s on %s could not be begun", pair.job, pair.site, exc_info=error)
+        ended = asyncio.get_running_loop().time() - self._began
         del self._pairs[pair]
         self._schedule.ended(pair, status)
-        self._ended(outcome)
-        errors = [error for fragment in fragments for error, _ in fragment.failures]
-        if pair not in self._stopping and any(isinstance(each, Interrupted) for each in errors):
-            self._interrupt()  # somebody has said so: at the question for a password
+        self._ended(Outcome(pair, status, reason, failures, begun.began, ended, begun.id))
         self._woken.set()
 
-    def _fragments(self, pair: Pair, pair_id: str) -> list[Fragment]:
-        """The actions of a job on a site, in the order of their declaration."""
+    def _fragments(self, begun: _Begun) -> list[Fragment]:
+        """The actions of a job on a site, in the order of their declaration.
+
+        Raises:
+            SiteUnreachable: it went in this moment.
+        """
+        pair = begun.pair
         site = self._sites.get(pair.site)
-        if site is None:  # it left in this moment
-            return []
-        functions = self._jobs[pair.job].functions(site)
+        if site is None:
+            raise SiteUnreachable(FATES[self._sites.fate(pair.site) or "left"], pair.site)
+        functions = self._functions(pair.job, site)
         return [
             Fragment(
-                function, pair, pair_id, at, len(functions), self.result, self._terms,
-                self._sites.get(pair.site) or site, self, self._line,
+                function, pair, begun.id, at, len(functions), self.result, self._terms,
+                self._sites.get(pair.site) or site, self, self._tell,
             )
             for at, function in enumerate(functions, 1)
         ]  # fmt: skip
+
+    def _functions(self, job: str, site: Site) -> Sequence[Function]:
+        """What a job does there: as planned, though the site's roles may be others by now; in a
+        live run as they are now.
+        """
+        planned = self._planned.get((job, site.name), ())
+        if planned and not self._terms.live:
+            return planned
+        return self._jobs[job].functions(site) or planned
 
     # --- its end ------------------------------------------------------------------------------
 
     async def _reap(self) -> None:
         """Nothing outlives the run, also where this is hurried on."""
-        for task in (*self._kept, *self._pairs.values()):
-            task.cancel()
-        while tasks := {*self._kept, *self._open, *self._pairs.values()}:
-            try:
-                await asyncio.wait(tasks)
-            except asyncio.CancelledError:
-                continue
+        while tasks := {*self._kept, *self._pairs.values()}:
+            for task in tasks:
+                if not task.cancelling():
+                    task.cancel()
+            await self._wait_for(tasks)
         assert self.masters is not None
-        await self.masters.close()
+        closing = asyncio.create_task(self.masters.close())
+        while not closing.done():
+            await self._wait_for({closing})
+        if error := closing.exception():
+            _LOG.error("connections could not be closed", exc_info=error)
+
+    async def _wait_for(self, tasks: Collection[asyncio.Task[Any]]) -> None:
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            self._cancelled = error
+            self.result.interrupted = True
 
     def _finish(self) -> None:
         result = self.result
@@ -249,14 +287,12 @@ class Running:
         result.warnings = self.plan.warnings
         result.seconds = asyncio.get_running_loop().time() - self._began
         self._tell(RunEnded(result))
+        self._over = True
 
     # --- who watches --------------------------------------------------------------------------
 
-    def _line(self, line: LineWritten) -> None:
-        self._tell(line)
-
     def _tell(self, event: Event) -> None:
-        if self._watch is None:
+        if self._watch is None or self._over:
             return
         try:
             self._watch(event)

@@ -18,9 +18,11 @@ from ..errors import (
 )
 from ..ssh.launching import seconds
 from ..ssh.server import parse
+from .alone import run_alone
 from .capture import CAPTURE_BYTES
 from .envelope import joined
 from .hearing import Hearing, Told
+from .limit import Limit
 from .process import Script
 from .result import CommandResult
 from .site import Site, checked
@@ -49,13 +51,6 @@ class Around(Protocol):
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """It outlives the action that has begun it, and is ended with the run."""
-
-
-class RunAround(Around, Protocol):
-    """The same, of a run whose plain functions are on threads."""
-
-    async def until(self, work: Coroutine[Any, Any, T]) -> T:
-        """Awaits it; the run does not end before it has ended."""
 
 
 class Alone:
@@ -148,7 +143,7 @@ class AsyncShell:
         Args:
             command: for the site's ``sh``. A text that begins with "sudo " is given to ``sudo``.
             check: another status than 0 is an error; else it is in the result.
-            timeout: seconds; then the command is ended.
+            timeout: seconds; then the command is ended. Waiting for a password does not count.
             cwd: where it runs, by default where the site's config says; "~/" is the home there.
             env: variables, besides the site's.
             stdin: what it reads: a text, bytes, or the path of a file here.
@@ -310,11 +305,14 @@ class AsyncShell:
     ) -> T:  # fmt: skip
         if timeout is not None:
             timeout = seconds("timeout", timeout, 0.0)
+        limit = Limit(timeout)
+        if hearing is not None:
+            hearing.limit = limit
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 return await begin()
         except TimeoutError as error:
-            if not limit.expired() or isinstance(error, CommandTimeout):
+            if not limit.expired or isinstance(error, CommandTimeout):
                 raise
             result = None if hearing is None else hearing.result(None)
             text = f"{self.site.name}: {what!r:.200} took longer than {timeout:g} s"
@@ -329,21 +327,6 @@ def _last_line(text: str) -> str:
 def _note_failure(task: asyncio.Task[CommandResult]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.warning("what was detached: %s", error)
-
-
-def run_alone(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs it in a loop of its own; Ctrl-C cancels it.
-
-    Raises:
-        ConfigError: a loop runs in this thread: ``AsyncShell``.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        with asyncio.Runner() as runner:
-            return runner.run(coroutine)
-    coroutine.close()
-    raise ConfigError("an event loop runs in this thread: use AsyncShell and AsyncJobs there")
 
 
 Wait = Callable[[Coroutine[Any, Any, Any]], Any]
