@@ -201,8 +201,8 @@ def plan(
         UsageError: it could not be.
     """
     from ..errors import ConfigError, MissingJob, NoSites
+    from ..jobs.alone import run_alone
     from ..jobs.jobs import AsyncJobs, Jobs
-    from ..jobs.shell import run_alone
     from ..lettering import wrapped
 
     try:

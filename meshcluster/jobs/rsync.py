@@ -21,6 +21,10 @@ UNFIT = (1, 2, 4, 126, 127)
 of something that a login script prints (rsync(1), EXIT VALUES).
 """
 BROKEN_STREAM = 12
+CUT = (10, BROKEN_STREAM)
+"""What a connection that breaks ends as, too: whoever sees it first says its own status."""
+_CUT = re.compile(r"\A(?!.*(code 11|No space)).*(Broken pipe|Connection reset|closed)", re.DOTALL)
+"""What tells that; where the disk is full the far side says so, and closes."""
 _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
@@ -137,13 +141,15 @@ class Rsync:
         if status == 0:
             return
         site = self._there.name
-        lost = self._words and status == SSH_FAILED
-        if lost and not _NEVER.search(ear.errors):
-            raise SiteLost(f"{site} was lost while rsync ran: {ear.why}")
-        if self._words and (lost or _NO_CLIENT.search(ear.errors)):
-            first = next(iter(ear.errors.splitlines()), "")
-            raise SiteUnreachable(f"{site} is unreachable: {first or 'the ssh client failed'}")
+        failed = self._words and status == SSH_FAILED
         unfit = status in UNFIT or (status == BROKEN_STREAM and "not found" in ear.errors)
+        cut = self._words and status in CUT and _CUT.search(ear.errors) and not unfit
+        if (failed or cut) and not _NEVER.search(ear.errors):
+            raise SiteLost(f"{site} was lost while rsync ran: {ear.why}", site)
+        if self._words and (failed or _NO_CLIENT.search(ear.errors)):
+            first = next(iter(ear.errors.splitlines()), "")
+            text = f"{site} is unreachable: {first or 'the ssh client failed'}"
+            raise SiteUnreachable(text, site)
         if unfit and not self._args:
             raise NoRsync(ear.why)
         raise TransferFailed(f"{site}: rsync ended with {status}: {ear.why}")

@@ -101,7 +101,7 @@ class There:
         script = Script(command, None, dict(self.shell.site.get("env") or {}), "sh", stdin)
         ending = await self.reached(self.way, script, ear)
         if ending.what == "lost":
-            raise SiteLost(f"{self.name} was lost: {what} may have been done in part")
+            raise SiteLost(f"{self.name} was lost: {what} may have been done in part", self.name)
         if ending.returncode:
             raise TransferFailed(f"{self.name}: {what}: {ear.why or 'failed without a word'}")
 
@@ -114,7 +114,8 @@ class There:
         try:
             return await way.run(script, ear)
         except SiteUnreachable as error:
-            raise SiteUnreachable(f"{self.name} is unreachable: {error}") from error
+            text = f"{self.name} is unreachable: {error}"
+            raise SiteUnreachable(text, self.name) from error
 
     async def facts(self, sources: Sequence[Origin], targets: Sequence[str]) -> Facts:
         """Asks for them; changes nothing."""
