@@ -59,8 +59,8 @@ def conducted(
         OSError: our output cannot be written any more; what ran was ended.
     """
     from ..errors import ConfigError, MissingJob, NoSites
+    from ..jobs.alone import run_alone
     from ..jobs.jobs import AsyncBatch
-    from ..jobs.shell import run_alone
 
     teller = Teller(json=leaving.json, verbose=leaving.verbose)
     batch = AsyncBatch(declared, shared, teller.take, {})

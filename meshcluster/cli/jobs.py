@@ -201,9 +201,9 @@ def plan(
         UsageError: it could not be.
     """
     from ..errors import ConfigError, MissingJob, NoSites
+    from ..jobs.alone import run_alone
     from ..jobs.jobs import AsyncJobs, Jobs
     from ..jobs.lettering import wrapped
-    from ..jobs.shell import run_alone
 
     try:
         if isinstance(declared, AsyncJobs):
