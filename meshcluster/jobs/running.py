@@ -67,8 +67,10 @@ class Running:
         self.masters: Masters | None = Masters()
         self._planned: dict[tuple[str, str], Sequence[Function]] = {}
         """The actions of each job on each site, when the run began."""
+        self._lost: set[str] = set()
+        """Sites where a pair was lost."""
         self._schedule = Schedule(
-            names, self._matching, terms, host_of=self._host_of, fate=sites.fate, only=only
+            names, self._matching, terms, host_of=self._host_of, fate=self._fate, only=only
         )
         self.plan = Plan.of(
             self._schedule, self._actions, ignored=head.ignored, retried=only is not None
@@ -89,6 +91,15 @@ class Running:
 
     def _matching(self, job: str) -> list[str]:
         return self._jobs[job].sites(self._sites, self._terms.roles)
+
+    def _fate(self, name: str) -> str:
+        """As ``Sites.fate``; but a command may know that its member is gone before we are told."""
+        fate = self._sites.fate(name)
+        if not fate and name in self._lost:
+            site = self._sites.get(name)
+            if site is not None and site.service is not None and site.service.state == "gone":
+                return "lost"
+        return fate
 
     def _host_of(self, name: str) -> str:
         site = self._sites.get(name)
@@ -222,6 +233,8 @@ class Running:
             reason = str(error) or type(error).__name__
             _LOG.error("%s on %s could not be begun", pair.job, pair.site, exc_info=error)
         ended = asyncio.get_running_loop().time() - self._began
+        if status == "lost":
+            self._lost.add(pair.site)
         del self._pairs[pair]
         self._schedule.ended(pair, status)
         self._ended(Outcome(pair, status, reason, failures, begun.began, ended, begun.id))

@@ -5,6 +5,8 @@ import os
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +21,7 @@ from meshcluster import (
     Passwords,
     RunBegan,
     RunEnded,
+    SiteLost,
 )
 from meshcluster.jobs.running import Running
 from meshcluster.jobs.schedule import Schedule
@@ -346,6 +349,26 @@ async def test_a_lost_site_ends_its_job_at_once(monkeypatch):
     assert reasons(result, "lost", "skipped") == {
         "a/s1": "the site is lost", "b/s1": "a was lost on this site",
     }  # fmt: skip
+
+
+async def test_a_member_that_a_command_knows_to_be_gone_begins_nothing_more(monkeypatch):
+    """The command knows it a moment before the sites do."""
+    play = Play("a b", "s1")
+    gone, get = [], type(play.jobs.sites).get
+
+    def moment(sites, name):
+        service = SimpleNamespace(state="gone", host="") if gone else None
+        return replace(get(sites, name), service=service)
+
+    async def lose(action):
+        monkeypatch.setattr(type(play.jobs.sites), "get", moment)
+        gone.append(action.site.name)
+        raise SiteLost("s1 was lost", "s1")
+
+    play.does["a/s1"] = lose
+    result = await play.run()
+    assert statuses(result) == {"a/s1": "lost", "b/s1": "skipped"}
+    assert reasons(result, "skipped") == {"b/s1": "the site is lost"}
 
 
 @pytest.mark.parametrize("end", ["done", "cancelled", "raised"])
