@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from ..errors import ConfigError
 from .alone import run_alone
@@ -20,6 +20,7 @@ from .sites import Sites
 from .terms import Terms
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 
 class Declared:
@@ -140,8 +141,28 @@ class Shared:
         self.results: list[RunResult] = []
 
 
-class AsyncBatch:
-    """Runs that follow one another: with one id, one ``shared``, and options that stay.
+class Schedules(Generic[R]):
+    """The schedules by their names, of what has ``run``."""
+
+    def run(self, jobs: Any = None, **options: Any) -> R:
+        """Runs jobs."""
+        raise NotImplementedError
+
+    def sequential(self, jobs: Any, **options: Any) -> R:
+        """``run`` where a job begins when the one before has ended on all its sites."""
+        return self.run(jobs, schedule="sequential", **options)
+
+    def atomic(self, jobs: Any, **options: Any) -> R:
+        """``run`` where one job runs on one site at a time."""
+        return self.run(jobs, schedule="atomic", **options)
+
+    def parallel(self, jobs: Any, **options: Any) -> R:
+        """``run`` where all run at once."""
+        return self.run(jobs, schedule="parallel", **options)
+
+
+class AnyBatch(Schedules[R]):
+    """What both kinds of batches are.
 
     Attributes:
         id: letters and digits; later batches sort after earlier ones.
@@ -172,13 +193,9 @@ class AsyncBatch:
         """See the class."""
         return self._state.results
 
-    async def run(
-        self, jobs: Any = None, *, watch: Watch | None = None, retry: RunResult | None = None,
-        **options: Any,
-    ) -> RunResult:  # fmt: skip
-        """Runs jobs, one after the other on each site; options as ``Terms``. They stay for the runs
-        that follow.
-        """
+    async def _run(
+        self, jobs: Any, watch: Watch | None, retry: RunResult | None, options: dict[str, Any]
+    ) -> RunResult:
         terms = self._terms.changed(**options)
         state = self._state
         running = self._declared._running(state, jobs, terms, watch or self._watch, retry)
@@ -189,20 +206,34 @@ class AsyncBatch:
         finally:
             state.results.append(running.result)
 
-    async def sequential(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where a job begins when the one before has ended on all its sites."""
-        return await self.run(jobs, schedule="sequential", **options)
 
-    async def atomic(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where one job runs on one site at a time."""
-        return await self.run(jobs, schedule="atomic", **options)
+class AsyncBatch(AnyBatch[Coroutine[Any, Any, RunResult]]):
+    """Runs that follow one another: with one id, one ``shared``, and options that stay. It has
+    ``id``, ``shared`` and ``results``, of the runs so far, also of one that was interrupted.
+    """
 
-    async def parallel(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where all run at once."""
-        return await self.run(jobs, schedule="parallel", **options)
+    async def run(
+        self, jobs: Any = None, *, watch: Watch | None = None, retry: RunResult | None = None,
+        **options: Any,
+    ) -> RunResult:  # fmt: skip
+        """Runs jobs, one after the other on each site; options as ``Terms``. They stay for the runs
+        that follow.
+        """
+        return await self._run(jobs, watch, retry, options)
 
 
-class AsyncJobs(Declared):
+class Batch(AnyBatch[RunResult]):
+    """Runs that follow one another, as ``AsyncBatch``."""
+
+    def run(
+        self, jobs: Any = None, *, watch: Watch | None = None, retry: RunResult | None = None,
+        **options: Any,
+    ) -> RunResult:  # fmt: skip
+        """See ``AsyncBatch.run``."""
+        return run_alone(self._run(jobs, watch, retry, options))
+
+
+class AsyncJobs(Declared, Schedules[Coroutine[Any, Any, RunResult]]):
     """Named jobs, and their runs, for an event loop; see ``Jobs``, whose methods these are."""
 
     def batch(
@@ -218,71 +249,12 @@ class AsyncJobs(Declared):
         """See ``Jobs.run``."""
         return await self.batch(shared=shared, watch=watch).run(jobs, retry=retry, **options)
 
-    async def sequential(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where a job begins when the one before has ended on all its sites."""
-        return await self.run(jobs, schedule="sequential", **options)
-
-    async def atomic(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where one job runs on one site at a time."""
-        return await self.run(jobs, schedule="atomic", **options)
-
-    async def parallel(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where all run at once."""
-        return await self.run(jobs, schedule="parallel", **options)
-
     async def plan(self, jobs: Any, **options: Any) -> Plan:
         """See ``Jobs.plan``."""
         return await self._plan(jobs, options)
 
 
-class Batch:
-    """Runs that follow one another: with one id, one ``shared``, and options that stay.
-
-    Attributes:
-        id: letters and digits; later batches sort after earlier ones.
-        shared: what actions leave for one another.
-        results: of the runs so far, also of one that was interrupted.
-    """
-
-    def __init__(self, batch: AsyncBatch) -> None:
-        self._batch = batch
-
-    @property
-    def id(self) -> str:
-        """See the class."""
-        return self._batch.id
-
-    @property
-    def shared(self) -> Any:
-        """See the class."""
-        return self._batch.shared
-
-    @property
-    def results(self) -> list[RunResult]:
-        """See the class."""
-        return self._batch.results
-
-    def run(
-        self, jobs: Any = None, *, watch: Watch | None = None, retry: RunResult | None = None,
-        **options: Any,
-    ) -> RunResult:  # fmt: skip
-        """See ``AsyncBatch.run``."""
-        return run_alone(self._batch.run(jobs, watch=watch, retry=retry, **options))
-
-    def sequential(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where a job begins when the one before has ended on all its sites."""
-        return self.run(jobs, schedule="sequential", **options)
-
-    def atomic(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where one job runs on one site at a time."""
-        return self.run(jobs, schedule="atomic", **options)
-
-    def parallel(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where all run at once."""
-        return self.run(jobs, schedule="parallel", **options)
-
-
-class Jobs(Declared):
+class Jobs(Declared, Schedules[RunResult]):
     """Named jobs, the sites they are for, and their runs.
 
     ::
@@ -308,7 +280,7 @@ class Jobs(Declared):
 
     def batch(self, *, shared: Any = None, watch: Watch | None = None, **options: Any) -> Batch:
         """Runs that follow one another: ``shared`` and options stay. Arguments as ``run``."""
-        return Batch(AsyncBatch(self, shared, watch, options))
+        return Batch(self, shared, watch, options)
 
     def run(
         self, jobs: Any = None, *, shared: Any = None, watch: Watch | None = None,
@@ -336,18 +308,6 @@ class Jobs(Declared):
             KeyboardInterrupt: Ctrl-C.
         """
         return self.batch(shared=shared, watch=watch).run(jobs, retry=retry, **options)
-
-    def sequential(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where a job begins when the one before has ended on all its sites."""
-        return self.run(jobs, schedule="sequential", **options)
-
-    def atomic(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where one job runs on one site at a time."""
-        return self.run(jobs, schedule="atomic", **options)
-
-    def parallel(self, jobs: Any, **options: Any) -> RunResult:
-        """``run`` where all run at once."""
-        return self.run(jobs, schedule="parallel", **options)
 
     def plan(self, jobs: Any, **options: Any) -> Plan:
         """What ``run`` would do: jobs, their sites and actions, and in which order. Nothing runs.

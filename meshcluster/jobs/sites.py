@@ -373,6 +373,8 @@ class Sites:
     def _entries(self, only: str | None = None) -> dict[str, _Entry]:
         """All sites now; ``only``: members of another name need not be among them."""
         with self._lock:
+            if only is not None and (entry := self._static.get(only)) is not None:
+                return {only: entry}  # a member has another name then
             entries = dict(self._static)
             members = self._members()
         for service, (name, following, roles) in members.items():
