@@ -204,13 +204,21 @@ async def all():
     tries = (passwords.tries(f"s{n}").next() for n in range(5))
     return await asyncio.gather(*tries, return_exceptions=True)
 
+async def first():
+    waiting = asyncio.create_task(all())
+    await asyncio.sleep(0)  # which begins it
+    await asyncio.sleep(0)  # and each of them
+    os.write(0, b"all wait")
+    return await waiting
+
 passwords = Passwords()
-for end in asyncio.run(all()): print(type(end).__name__)
+for end in asyncio.run(first()): print(type(end).__name__)
 print(asyncio.run(all()))
 """)
         child.sees("s0: ")
+        child.sees("all wait")
         child.types(b"\x03")
-        child.sees("s0: \r\nsudo password of s0: ")  # it can be asked for again
+        child.sees("\r\nsudo password of s0: ")  # it can be asked for again
         child.types(b"secret\r")
         assert child.prints() == ["Interrupted"] * 5 + [str(["secret"] * 5)]
 
