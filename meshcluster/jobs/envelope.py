@@ -55,6 +55,7 @@ AROUND = (
     'sh -c \'trap : TERM HUP;("$0" -c "$1" 2>&4 4>&-);exit $?\' "$1" "$2";'
     "s=$?;"
     "kill -9 $f;"
+    "printf '%s .\\n' \"$0\";"
     'printf \'%s e %s\\n\' "$0" "$s">&4; }; } 4>&2 2>/dev/null'
 )
 """The command between its two marks. What the shell itself has to say of its end is not heard. Who
@@ -74,8 +75,9 @@ SIGNALS: Final = 64
 
 
 class Mark(NamedTuple):
-    """Something the script has said: "began", by each stream; "asks" (sudo, for a password); or
-    "ended" with the command's ``returncode``, negative for a signal.
+    """Something the script has said: "began", by each stream; "asks" (sudo, for a password);
+    "whole": all that the command wrote to standard output is there; or, by standard error, "ended"
+    with its ``returncode``, negative for a signal.
     """
 
     what: str
@@ -192,7 +194,8 @@ class Reader:
     def __init__(self, token: str) -> None:
         self._token = token.encode()
         self._before = re.compile(rb"%b (?:(b)\n|(\?) |k\n)" % self._token)
-        self._after = re.compile(rb"%b (?:x (\d{1,9})\n|e (\d{1,9})\n|k\n)" % self._token)
+        after = rb"%b (?:x (\d{1,9})\n|e (\d{1,9})\n|k\n)" % self._token
+        self._after = {"stderr": re.compile(after), "stdout": re.compile(rb"%b \.\n" % self._token)}
         self._held = {"stdout": b"", "stderr": b""}
         self._began = {"stdout": False, "stderr": False}
         self._exited: int | None = None
@@ -201,19 +204,14 @@ class Reader:
 
     def take(self, stream: str, data: bytes) -> tuple[bytes, list[Mark]]:
         """What of it the command wrote, and what was told."""
-        if stream == "stdout" and self._began[stream]:
-            return data, []
         data = self._held[stream] + data
         written, marks, at = [], [], 0
-        while not (stream == "stdout" and self._began[stream]):
-            found = (self._after if self._began[stream] else self._before).search(data, at)
-            if found is None:
-                break
+        while found := self._next(stream).search(data, at):
             written.append(self._passed(stream, data[at : found.start()]))
             at = found.end()
-            marks += self._ended(found) if self._began[stream] else self._beginning(stream, found)
+            marks += self._meaning(stream, found)
         rest = data[at:]
-        keep = 0 if stream == "stdout" and self._began[stream] else self._unsure(rest)
+        keep = self._unsure(rest)
         self._held[stream] = rest[len(rest) - keep :]
         written.append(self._passed(stream, rest[: len(rest) - keep]))
         return b"".join(written), marks
@@ -222,6 +220,14 @@ class Reader:
         """What was held back because it might have been the beginning of a mark."""
         held, self._held[stream] = self._held[stream], b""
         return self._passed(stream, held)
+
+    def _next(self, stream: str) -> re.Pattern[bytes]:
+        return self._after[stream] if self._began[stream] else self._before
+
+    def _meaning(self, stream: str, found: re.Match[bytes]) -> list[Mark]:
+        if not self._began[stream]:
+            return self._beginning(stream, found)
+        return [Mark("whole")] if stream == "stdout" else self._ended(found)
 
     def _beginning(self, stream: str, found: re.Match[bytes]) -> list[Mark]:
         began, asks = found.groups()

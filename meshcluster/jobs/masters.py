@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -14,6 +16,14 @@ from ..ssh.server import Server
 PERSIST_SECONDS = 15
 """A connection that is not used closes after this by itself, should we not be there to close it."""
 CLOSE_SECONDS = 5.0
+PLACES = ("/tmp", "/var/tmp")
+"""Where the usual one is no place for sockets."""
+MOST_BYTES = 60
+"""Of a place's path: a socket's has 104 at most where there are fewest (``sun_path``, macOS), and
+ssh needs 17 of these for itself for a moment.
+"""
+_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
+"""ssh sees something in spaces, quotes, ``%`` and ``$``."""
 
 
 class Masters:
@@ -31,7 +41,9 @@ class Masters:
         if sys.platform == "win32":  # its client shares none
             return ()
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="mesh-"))
+            self._folder = _folder()
+        if self._folder is None:
+            return ()
         path = self._of.setdefault((server, client), self._folder / str(len(self._of)))
         return "ControlMaster=auto", f"ControlPersist={PERSIST_SECONDS}", f"ControlPath={path}"
 
@@ -48,6 +60,15 @@ class Masters:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _folder() -> Path | None:
+    """A place that ssh can be told of, as short as it must be; None: there is none."""
+    for place in (tempfile.gettempdir(), *PLACES):
+        if len(os.fsencode(place)) <= MOST_BYTES and _PLAIN.fullmatch(place):
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="mesh-", dir=place))
+    return None
 
 
 async def _close(client: tuple[str, ...], host: str) -> None:

@@ -24,6 +24,8 @@ LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
 """
+DRAIN_SECONDS = 30.0
+"""Of what has gone without a word the rest is read so long: something else may write there, too."""
 STOP_SECONDS = GRACE_SECONDS + 1.5
 TOKEN_BYTES = 12
 
@@ -259,6 +261,9 @@ class _Conducting:
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
+        self._whole = asyncio.Event()
+        self._pieces = 0
+        self._telling = 0
 
     async def to_the_end(self) -> Ending:
         process = self._process
@@ -280,12 +285,18 @@ class _Conducting:
     async def _read(self, name: str, stream: asyncio.StreamReader) -> None:
         while data := await stream.read(READ_BYTES):
             written, marks = self._reader.take(name, data)
-            if written:
-                await self._listener.wrote(name, written)
+            await self._tell(name, written)
             for mark in marks:
                 self._heard(mark)
-        if rest := self._reader.end(name):
-            await self._listener.wrote(name, rest)
+        await self._tell(name, self._reader.end(name))
+
+    async def _tell(self, name: str, written: bytes) -> None:
+        self._pieces += 1
+        if not written:
+            return
+        self._telling += 1
+        await self._listener.wrote(name, written)
+        self._telling -= 1
 
     def _heard(self, mark: Mark) -> None:
         if mark.what == "began" and not self._began:
@@ -295,6 +306,8 @@ class _Conducting:
         elif mark.what == "asks" and not self._began and self._script.sudo is not None:
             self._asked = True  # later it is the command that says so, and must not be answered
             self._begin(self._answer())
+        elif mark.what == "whole":
+            self._whole.set()
         elif mark.what == "ended":
             self._returncode = mark.returncode
             self._ended.set()
@@ -328,16 +341,33 @@ class _Conducting:
         await self._process.write(password.encode("utf-8", "surrogateescape") + b"\n")
 
     async def _over(self, *reading: asyncio.Task[None]) -> None:
-        """Returns when it has ended, and its output too."""
+        """Returns when it has ended, and all that it wrote is told. What it has left running is
+        heard for a moment.
+        """
         told = asyncio.create_task(self._ended.wait())
         gone = asyncio.create_task(self._process.exited.wait())
+        whole = asyncio.create_task(self._whole.wait())
         try:
             await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
             self._process.end_stdin()
+            await asyncio.wait([whole, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not whole.done():  # or what it wrote is still to be read
+                await self._drained(whole, *reading)
             await asyncio.wait([gone, *reading], timeout=LAST_SECONDS)
         finally:
-            told.cancel()
-            gone.cancel()
+            for task in (told, gone, whole):
+                task.cancel()
+
+    async def _drained(self, whole: asyncio.Task[Any], *reading: asyncio.Task[None]) -> None:
+        """Returns when all is there, or nothing more has come for a while, or for too long."""
+        until = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        while asyncio.get_running_loop().time() < until or self._telling:
+            before = self._pieces
+            waited = [whole, *(each for each in reading if not each.done())]
+            await asyncio.wait(waited, timeout=LAST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            ended = all(each.done() for each in reading)
+            if whole.done() or ended or (self._pieces == before and not self._telling):
+                return
 
     async def _close(self) -> None:
         """Nothing of it is left, however it comes to its end; also where that is hurried on."""

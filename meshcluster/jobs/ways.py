@@ -29,7 +29,14 @@ HANDSHAKES = 8
 HANDSHAKE_TRIES = 4
 PAUSE_SECONDS = 0.3
 """Before a dropped handshake is tried again; then twice, four times so long."""
-DROPPED = re.compile(r"Connection (reset|closed) by", re.IGNORECASE)
+DROPPED = re.compile(
+    r"^(?:kex_exchange_identification|ssh_exchange_identification|banner exchange): .*"
+    r"(?:reset|closed)|^Connection (?:reset|closed) by \S+ port",
+    re.MULTILINE,
+)
+"""What the client says of a server that did not let it log in: nothing has been begun."""
+_CUT = re.compile(r"^(?:Read from remote host|client_loop:|Timeout, server|Connection to )", re.M)
+"""What it says when a session that there was has ended: something may have been begun."""
 SSH_FAILED = 255
 """The status of the ssh client when it is the one that failed (ssh(1), EXIT STATUS)."""
 
@@ -96,8 +103,8 @@ class Ssh:
             if ending.what != "never" or ending.asked or not DROPPED.search(ending.noise):
                 break
             await asyncio.sleep(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))
-        if ending.what == "never" and ending.returncode == 0:  # who knows what that server did
-            return replace(ending, what="lost")
+        if ending.what == "never" and (ending.returncode == 0 or _CUT.search(ending.noise)):
+            return replace(ending, what="lost")  # who knows what was begun
         if ending.what == "never" and (script.sudo is None or ending.returncode == SSH_FAILED):
             raise SiteUnreachable(_last_line(ending.noise) or f"ssh ended with {ending.returncode}")
         return _begun(ending, script)

@@ -229,7 +229,7 @@ def taken(stream, data, cuts):
 ERRORS = b"banner\n%b ? Sorry\n%b ? %b b\na%b x b %b k\n\xff%bb\n%b x 137\nlast%b e 137\nafter" % (
     (T,) * 8
 )
-OUTPUT = b"motd %b\n%b b\nout %b b\n%b e 3\n" % ((T,) * 4)
+OUTPUT = b"motd %b\n%b b\nout %b b\n%b e 3\n%b .\nafter" % ((T,) * 5)
 
 
 @given(st.sets(st.integers(0, len(ERRORS))))
@@ -248,9 +248,9 @@ def test_no_byte_is_a_bad_place_to_cut(stream, data):
 
 
 @given(st.sets(st.integers(0, len(OUTPUT))))
-def test_output_has_one_mark_and_then_none(cuts):
-    written = b"out %b b\n%b e 3\n" % (T, T)
-    assert taken("stdout", OUTPUT, cuts) == (written, [Mark("began")], b"motd %b\n" % T)
+def test_output_has_a_mark_at_its_beginning_and_one_at_its_end(cuts):
+    written = b"out %b b\n%b e 3\nafter" % (T, T)
+    assert taken("stdout", OUTPUT, cuts) == (written, [BEGAN, Mark("whole")], b"motd %b\n" % T)
 
 
 def test_nothing_is_kept_back_that_is_no_beginning_of_a_mark():

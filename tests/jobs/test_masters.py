@@ -1,11 +1,13 @@
 """The commands of a run share one connection to each host; nothing of it outlives the run."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from meshcluster import Jobs
+from meshcluster.jobs import masters
 from meshcluster.jobs.masters import Masters
 from meshcluster.ssh.server import Server
 from tests.ssh.sshd import CLIENT, SSHD, Sshd
@@ -44,17 +46,17 @@ def test_a_run_has_one_connection_to_each_host(sshd):
 
 
 async def test_its_folder_is_there_while_it_is_open_and_gone_when_it_is_closed(sshd):
-    masters = Masters()
+    shared = Masters()
     server = Server(host="w1", config=str(sshd.config))
-    options = masters.options(server, ("ssh",))
-    assert options == masters.options(server, ("ssh",))
-    other = masters.options(Server(host="w2"), ("ssh",))
+    options = shared.options(server, ("ssh",))
+    assert options == shared.options(server, ("ssh",))
+    other = shared.options(Server(host="w2"), ("ssh",))
     assert other != options
     folder = Path(options[2].partition("=")[2]).parent
     assert folder.stat().st_mode & 0o777 == 0o700
-    await masters.close()
+    await shared.close()
     assert not folder.exists()
-    await masters.close()
+    await shared.close()
 
 
 def test_the_users_options_come_before(sshd):
@@ -68,3 +70,18 @@ def test_the_users_options_come_before(sshd):
 
     assert jobs.run("twice").ok
     assert len(set(said)) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 90, "a b", "100%", 'quo"te', "$HOME"])
+def test_where_temporary_files_are_does_not_matter(sshd, tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+    jobs = jobs_on(sshd, "w1")
+    jobs.add("greet", "app", lambda action: action.shell.run("echo hi"))
+    jobs.run("greet").raise_for_errors()
+
+
+def test_where_there_is_no_place_each_command_has_a_connection_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
+    monkeypatch.setattr(masters, "PLACES", ())
+    assert Masters().options(Server(host="w1"), ("ssh",)) == ()

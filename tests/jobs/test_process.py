@@ -320,3 +320,14 @@ async def test_where_this_process_is_killed_the_command_ends(number, stdin_bytes
     errors = (await ours.communicate())[1]
     assert (b"KeyboardInterrupt" in errors) == (number == signal.SIGINT)
     until(lambda: not any(map(lives, processes)))
+
+
+async def test_who_takes_it_slowly_gets_all_of_it():
+    class Slow(Ear):
+        async def wrote(self, stream, data):
+            await super().wrote(stream, data)
+            if stream == "stdout":
+                await asyncio.sleep(len(data) / 100_000)  # which is its slowness, not a wait
+
+    ending, ear = await ran("head -c 200000 /dev/zero; exit 3", ear=Slow())
+    assert (len(ear.stdout), ending) == (200_000, Ending("exited", 3))

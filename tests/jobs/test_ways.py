@@ -122,6 +122,17 @@ async def test_a_login_that_is_always_dropped_is_unreachable_in_the_end(client, 
     assert (tmp_path / "n").read_text() == f"{ways.HANDSHAKE_TRIES}\n"
 
 
+@pytest.mark.parametrize(
+    "words", ["Read from remote host w1: Connection reset by peer", "client_loop: send disconnect"]
+)
+async def test_a_session_that_breaks_before_the_first_word_is_lost_and_never_tried_again(
+    client, tmp_path, words
+):
+    way = ssh(client(f"echo x >>$folder/runs; echo '{words}' >&2; exit 255"))
+    ending, _ = await ran(way)
+    assert (ending.what, (tmp_path / "runs").read_text()) == ("lost", "x\n")
+
+
 PENDING = """
 mkdir $folder/in.$$
 ls -d $folder/in.* | wc -l >>$folder/seen
