@@ -2,7 +2,8 @@
 
     here: python examples/deploy.py                    (directories of this machine)
     there: python examples/deploy.py box1 me@box2      (in "deployed" of the home directory)
-    by the command: meshcluster jobs examples/deploy.py    (says which jobs there are)
+    by the command: meshcluster jobs examples/deploy.py    (says which jobs there are); to run them
+        with --schedule sequential: prepare update snapshot deploy snapshot, which wait for prepare
 
 What is to be deployed is made here once. Then the two go through their jobs side by side, neither
 waits for the other. A deploy that fails does not fail the run: the snapshot behind it sees how it

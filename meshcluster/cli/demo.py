@@ -131,7 +131,7 @@ def command(settings: Settings) -> None:
         _lose(actors)
     click.echo()
     click.secho("That was all real: three processes, no server, no configuration.", bold=True)
-    click.echo("Next: the three examples in README.md, then docs/.")
+    click.echo("Next: the examples in README.md, then docs/.")
 
 
 def _meet(actors: list[Actor]) -> None:

@@ -56,8 +56,10 @@ class Following:
     # --- under the lock ---------------------------------------------------------------------------
 
     def members(self) -> list[Service]:
-        """Who is there, in the order of discovery; then who has gone and we know not why yet."""
-        there, boot = list(self.live.services), self.live.boot
+        """Who is there, by name, so that each run has the same order; then who has gone and we know
+        not why yet.
+        """
+        there, boot = sorted(self.live.services, key=lambda each: each.name), self.live.boot
         if boot is None:  # what has become of them nobody knows now
             return []
         known = set(there)

@@ -67,6 +67,8 @@ def names_of(what: str, words: Any) -> tuple[str, ...]:
     """
     names: dict[str, None] = {}
     for name in flatten(what, words):
+        if not isinstance(name, str):
+            raise ConfigError(f"{what}={name!r:.80}: a text, or a list of texts")
         if not is_name(name):
             raise ConfigError(f"{what}={name!r:.80}: a name has {LEGAL}, 1 to 255 of them")
         names[name] = None

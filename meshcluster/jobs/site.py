@@ -20,6 +20,14 @@ SERVER_KEYS = {
     "ssh_config": "config", "options": "options",
 }  # fmt: skip
 """Keys that say how a site is reached, and what a ``Server`` calls them."""
+MISSPELT = {
+    **dict.fromkeys(("hosts", "hostname", "host_name", "hots", "ansible_host", "ssh_host"), "host"),
+    **dict.fromkeys(("usr", "username", "ansible_user", "ssh_user"), "user"),
+    **dict.fromkeys(("ansible_port", "ssh_port"), "port"), "role": "roles",
+}  # fmt: skip
+"""What people write for these who come from elsewhere. As keys of their own they would be taken in
+silence, and a site without ``host`` is this machine: no place for what is meant for another.
+"""
 
 
 @dataclass(slots=True)
@@ -123,6 +131,8 @@ def checked(where: str, config: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         if not isinstance(key, str):
             raise ConfigError(f"{where}: {key!r:.80} is no key: a text")
+        if (meant := MISSPELT.get(key.lower())) is not None:
+            raise ConfigError(f"{where}: {key}= says nothing here; did you mean {meant}=?")
         try:
             if key in SERVER_KEYS:
                 server_of("", {key: value})

@@ -166,3 +166,11 @@ def test_what_contains_itself_is_copied_too():
 def test_what_cannot_be_copied_is_refused_with_what_would_work():
     with pytest.raises(ConfigError, match=r"^site 'web1': lock=.*cannot be copied.*shared = True"):
         checks(lock=threading.Lock())
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("hostname", "host"), ("Hosts", "host"), ("usr", "user"), ("role", "roles")]
+)
+def test_a_key_that_was_meant_to_be_another_is_no_key_of_the_users_own(key, meant):
+    with pytest.raises(ConfigError, match=rf"box: {key}= says nothing here; did you mean {meant}="):
+        checked("box", {key: "w1"}, {})
