@@ -7,7 +7,7 @@ import posixpath
 import secrets
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..errors import TransferFailed
 from .origin import FILE, Origin, shell_word
@@ -17,6 +17,14 @@ from .unpacking import Unpacking
 
 _PLAIN = "$(tar --version 2>/dev/null | grep GNU >/dev/null && echo --no-unquote) "
 """GNU's tar alone takes a backslash in a name that it is given for the beginning of an escape."""
+
+_WAY = """for n; do case $n in
+*/) n=${n%/}; if [ -L "$n" ] || { [ -e "$n" ] && [ ! -d "$n" ]; }; then rm -f "$n" || exit 255; fi;;
+*) if [ -d "$n" ] && [ ! -L "$n" ]; then rm -rf "$n" || exit 255; fi;;
+esac; done"""
+"""Deletes what is of another kind than what is to come; at 255 ``xargs`` gives up. Directories are
+said, with a "/", before what is in them: no link is left to lead out when that has its turn.
+"""
 
 
 class Archive:
@@ -48,13 +56,16 @@ class Archive:
             said = bytearray()
             if self._mirror and (tops := _tops(packed)):
                 script += f" && CDPATH= cd {shell_word(dest)} && find {tops} -print0"
+            if self._mirror:
+                way = _each(dest, f"sh -c {shlex.quote(_WAY)} sh")
+                way = f"[ ! -d {shell_word(dest)} ] || {way}"
+                await self._there.run("making way", way, len, _listed(_marked(packed)))
             await self._there.run("unpacking", script, said.extend, packed)
         finally:
             packed.close()
         if extra := _extra(bytes(said), packed):
-            remove = f"CDPATH= cd {shell_word(dest)} && xargs -0 rm -rf"
-            data = b"".join(os.fsencode(f"./{name}") + b"\0" for name in extra)
-            await self._there.run("deleting what is not in the sources", remove, len, data)
+            remove, listed = _each(dest, "rm -rf"), _listed(extra)
+            await self._there.run("deleting what is not in the sources", remove, len, listed)
 
     async def down(self, sources: Sequence[Origin], kinds: Sequence[str], dest: str) -> None:
         """Brings them here; raises as ``up``."""
@@ -65,11 +76,11 @@ class Archive:
                 await self._there.run("packing", script, file.write)
                 self._there.shell.note(f"{file.tell()} bytes by tar to {dest}")
                 file.seek(0)
-                unpacking = Unpacking(root)
+                unpacking = Unpacking(root, mirror=self._mirror)
                 for each in sources:
                     name = os.path.basename(dest) if named else each.name
                     await unpacking.take(file, each.name, name)
-                await unpacking.end(mirror=self._mirror)
+                await unpacking.end()
         except OSError as error:
             raise TransferFailed(f"here: {error.strerror}") from error
         self._skipped(unpacking.skipped)
@@ -106,6 +117,27 @@ def _pack(source: Origin) -> str:
     what = "." if source.contents else shlex.quote(f"./{source.name}")
     plain = _PLAIN if "\\" in what else ""
     return f"(CDPATH= cd {shell_word(source.folder)} && tar {plain}-cf - {what})"
+
+
+def _each(dest: str, command: str) -> str:
+    """Has a command done in a directory with all that are listed."""
+    return f"{{ CDPATH= cd {shell_word(dest)} && xargs -0 {command}; }}"
+
+
+def _listed(names: Iterable[str]) -> bytes:
+    return b"".join(os.fsencode(f"./{name}") + b"\0" for name in names)
+
+
+def _marked(packed: Packed) -> list[str]:
+    """All that is to come, in its order; what is a directory ends with "/". What is in no directory
+    that comes is not named: a link that is there may be what it would be in.
+    """
+    folders = packed.folders
+    known = {"", *folders}
+    return [
+        f"{name}/" if name in folders else name for name in packed.names
+        if name != "." and posixpath.dirname(name) in known
+    ]  # fmt: skip
 
 
 def _tops(packed: Packed) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import stat
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, KeysView
 from typing import BinaryIO
 
 from ..errors import TransferFailed
@@ -32,9 +32,11 @@ class Packed:
         self.skipped: list[str] = []
 
     @property
-    def names(self) -> set[str]:
-        """Of all members; "." is the directory that they are unpacked in."""
-        return set(self._members)
+    def names(self) -> KeysView[str]:
+        """Of all members, a directory's before those in it; "." is the directory that they are
+        unpacked in.
+        """
+        return self._members.keys()
 
     @property
     def folders(self) -> set[str]:

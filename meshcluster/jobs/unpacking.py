@@ -12,7 +12,6 @@ import asyncio
 import os
 import secrets
 import shutil
-import stat
 import tarfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,18 +23,25 @@ from .process import READ_BYTES
 Parts = tuple[str, ...]
 LOOK = 64
 """After so many members, or pieces of one, others in the loop have their turn."""
-BROKEN = (tarfile.TarError, EOFError, ValueError, OverflowError)
+BROKEN = (
+    tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+"""What ``tarfile`` and the system raise at what a header says."""
+OLDEST, NEWEST = -(1 << 31), 1 << 34
+"""Times, in seconds, that every system can be given: 1901 to 2514."""
 
 
 class Unpacking:
-    """Into one directory, which is made if there is none.
+    """Into one directory, which is made if there is none. In a ``mirror`` a directory that is not
+    empty makes way for a file, and what was not brought is deleted at the end.
 
     Raises:
         TransferFailed: it cannot be made.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, mirror: bool) -> None:
         self._root = root
+        self._mirror = mirror
         self._folders: dict[Parts, tarfile.TarInfo | None] = {(): None}
         self._files: set[Parts] = set()
         self._top = self._name = ""
@@ -100,7 +106,7 @@ class Unpacking:
             raise TransferFailed(f"{member.name!r} in the archive is in no directory of it")
         path = self._path(parts)
         if parts not in self._folders:
-            if os.path.islink(path):
+            if os.path.lexists(path) and not _is_folder(path):
                 os.unlink(path)
             if not os.path.isdir(path):
                 os.mkdir(path, 0o700)
@@ -121,7 +127,7 @@ class Unpacking:
                     if number % LOOK == 0:
                         await asyncio.sleep(0)
             _finish(made, member)
-            os.replace(made, self._path(parts))
+            self._move(made, self._path(parts))
         except BaseException:
             _remove(made)
             raise
@@ -137,21 +143,32 @@ class Unpacking:
         made = self._beside(parts)
         try:
             make(made)
-            os.replace(made, self._path(parts))
+            self._move(made, self._path(parts))
         except BaseException:
             _remove(made)
             raise
 
-    async def end(self, *, mirror: bool) -> None:
-        """All is here. With ``mirror`` what was not brought is deleted from the directories that
-        were; then these get their modes and times.
+    def _move(self, made: str, path: str) -> None:
+        """As with rsync an empty directory makes way for a file, and in a mirror a full one."""
+        if _is_folder(path):
+            if self._mirror:
+                shutil.rmtree(path)
+            elif os.listdir(path):
+                raise TransferFailed(f"{path}: a directory that is in the way is not empty")
+            else:
+                os.rmdir(path)
+        os.replace(made, path)
+
+    async def end(self) -> None:
+        """All is here. In a mirror what was not brought is deleted from the directories that were;
+        then these get their modes and times.
 
         Raises:
             TransferFailed: something cannot be deleted.
         """
         brought = [parts for parts, member in self._folders.items() if member is not None]
         try:
-            for parts in brought if mirror else ():
+            for parts in brought if self._mirror else ():
                 self._delete_others(parts)
                 await asyncio.sleep(0)
             for parts in reversed(brought):
@@ -193,17 +210,26 @@ class Unpacking:
 
 
 def _skip_end(file: IO[bytes], offset: int) -> None:
-    """The zeros at the end of an archive; another one may follow."""
-    file.seek(offset)
+    """The zeros at the end of an archive; another one may follow. ``tarfile`` takes it for ended
+    where there are none, or no header, too.
+    """
+    end = file.seek(offset)
     while (block := file.read(tarfile.BLOCKSIZE)) and not block.strip(b"\0"):
-        offset += len(block)
-    file.seek(offset)
+        end += len(block)
+    if end - offset < 2 * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("its end is missing")
+    file.seek(end)
 
 
 def _finish(path: str, member: tarfile.TarInfo) -> None:
     """Its mode, but that it runs as its owner (setuid) is nothing to have from elsewhere."""
-    os.chmod(path, stat.S_IMODE(member.mode) & 0o777)
-    os.utime(path, (member.mtime, member.mtime))
+    os.chmod(path, member.mode & 0o777)
+    time = max(OLDEST, min(member.mtime, NEWEST))  # in this order "nan" is no time after it, too
+    os.utime(path, (time, time))
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _new(path: str) -> BinaryIO:

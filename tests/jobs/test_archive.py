@@ -96,6 +96,24 @@ def test_links_out_of_the_target_are_deleted_and_not_followed(shell, source, tmp
     assert os.listdir(tmp_path / "kept") == ["file"]
 
 
+def test_what_cannot_make_way_is_told_and_nothing_is_brought(bin, shell, source, tmp_path):
+    (tmp_path / "to" / "sub" / "file").mkdir(parents=True)
+    program(bin, "rm", "echo 'rm: ./sub/file: busy' >&2; exit 1\n")
+    with pytest.raises(TransferFailed, match=r"^local: making way: rm: \./sub/file: busy"):
+        shell.upload([f"{source}/", __file__], str(tmp_path / "to"), mirror=True)
+    assert os.listdir(tmp_path / "to") == ["sub"]
+
+
+def test_where_sources_disagree_on_a_kind_no_link_leads_out(shell, source, tmp_path):
+    (tmp_path / "sub").write_text("file")
+    (tmp_path / "to").mkdir()
+    (tmp_path / "kept" / "file" / "inner").mkdir(parents=True)
+    (tmp_path / "to" / "sub").symlink_to("../kept")
+    with pytest.raises(TransferFailed):
+        shell.upload([tmp_path / "sub", source / "sub"], str(tmp_path / "to"), mirror=True)
+    assert os.listdir(tmp_path / "kept" / "file") == ["inner"]
+
+
 def test_a_site_that_sends_something_else_writes_nowhere_else(bin, shell, source, tmp_path):
     (tmp_path / "evil").write_text("!")
     (tmp_path / "down").mkdir()

@@ -115,6 +115,47 @@ def test_a_tree_goes_there_and_back_and_a_mirror_deletes_what_is_not_in_it(shell
     assert (" by tar" in log.text) == ("/rsync" not in log.text)
 
 
+def another_kind(root, *, full):
+    """What is a file here is a directory there, and so on."""
+    tree, out = root / "tree", root / "out"
+    for folder in (tree / "d", out / "x", out / "near", root / "kept"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    if not full:
+        (out / "x" / "file").unlink()
+        (out / "near" / "file").unlink()
+    (tree / "x").write_text("x")
+    (tree / "near").symlink_to("x")
+    (out / "d").write_text("d")
+    (tree / "l").mkdir()
+    (tree / "l" / "file").mkdir()
+    (tree / "l" / "other").touch()
+    (out / "l").symlink_to("../kept")
+    return tree, out
+
+
+@by("fake rsync", "local tar")
+@pytest.mark.parametrize("name", ["upload", "download"])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_what_is_of_another_kind_makes_way(shell, tmp_path, name, mirror):
+    tree, out = another_kind(tmp_path, full=mirror)
+    getattr(shell, name)(f"{tree}/", str(out), mirror=mirror)
+    assert without_times(out) == without_times(tree)
+    assert os.listdir(tmp_path / "kept") == ["file"]
+
+
+@by("fake rsync", "local tar")
+@pytest.mark.parametrize("name", ["upload", "download"])
+def test_a_full_directory_makes_way_in_a_mirror_alone(shell, tmp_path, name):
+    tree, out = another_kind(tmp_path, full=True)
+    with pytest.raises(TransferFailed, match=r"\b(x|near)\b.*"):
+        getattr(shell, name)(f"{tree}/", str(out))
+    assert os.listdir(out / "x") == os.listdir(out / "near") == ["file"]
+    getattr(shell, name)(str(tree / "x"), str(out), mirror=True)
+    assert (out / "x").read_text() == "x"
+    assert os.listdir(out / "near") == ["file"]
+
+
 @by(*WAYS)
 def test_names_and_slashes_mean_the_same(shell, tmp_path):
     (tmp_path / "d" / "e").mkdir(parents=True)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import stat
 import tarfile
 
 import pytest
@@ -42,11 +43,11 @@ def hard(to):
 
 def unpack(root, *archives, tops=(("", ""),), mirror=False):
     async def work():
-        unpacking = Unpacking(str(root))
+        unpacking = Unpacking(str(root), mirror=mirror)
         file = io.BytesIO(b"".join(archives))
         for top, name in tops:
             await unpacking.take(file, top, name)
-        await unpacking.end(mirror=mirror)
+        await unpacking.end()
         return unpacking
 
     return asyncio.run(work())
@@ -132,6 +133,68 @@ def test_what_is_no_whole_archive_is_told(root, data):
     assert os.listdir(root) == []
 
 
+@pytest.mark.parametrize(
+    "rest", [b"", bytes(512), bytes(1000), b"?" * 1024, bytes(512) + b"?" * 512]
+)
+def test_an_archive_without_its_end_deletes_nothing(root, rest):
+    root.mkdir()
+    (root / "b").write_text("old")
+    whole = archive((".", DIR), ("a", b"new"), ("b", b"new"))
+    with pytest.raises(TransferFailed, match="no whole archive"):
+        unpack(root, whole[: 3 * 512] + rest, mirror=True)
+    assert (root / "b").read_text() == "old"
+
+
+def pax(record):
+    """A header that says something of the next member."""
+    line = f" {record}\n"
+    line = f"{len(line) + 2}{line}".encode()
+    return header("x", tarfile.XHDTYPE, len(line)) + line.ljust(512, b"\0")
+
+
+def header(name, kind, size=0):
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.mode = kind, size, 0o755
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("when", ["1e300", "-1e300", "inf", "-inf", "nan"])
+def test_a_time_that_is_none_is_made_one(root, when):
+    made = pax(f"mtime={when}") + header("d/", tarfile.DIRTYPE)
+    made += pax(f"mtime={when}") + header("d/x", tarfile.REGTYPE)
+    unpack(root, made + bytes(1024))
+    assert [(root / name).stat().st_mode & 0o777 for name in ("d", "d/x")] == [0o755, 0o755]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 2) + b"x".ljust(512, b"\0")) * 3000,
+        tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT)[:156] + b"L" + bytes(355),
+        pax("size=9" + "9" * 30) + header("x", tarfile.REGTYPE),
+        pax("GNU.sparse.map=0,x") + header("x", tarfile.REGTYPE),
+        pax("path=a\0b") + header("x", tarfile.REGTYPE),
+        pax("path=" + "a" * 300) + header("x", tarfile.REGTYPE),
+        pax("linkpath=") + header("x", tarfile.SYMTYPE),
+    ],
+    ids=["chain", "checksum", "size", "sparse", "nul", "long", "link"],
+)
+def test_what_nobody_packs_is_no_other_error(root, data):
+    with pytest.raises(TransferFailed):
+        unpack(root, data + bytes(1024))
+
+
+def test_a_name_longer_than_any_memory_is_no_other_error(root, tmp_path):
+    (tmp_path / "sent").write_bytes(header("x", tarfile.GNUTYPE_LONGNAME, 1 << 60))
+
+    async def work():
+        with (tmp_path / "sent").open("rb") as file:
+            await Unpacking(str(root), mirror=False).take(file, "", "")
+
+    with pytest.raises(TransferFailed, match="no whole archive"):
+        asyncio.run(work())
+
+
 def test_devices_are_left_out(root):
     made = unpack(root, archive(("pipe", (tarfile.FIFOTYPE, "")), ("x", b"")))
     assert made.skipped == ["pipe"]
@@ -162,8 +225,34 @@ def test_a_mirror_deletes_in_directories_that_came_and_nowhere_else(root):
     assert os.listdir(root.parent / "elsewhere") == ["kept"]
 
 
-def test_a_file_that_cannot_be_made_is_told_and_nothing_is_left_of_it(root):
+FILE_OR_LINK = pytest.mark.parametrize("what", [b"data", link("/nowhere"), hard("first")])
+
+
+@FILE_OR_LINK
+def test_no_full_directory_makes_way_for_a_file_and_nothing_is_left_of_it(root, what):
     (root / "x" / "y").mkdir(parents=True)
-    with pytest.raises(TransferFailed, match="directory"):
-        unpack(root, archive(("x", b"data")))
-    assert os.listdir(root) == ["x"]
+    with pytest.raises(TransferFailed, match=r"/x: a directory .* is not empty"):
+        unpack(root, archive(("first", b""), ("x", what)))
+    assert sorted(os.listdir(root)) == ["first", "x"]
+    assert os.listdir(root / "x") == ["y"]
+
+
+@FILE_OR_LINK
+@pytest.mark.parametrize("mirror", [False, True])
+def test_an_empty_directory_makes_way_and_in_a_mirror_a_full_one(root, what, mirror):
+    (root / "x").mkdir(parents=True)
+    (root / "other").mkdir()
+    if mirror:
+        (root / "x" / "out").symlink_to("../../elsewhere")
+    unpack(root, archive(("first", b""), ("x", what)), mirror=mirror)
+    assert not stat.S_ISDIR((root / "x").lstat().st_mode)
+    assert sorted(os.listdir(root)) == ["first", "other", "x"]
+    assert os.listdir(root.parent / "elsewhere") == ["kept"]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_file_makes_way_for_a_directory(root, mirror):
+    root.mkdir()
+    (root / "d").write_text("file")
+    unpack(root, archive(("d", DIR), ("d/x", b"")), mirror=mirror)
+    assert os.listdir(root / "d") == ["x"]
