@@ -20,10 +20,9 @@ from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, chosen, having, pairs
 
 if TYPE_CHECKING:
     from ..jobs.jobs import Declared
-    from ..jobs.outcomes import RunResult
 
 COLUMNS = ("JOB", "ROLES", "SITES", "ABOUT")
-OK, NOBODY = 0, 4
+OK, INCOMPLETE, NOBODY = 0, 3, 4
 KEPT = ("mesh", "via_ssh", "ssh_config", "set", "words", "files")
 """Options of a run that a retry has too, besides those of ``Terms``."""
 
@@ -48,14 +47,16 @@ KEPT = ("mesh", "via_ssh", "ssh_config", "set", "words", "files")
               "them.")  # fmt: skip
 @having(OPTIONS)
 @click.option("--set", metavar="KEY=VALUE", multiple=True, callback=pairs,
-              help="A text that actions find in shared. May be given many times.")  # fmt: skip
+              help="A text that actions find in shared. May be given many times. No secrets: it is "
+              "kept as it is for --retry-failed.")  # fmt: skip
 @click.option("--sites", "files", metavar="FILE", multiple=True,
               type=click.Path(exists=True, dir_okay=False),
               help="Sites of this TOML file too.")  # fmt: skip
 @click.option("--mesh", is_flag=True, help="Members of the mesh are sites too, by their tags.")
 @having(ON_MESH)
 @click.option("--retry-failed", is_flag=True,
-              help="What was not ok in the last run of FILE that was not all ok.")  # fmt: skip
+              help="What was not ok in the last run of FILE that was not all ok. Its options, also "
+              "those of --set, are kept in a file, in plain text.")  # fmt: skip
 @having(REPORTS)
 @click.option("--verbose", "-v", is_flag=True, help="Show commands too, and how all ended.")
 @having(RECAP)
@@ -70,12 +71,13 @@ def command(settings: Settings, file: str, names: tuple[str, ...], **given: Any)
     roles, sites, about); with --plan an object.
 
     Exit code 1 when a job failed somewhere; 3 when a site could not be reached, or was lost, and
-    nothing failed; 4 when no job matched any site, or there is nothing to retry.
+    nothing failed, or --retry-failed without --roles left something out; 4 when no job matched any
+    site, or there is nothing to retry.
     """
     from .jobfile import jobs_of
 
     path, screen = Path(file), Screen()
-    last = None
+    last, narrowed = None, bool(given["words"])
     if given["retry_failed"]:
         if names or given["plan"]:
             what = "JOB" if names else "--plan"
@@ -90,7 +92,9 @@ def command(settings: Settings, file: str, names: tuple[str, ...], **given: Any)
             return show(settings, screen, declared, given["words"])
         if given["plan"]:
             return plan(settings, screen, declared, names, options_of(given))
-        return run(settings, path, declared, last.result if last else names, given)
+        code, left = run(settings, path, declared, last or names, given)
+    unasked = last is not None and left and not narrowed
+    return INCOMPLETE if unasked and code == OK else code
 
 
 def options_of(given: dict[str, Any]) -> dict[str, Any]:
@@ -119,13 +123,17 @@ def retried(path: Path, given: dict[str, Any], screen: Screen) -> LastRun | None
 
 
 def run(
-    settings: Settings, path: Path, declared: Declared, what: RunResult | tuple[str, ...],
+    settings: Settings, path: Path, declared: Declared, what: LastRun | tuple[str, ...],
     given: dict[str, Any],
-) -> int:  # fmt: skip
-    """Runs jobs, or what is not ok of a run; returns the exit code."""
+) -> tuple[int, int]:  # fmt: skip
+    """Runs jobs, or what is not ok of a run; returns the exit code, and how many jobs on sites are
+    left for a retry.
+    """
     from .lastrun import keep
 
-    retry, names = (None, what) if isinstance(what, tuple) else (what, None)
+    last = what if isinstance(what, LastRun) else None
+    retry, names = (None, what) if last is None else (last.result, None)
+    left = 0
     options = options_of(given)
     if retry is not None:
         options = {"schedule": retry.schedule, **options}
@@ -139,10 +147,13 @@ def run(
         held |= {"max_fail": 0} if given["max_fail"] == 0 else {}
         if "files" in held:
             held["files"] = [os.path.abspath(each) for each in held["files"]]
-        keep(path, LastRun(result, held))
+        left = keep(path, LastRun(result, held), last)
         if not result.outcomes:
             Screen().note(f"meshcluster: no job matches any site; {there(declared.sites)}")
-    return code
+        more = left - len(result.undone)
+        if last is not None and more > 0:
+            Screen().note(f"meshcluster: {more} more are left for --retry-failed")
+    return code, left
 
 
 @contextmanager

@@ -297,7 +297,8 @@ class Jobs(Declared, Schedules[RunResult]):
             jobs: names, in order; one may be there twice.
             shared: what actions find as ``shared``; by default an empty dict.
             watch: called with each event as it happens, in the thread of the call.
-            retry: the result of a run: what is not ok in it is run again, and nothing else.
+            retry: the result of a run: what is not ok in it is run again, and nothing else; of
+                that, what ``roles`` leave out is no part of the result, but of its ``warnings``.
             options: ``schedule``, ``break_on_error``, ``roles``, ``max_parallel``, ``batches``,
                 ``max_fail``, ``timeout``, ``live`` and so on, as ``Terms`` has them.
 

@@ -65,6 +65,7 @@ class Plan:
         ignored: Sequence[str] = (),
         trouble: Mapping[str, str] | None = None,
         retried: bool = False,
+        left_out: Sequence[Pair] = (),
     ) -> Plan:
         """The plan of a schedule of which nothing has begun.
 
@@ -74,6 +75,7 @@ class Plan:
             ignored: names that ``pick`` left out.
             trouble: what is wrong with sites; of those that have no part nothing is said.
             retried: a job may have nothing left to do.
+            left_out: pairs of a retry that the roles of the run leave out.
         """
         resolved = schedule.resolved
         counts = {(at, s): actions(job, s) for (at, job), sites in resolved.items() for s in sites}
@@ -83,6 +85,12 @@ class Plan:
                 warnings += [] if retried else [f"{job} matches no site"]
             elif not any(counts[at, site] for site in sites):
                 warnings.append(f"{job} has no actions")
+        if left_out:
+            sites_of: dict[Key, list[str]] = {}
+            for pair in left_out:
+                sites_of.setdefault(pair[:2], []).append(pair.site)
+            text = "; ".join(f"{job} on {some(sites)}" for (_, job), sites in sites_of.items())
+            warnings.append(f"left out, not among roles={schedule.terms.roles!r:.80}: {text}")
         taking_part = {site for sites in resolved.values() for site in sites}
         return cls(
             schedule.terms,

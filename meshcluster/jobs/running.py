@@ -47,7 +47,8 @@ class Running:
         sites: where they run.
         terms: in which order, and what stops it.
         head: the result, with what is known of it.
-        only: the pairs a retry is limited to.
+        only: the pairs a retry is limited to. Those that the roles of the run leave out are no
+            part of it; a warning names them.
         watch: is told of each event; in the loop.
         passwords: of sites that have none of their own.
     """
@@ -69,12 +70,16 @@ class Running:
         """The actions of each job on each site, when the run began."""
         self._lost: set[str] = set()
         """Sites where a pair was lost."""
+        left_out = self._left_out(names, only or ())
+        if only is not None:
+            only = frozenset(only) - {(pair.position, pair.site) for pair in left_out}
         self._schedule = Schedule(
             names, self._matching, terms, host_of=self._host_of, fate=self._fate, only=only
         )
         self.plan = Plan.of(
-            self._schedule, self._actions, ignored=head.ignored, retried=only is not None
-        )
+            self._schedule, self._actions, ignored=head.ignored, retried=only is not None,
+            left_out=left_out,
+        )  # fmt: skip
         self._outcomes: dict[Pair, Outcome] = {}
         self._pairs: dict[Pair, asyncio.Task[None]] = {}
         self._stopping: dict[Pair, tuple[Status, str]] = {}
@@ -91,6 +96,19 @@ class Running:
 
     def _matching(self, job: str) -> list[str]:
         return self._jobs[job].sites(self._sites, self._terms.roles)
+
+    def _left_out(
+        self, names: Sequence[str], only: Collection[tuple[int, str]]
+    ) -> list[Pair]:  # fmt: skip
+        """Pairs whose site matches the job still, and not the roles of this run."""
+        if self._terms.roles is None:
+            return []
+        found = []
+        for at, name in enumerate(names):
+            asked = {site for position, site in only if position == at}
+            asked &= {*self._jobs[name].sites(self._sites, None)}
+            found += [Pair(at, name, site) for site in sorted(asked - {*self._matching(name)})]
+        return found
 
     def _fate(self, name: str) -> str:
         """As ``Sites.fate``; but a command may know that its member is gone before we are told."""

@@ -213,6 +213,45 @@ def test_what_is_given_anew_counts(capsys, file, tmp_path) -> None:
     assert (code, out) == (0, "b restart > shared: {'v': '3'}\n")
 
 
+def test_another_site_that_is_ok_is_no_reason_to_forget_who_failed(capsys, file, tmp_path) -> None:
+    assert run(capsys, file, "update")[0] == 1
+    assert run(capsys, file, "update", "-r", "c")[0] == 0
+    done(tmp_path)
+    (tmp_path / "fine").touch()
+    assert run(capsys, file, "--retry-failed")[0] == 0
+    assert done(tmp_path) == ["update/b"]
+
+
+def test_a_retry_of_some_roles_leaves_the_rest_to_the_next(capsys, file, tmp_path) -> None:
+    options = ("--max-fail", "0", "--schedule", "atomic")
+    assert run(capsys, file, "update", "restart", *options)[0] == 1
+    assert done(tmp_path) == ["update/a", "update/b"]
+    code, _, err = run(capsys, file, "--retry-failed", "-r", "c")
+    assert (code, done(tmp_path)) == (0, ["update/c"])
+    assert "left out, not among roles=['c']: update on b; restart on a, b" in err
+    assert err.endswith("meshcluster: 3 more are left for --retry-failed\n")
+    assert run(capsys, file, "--retry-failed", "-r", "c")[0] == 4
+    (tmp_path / "fine").touch()
+    code, _, err = run(capsys, file, "--retry-failed")
+    assert (code, done(tmp_path)) == (0, ["restart/a", "restart/b", "update/b"])
+    assert "left" not in err
+    assert run(capsys, file, "--retry-failed")[0] == 4
+
+
+def test_a_retry_that_leaves_out_what_nobody_asked_it_to_is_not_all_there_was(
+    capsys, file, tmp_path
+) -> None:
+    assert run(capsys, file, "update", "restart", "-r", "b | app", "--max-fail", "0",
+               "--schedule", "atomic")[0] == 1  # fmt: skip
+    (tmp_path / "fine").touch()
+    program = PROGRAM.replace('(["a", "b"], "app")', '("b", "app"); jobs.sites.add("a", "db")')
+    (tmp_path / file).write_text(program.replace('roles="app")', 'roles="app | db")'))
+    del sys.modules[next(name for name in sys.modules if "deploy_of_tests" in name)]
+    code, _, err = run(capsys, file, "--retry-failed")
+    assert "left out, not among roles=['b | app']: restart on a" in err
+    assert code == 3
+
+
 def test_where_nothing_is_kept_there_is_nothing_to_retry(capsys, file) -> None:
     assert run(capsys, file, "--retry-failed") == (4, "", (
         f"meshcluster: nothing to retry: no run of {file} is kept that was not all ok\n"

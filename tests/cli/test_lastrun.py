@@ -51,7 +51,47 @@ def test_it_waits_until_the_same_jobs_are_all_ok(state, file) -> None:
     keep(file, LastRun(deployment(), {}))
     keep(file, LastRun(fine("status"), {}))
     assert kept(file) is not None
-    keep(file, LastRun(fine(*deployment().jobs), {}))
+    pairs = [each.pair for each in deployment().outcomes]
+    well = [outcome(pair.job, pair.site, "ok", 0, 1, pair.position) for pair in pairs]
+    keep(file, LastRun(run(*well, jobs=deployment().jobs), {}))
+    assert kept(file) is None
+
+
+def test_an_ok_run_of_some_of_its_sites_ends_the_wait_of_these_alone(state, file) -> None:
+    bad = run(*(outcome("update", site, "failed", 0, 1) for site in "ab"), jobs=("update",))
+    keep(file, LastRun(bad, {"max_parallel": 3}))
+    for site, left in (("c", {"a", "b"}), ("a", {"b"})):
+        keep(file, LastRun(run(outcome("update", site, "ok", 0, 1), jobs=("update",)), {}))
+        last = kept(file)
+        assert last is not None
+        assert {each.site for each in last.result.failed} == left
+        assert last.options == {"max_parallel": 3}
+    keep(file, LastRun(run(outcome("update", "b", "ok", 0, 1), jobs=("update",)), {}))
+    assert kept(file) is None
+
+
+def test_a_run_that_did_nothing_ends_no_wait(state, file) -> None:
+    keep(file, LastRun(deployment(), {}))
+    keep(file, LastRun(run(jobs=deployment().jobs), {}))
+    assert kept(file) == LastRun(deployment(), {})
+
+
+def test_what_a_retry_left_out_goes_on_to_wait_with_the_options_of_the_run(state, file) -> None:
+    bad = run(*(outcome("update", site, "failed", 0, 1) for site in "abc"), jobs=("update",))
+    first = LastRun(bad, {"set": {"v": "1"}})
+    keep(file, first)
+    again = run(
+        outcome("update", "a", "ok", 0, 1), outcome("update", "b", "lost", 0, 1), jobs=("update",)
+    )
+    keep(file, LastRun(again, {"words": ["p"]}), first)
+    last = kept(file)
+    assert last is not None
+    assert [each.status for each in last.result.outcomes] == ["ok", "lost", "failed"]
+    assert last.options == {"set": {"v": "1"}}
+
+
+def test_a_run_that_was_interrupted_with_nothing_left_to_do_is_not_kept(state, file) -> None:
+    keep(file, LastRun(run(outcome("a", "s", "ok", 0, 1), jobs=("a",), interrupted=True), {}))
     assert kept(file) is None
 
 

@@ -331,6 +331,34 @@ async def test_a_retry_of_a_run_that_was_interrupted_goes_on_with_it():
     assert play.ran == ["a/s1", "b/s1"]
 
 
+async def test_a_retry_leaves_out_what_its_roles_leave_out_and_says_so():
+    play = Play("a b", "s1 s2 s3")
+    play.jobs.sites.add("s1", "p")
+    play.does = {f"a/{site}": ValueError("no") for site in ("s1", "s2", "s3")}
+    first = await play.run()
+    play.does.clear()
+    play.jobs.sites.remove("s3")
+    again = await play.jobs.run(retry=first, roles="p")
+    assert statuses(again) == {"a/s1": "ok", "a/s3": "skipped"}
+    assert reasons(again, "skipped") == {"a/s3": "the site left"}
+    assert again.warnings == ("left out, not among roles='p': a on s2",)
+
+
+async def test_a_retry_leaves_out_nothing_of_a_site_that_no_longer_has_the_role_of_a_job():
+    play = Play("a", "s1")
+    play.jobs.sites.add("s2", "p")
+    play.jobs.add("a", "p", play._act)
+    play.does = {"a/s1": ValueError("no"), "a/s2": ValueError("no")}
+    first = await play.run()
+    play.jobs.sites.remove("s1")
+    play.jobs.sites.add("s1", "other")
+    play.does.clear()
+    again = await play.jobs.run(retry=first, roles="p | other")
+    assert statuses(again) == {"a/s1": "skipped", "a/s2": "ok"}
+    assert reasons(again, "skipped") == {"a/s1": "the site no longer has a role of a"}
+    assert again.warnings == ()
+
+
 async def test_a_retry_is_of_the_same_jobs():
     play = Play("a b", "s1")
     first = await play.run()
