@@ -13,6 +13,9 @@ from ..lettering import width
 from .progress import REDRAW_SECONDS, USUAL_CELLS
 
 USUAL_ROWS = 24
+LEAST_ROWS = 4
+"""Where half of the terminal is less, it takes so many, but for two."""
+
 MANY_CHARACTERS = 1 << 16
 """So much text does not wait for the next time."""
 
@@ -88,7 +91,8 @@ class Panel:
             self._put([])
             return
         cells, rows = self._measure(self._stream)
-        self._put(list(self._lines(cells, max(rows - 2, 1))))
+        most = min(max(rows // 2, LEAST_ROWS), rows - 2)  # the text above is to be read, too
+        self._put(list(self._lines(cells, max(most, 1))))
 
     def _put(self, lines: list[str]) -> None:
         self._quiet_until = time.monotonic() + REDRAW_SECONDS

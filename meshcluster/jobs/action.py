@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ConfigError, Interrupted, JobError
+from ..errors import CommandFailed, ConfigError, Interrupted, JobError
 from .hearing import Told
 from .limit import Limit
 from .lines import Lines
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .terms import Terms
 
 TRACEBACK_CHARACTERS = 10_000
+OURS = str(Path(__file__).parents[1]) + os.sep
 _LOG = logging.getLogger("meshcluster.jobs")
 
 
@@ -174,14 +177,13 @@ class AsyncAction:
             for each in error.exceptions:
                 self.raised(each)
             return
-        trace = ""
-        if error.__traceback__ is not None and not isinstance(error, JobError):
-            trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+        trace = "" if isinstance(error, JobError) else _trace(error)
+        code = error.result.returncode if isinstance(error, CommandFailed) else None
         kind = type(error).__name__
         text = str(error) or kind
         with self._lock:
             if not self._over:
-                self.failures.append((error, Failure(self.fragment, kind, text, trace)))
+                self.failures.append((error, Failure(self.fragment, kind, text, trace, code)))
                 if isinstance(error, Interrupted) and not self._stopped:
                     self.interrupted = True
                 return
@@ -308,6 +310,17 @@ class Action(AsyncAction):
                 hurried = error
         if hurried is not None:
             raise hurried
+
+
+def _trace(error: BaseException) -> str:
+    """Where it was raised, from where the action's own code begins; "" where it was not."""
+    theirs = error.__traceback__
+    if theirs is None:
+        return ""
+    while theirs is not None and theirs.tb_frame.f_code.co_filename.startswith(OURS):
+        theirs = theirs.tb_next
+    lines = traceback.format_exception(type(error), error, theirs)
+    return "".join(lines)[-TRACEBACK_CHARACTERS:]
 
 
 def _loop_here() -> asyncio.AbstractEventLoop | None:

@@ -29,13 +29,17 @@ class Failure(NamedTuple):
         fragment: which action of the job, from 1.
         kind: the name of the error's class.
         text: what it says.
-        traceback: where an exception of the action's own was raised; "" of a command that failed.
+        traceback: where an exception of the action's own was raised, from its own code on; "" of
+            a command that failed.
+        returncode: the exit status of a command that failed; the negative number of a signal that
+            ended it; None of all else.
     """
 
     fragment: int
     kind: str
     text: str
     traceback: str = ""
+    returncode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ class Outcome:
         return self.reason.removeprefix(f"{self.site} is {self.status}: ").removeprefix(
             f"{self.site}: "
         )
+
+    def says(self, failure: Failure) -> bool:
+        """Whether the reason says all of a failure but its traceback."""
+        return len(self.failures) == 1 and failure.text in self.reason
 
     @property
     def seconds(self) -> float:

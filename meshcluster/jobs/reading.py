@@ -62,6 +62,17 @@ class Reading:
             raise self.wrong(key, f"a whole number of {least} or more")
         return value
 
+    def status_or_none(self, key: str) -> int | None:
+        """How a command ended: a whole number, negative for a signal; None where it says so, or
+        nothing.
+        """
+        value = self._value.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.wrong(key, "a whole number")
+        return value
+
     def seconds(self, key: str) -> float:
         """A number of seconds, 0 or more."""
         value = self._value.get(key)

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..lettering import duration, harmless, listed, shortened, width, wrapped
 from .outcomes import STATUSES, Failure, Outcome, RunResult, Status
 
-MANY_SITES = 40
-"""Of more than these, those that are ok and alike share one line."""
+MANY_SITES = 10
+"""More than these that are ok and alike share one line."""
 
 LAST_LINES = 8
 """Of a traceback and of a text of many lines: what went wrong is said at their end."""
+
+IN_FRAME = "    "
+"""So begin the lines of a frame, below where it is."""
 
 LEAST_NAME = 8
 """Cells: before names are made shorter than this, counts of 0 are left out."""
@@ -80,23 +83,21 @@ def _trouble(alike: Sequence[Outcome]) -> Iterator[Words]:
     first = alike[0]
     names = [harmless(each.site) for each in alike]
     where = names[0] if len(names) == 1 else f"{len(names)} sites ({listed(names)})"
-    reason = first.reason if len(names) == 1 else _nameless(first.reason, first.site)
-    why = first.why if len(names) == 1 else _nameless(first.why, first.site)
-    told, *more = _lines(why) or [""]
+    site = first.site if len(names) > 1 else ""
+    told, *more = _lines(_nameless(first.why, site)) or [""]
     head = f": {harmless(first.job)} on {where}" + (f": {told}" if told else "")
     yield [(first.status, BOLD + COLORS[first.status]), (head, "")]
     yield from ([("  " + line, "")] for line in _tail(more))
     for failure in first.failures:
-        yield from _failure(failure, reason, len(first.failures) > 1)
+        if not first.says(failure):
+            yield from _failure(failure, site)
+        yield from ([("    " + line, DIM)] for line in _frames(failure.traceback))
 
 
-def _failure(failure: Failure, reason: str, several: bool) -> Iterator[Words]:
-    """What the reason has not said already."""
-    if several or failure.text not in reason:
-        told, *more = _lines(f"{failure.kind}: {failure.text}")
-        yield [(f"  action {failure.fragment}: {told}", "")]
-        yield from ([("    " + line, "")] for line in _tail(more))
-    yield from ([("    " + line, DIM)] for line in _tail(_lines(failure.traceback)))
+def _failure(failure: Failure, site: str) -> Iterator[Words]:
+    told, *more = _lines(_nameless(f"{failure.kind}: {failure.text}", site))
+    yield [(f"  action {failure.fragment}: {told}", "")]
+    yield from ([("    " + line, "")] for line in _tail(more))
 
 
 def _nameless(text: str, site: str) -> str:
@@ -111,8 +112,25 @@ def _lines(text: str) -> list[str]:
 def _tail(lines: Sequence[str]) -> Sequence[str]:
     """The last lines, and that there are more."""
     lines = [line for line in lines if line]
-    left_out = len(lines) - LAST_LINES
+    return _cut(lines, len(lines) - LAST_LINES)
+
+
+def _cut(lines: Sequence[str], left_out: int) -> Sequence[str]:
     return lines if left_out <= 0 else [f"({left_out} lines before)", *lines[left_out:]]
+
+
+def _frames(traceback: str) -> Sequence[str]:
+    """The last lines of a traceback, no frame without its head; none of one that says nothing but
+    what was raised.
+    """
+    lines = [line for line in _lines(traceback) if line]
+    if len(lines) < 2:
+        return []
+    left_out = max(len(lines) - LAST_LINES, 0)
+    begin = left_out
+    while left_out and begin < len(lines) and lines[begin].startswith(IN_FRAME):
+        begin += 1
+    return _cut(lines, begin if begin < len(lines) else left_out)
 
 
 def _remarks(result: RunResult) -> Iterator[Words]:
@@ -130,26 +148,26 @@ def _counts(result: RunResult) -> Sites:
     return sites
 
 
-def _usual(sites: Sites) -> Counts | None:
-    """What most of many sites have, of those that are all ok: they need no line of their own."""
-    fine = Counter(counts["ok"] for counts in sites.values() if counts["ok"] == counts.total())
-    if len(sites) <= MANY_SITES or not fine:
-        return None
-    ((number, alike),) = fine.most_common(1)
-    return Counts({"ok": number}) if alike > 1 else None
+def _is_fine(counts: Counts) -> bool:
+    return counts["ok"] == counts.total()
 
 
 def _table(sites: Sites, cells: int) -> Iterator[Words]:
-    """``RECAP`` and a line for each site, or for those that are alike."""
-    usual = _usual(sites)
-    rows = [(harmless(site), counts) for site, counts in sites.items() if counts != usual]
+    """``RECAP`` and a line for each site, or for many that are alike; last those that are not all
+    ok, so that they stay on the screen.
+    """
+    fine = Counter(counts["ok"] for counts in sites.values() if _is_fine(counts))
+    folded = {number: alike for number, alike in fine.items() if alike > MANY_SITES}
+    rows = [
+        (harmless(site), counts)
+        for site, counts in sorted(sites.items(), key=lambda each: not _is_fine(each[1]))
+        if not (_is_fine(counts) and counts["ok"] in folded)
+    ]
     if sites:
         yield [("RECAP", BOLD)]
+    for number, alike in sorted(folded.items()):
+        yield [(f"{alike} sites: ok={number} each", GREEN)]
     yield from _rows(rows, cells)
-    if usual:
-        others = "other " if rows else ""
-        folded = f"{len(sites) - len(rows)} {others}sites: ok={usual['ok']} each"
-        yield [(folded, GREEN)]
 
 
 def _rows(rows: Sequence[tuple[str, Counts]], cells: int) -> Iterator[Words]:

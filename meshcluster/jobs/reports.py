@@ -96,9 +96,12 @@ def from_dict(mapping: Mapping[str, Any]) -> RunResult:
 
 def _outcome_of(reading: Reading) -> Outcome:
     failures = tuple(
-        Failure(each.whole("fragment", 1), *map(each.text, ("kind", "text", "traceback")))
+        Failure(
+            each.whole("fragment", 1), each.text("kind"), each.text("text"),
+            each.text("traceback"), each.status_or_none("returncode"),
+        )
         for each in reading.mappings("failures")
-    )
+    )  # fmt: skip
     return Outcome(
         pair=Pair(reading.whole("position"), reading.text("job"), reading.text("site")),
         status=reading.one_of("status", STATUSES),
@@ -158,12 +161,14 @@ def _case(suite: ElementTree.Element, name: str, outcome: Outcome) -> None:
         tag = "failure" if outcome.status == "failed" else "error"
         kind = outcome.failures[0].kind if outcome.failures else outcome.status
         said = ElementTree.SubElement(case, tag, message=reason, type=_xml(kind))
-        said.text = "\n".join(map(_told, outcome.failures)) or reason
+        said.text = "\n".join(_told(outcome, failure) for failure in outcome.failures)
 
 
-def _told(failure: Failure) -> str:
-    head = f"action {failure.fragment}: {failure.kind}: {failure.text}"
-    return _xml(f"{head}\n{failure.traceback}".rstrip("\n"))
+def _told(outcome: Outcome, failure: Failure) -> str:
+    """What the message has not said already."""
+    head = f"action {failure.fragment}: {failure.kind}: {failure.text}\n"
+    head = "" if outcome.says(failure) else head
+    return _xml(f"{head}{failure.traceback}".rstrip("\n"))
 
 
 def _tally(outcomes: Sequence[Outcome]) -> dict[str, str]:

@@ -91,6 +91,7 @@ class Running:
         self._changed = False
         self._cancelled: asyncio.CancelledError | None = None
         self._over = False
+        self._is_told_of_watch = False
 
     # --- what the schedule asks ---------------------------------------------------------------
 
@@ -328,7 +329,9 @@ class Running:
         try:
             self._watch(event)
         except Exception:
-            _LOG.exception("who watches the run raised")
+            if not self._is_told_of_watch:  # it will, most likely, of each event
+                self._is_told_of_watch = True
+                _LOG.exception("who watches the run raised; if again, it is not said")
 
 
 def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

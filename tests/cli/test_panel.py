@@ -28,14 +28,14 @@ def at(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(module, "REDRAW_SECONDS", 0.0)
     monkeypatch.setattr(module, "FIRST_SECONDS", 0.0)
-    seen = {"lines": ["one", "two"], "cells": 40, "taken": False, "asked": []}
+    seen = {"lines": ["one", "two"], "cells": 40, "rows": 10, "taken": False, "asked": []}
 
     def lines(cells, rows):
         seen["asked"].append((cells, rows))
         return seen["lines"]
 
     seen["panel"] = Panel(
-        lines, is_taken=lambda: seen["taken"], measure=lambda _: (seen["cells"], 10)
+        lines, is_taken=lambda: seen["taken"], measure=lambda _: (seen["cells"], seen["rows"])
     )
     seen["writes"] = stream.writes
     return seen
@@ -51,9 +51,15 @@ def test_each_time_all_is_written_at_once_over_what_was_there(at) -> None:
     ]
 
 
-def test_two_rows_of_the_terminal_are_left(at) -> None:
+@pytest.mark.parametrize(
+    ("rows", "most"), [(100, 50), (24, 12), (10, 5), (7, 4), (6, 4), (5, 3), (3, 1), (1, 1)]
+)
+def test_half_of_the_terminal_is_left_to_the_text_and_two_rows_of_a_small_one(
+    at, rows, most
+) -> None:
+    at["rows"] = rows
     at["panel"].draw()
-    assert at["asked"] == [(40, 8)]
+    assert at["asked"] == [(40, most)]
 
 
 def test_what_has_not_changed_is_not_written(at) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -153,7 +154,9 @@ def test_whatever_an_action_raises_is_its_failure_and_the_others_go_on(error, wh
     assert outcome.status == "failed"
     assert told(outcome) == [(1, type(error).__name__, text)]
     assert "raise error" in outcome.failures[0].traceback
-    assert "test_fragment.py" in outcome.failures[0].traceback
+    assert re.findall(r'File ".*?(\w+\.py)"', outcome.failures[0].traceback)[0] == (
+        "test_fragment.py"
+    ), "what called it is ours, and tells nobody anything"
     assert done == [1]
 
 
@@ -206,6 +209,13 @@ def test_a_command_that_failed_has_no_traceback():
     (failure,) = outcome.failures
     assert (failure.kind, failure.traceback) == ("CommandFailed", "")
     assert "exit status 3: why" in outcome.reason
+
+
+@pytest.mark.parametrize(("command", "code"), [("exit 3", 3), ("kill -9 $$", -9)])
+def test_a_command_that_failed_has_its_status(command, code):
+    outcome = one(lambda action: action.shell.run(command))
+    assert [each.returncode for each in outcome.failures] == [code]
+    assert one(lambda action: action.fail("no")).failures[0].returncode is None
 
 
 # --- how long they may take -----------------------------------------------------------------------

@@ -14,7 +14,15 @@ def reading(value):
 
 @pytest.mark.parametrize(
     ("read", "value"),
-    [("text", ""), ("whole", 0), ("seconds", 1.5), ("seconds_or_none", None), ("flag", False)],
+    [
+        ("text", ""),
+        ("whole", 0),
+        ("seconds", 1.5),
+        ("seconds_or_none", None),
+        ("flag", False),
+        ("status_or_none", -9),
+        ("status_or_none", None),
+    ],
 )
 def test_what_is_right_is_given_as_it_is(read, value):
     assert getattr(reading(value), read)("key") == value
@@ -45,6 +53,8 @@ def test_lists_are_read_item_by_item():
         ("seconds", math.inf),
         ("seconds", 10**400),
         ("seconds_or_none", "x"),
+        ("status_or_none", True),
+        ("status_or_none", "0"),
         ("flag", 1),
     ],
 )

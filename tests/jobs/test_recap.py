@@ -58,15 +58,62 @@ def test_each_action_that_failed_is_told():
     ]
 
 
+def raising(*lines):
+    traceback = "".join(f"{line}\n" for line in lines) + "ValueError: x"
+    failure = Failure(1, "ValueError", "x", traceback)
+    return run(outcome("deploy", "a", "failed", 0, 1, reason="ValueError: x", failures=(failure,)))
+
+
 def test_of_a_long_traceback_the_last_lines():
-    traceback = "".join(f"line {n}\n" for n in range(50)) + "ValueError: x"
-    bad = outcome(
-        "deploy", "a", "failed", 0, 1,
-        reason="ValueError: x", failures=(Failure(1, "ValueError", "x", traceback),),
-    )  # fmt: skip
-    told = lines_of(run(bad))
+    told = lines_of(raising(*(f"line {n}" for n in range(50))))
     assert told[1] == "    (43 lines before)"
     assert told[8:10] == ["    line 49", "    ValueError: x"]
+
+
+def test_a_frame_of_a_traceback_is_told_whole_or_not_at_all():
+    frames = [
+        line
+        for n in range(4)
+        for line in (f'  File "a.py", line {n}, in f', f"    f({n})", "    ~^^^")
+    ]
+    assert lines_of(raising("Traceback (most recent call last):", *frames))[:9] == [
+        "failed: deploy on a: ValueError: x",
+        "    (7 lines before)",
+        '      File "a.py", line 2, in f',
+        "        f(2)",
+        "        ~^^^",
+        '      File "a.py", line 3, in f',
+        "        f(3)",
+        "        ~^^^",
+        "    ValueError: x",
+    ]
+
+
+def test_a_traceback_without_a_frame_says_nothing_more():
+    assert lines_of(raising())[:2] == ["failed: deploy on a: ValueError: x", ""]
+
+
+@pytest.mark.parametrize("sites", [["busy"], ["busy", "standby"]])
+def test_what_the_reason_says_is_not_said_again(sites):
+    def failed(site):
+        text = f"{site}: 'sh x': exit status 2: no such file"
+        failure = Failure(1, "CommandFailed", text, returncode=2)
+        return outcome("snapshot", site, "failed", 0, 1, reason=text, failures=(failure,))
+
+    told = lines_of(run(*map(failed, sites)))
+    assert told[0].endswith(": 'sh x': exit status 2: no such file")
+    assert told[1] == ""
+
+
+def test_what_several_sites_share_has_the_name_of_none():
+    def failed(site):
+        failure = Failure(1, "CommandFailed", f"{site}: exit status 2")
+        return outcome("a", site, "failed", 0, 1, reason="interrupted", failures=(failure,))
+
+    assert lines_of(run(failed("s1"), failed("s2")))[:2] == [
+        "failed: a on 2 sites (s1, s2): interrupted",
+        "  action 1: CommandFailed: (its name): exit status 2",
+    ]
 
 
 def test_sites_that_failed_alike_share_a_line():
@@ -116,13 +163,31 @@ def test_many_sites_that_are_ok_share_a_line():
 def test_but_those_that_are_not_have_their_own():
     told = lines_of(crowd(100, bad={7}))
     assert told[-3:-1] == [
+        "99 sites: ok=1 each",
         "web7 ok=0 failed=1 lost=0 unreachable=0 skipped=0",
-        "99 other sites: ok=1 each",
     ]
 
 
-def test_forty_sites_have_a_line_each():
-    assert len(lines_of(crowd(40))) == 42
+def test_a_few_sites_have_a_line_each():
+    assert len(lines_of(crowd(10))) == 12
+    assert len(lines_of(crowd(11))) == 3
+
+
+def test_those_that_are_not_ok_are_last():
+    told = lines_of(crowd(5, bad={0, 2}))
+    assert [line.split()[0] for line in told[-6:-1]] == ["web1", "web3", "web4", "web0", "web2"]
+
+
+def test_of_thirty_sites_the_reasons_stay_on_a_small_screen():
+    told = lines_of(crowd(30, bad={3, 9, 20}), 80)
+    assert told[0] == "failed: test on 3 sites (web3, web9, web20): exit status 1"
+    assert len(told) < 24
+
+
+def test_sites_with_other_numbers_of_jobs_have_lines_of_their_own():
+    twice = [outcome("again", f"web{n}", began=1, ended=2) for n in range(11)]
+    told = lines_of(run(*crowd(23).outcomes, *twice))
+    assert told[1:3] == ["12 sites: ok=1 each", "11 sites: ok=2 each"]
 
 
 @pytest.mark.parametrize("result", [deployment(), crowd(100, bad={3, 5}), crowd(50)])

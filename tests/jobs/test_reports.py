@@ -58,7 +58,7 @@ def test_the_dictionary_has_what_programs_ask_for():
         "position": 0, "job": "deploy", "site": "b", "status": "failed", "reason": "ValueError",
         "began": 0.5, "ended": 2.0, "seconds": 1.5, "id": "b1-1-0",
         "failures": [{"fragment": 2, "kind": "ValueError", "text": "port 80 is taken",
-                      "traceback": TRACEBACK}],
+                      "traceback": TRACEBACK, "returncode": None}],
     }  # fmt: skip
     assert told["resolved"][2] == {"position": 2, "job": "x", "sites": []}
 
@@ -73,6 +73,24 @@ def test_the_text_is_always_the_same_and_of_ascii_alone():
     assert as_json(turned) == as_json(every())
     assert as_json(hostile()).isascii()
     assert as_json(every()).endswith("}\n")
+
+
+def ended_with(*codes):
+    failures = tuple(Failure(n, "CommandFailed", f"no {n}", "", c) for n, c in enumerate(codes, 1))
+    return run(outcome("a", "s", "failed", 0, 1, reason="no 1", failures=failures))
+
+
+@pytest.mark.parametrize("code", [3, -9, None])
+def test_the_status_of_a_command_that_failed_is_told_and_read(code):
+    told = json.loads(as_json(ended_with(code)))
+    assert told["outcomes"][0]["failures"][0]["returncode"] == code
+    assert from_dict(told).outcomes[0].failures[0].returncode == code
+
+
+def test_files_of_before_have_no_status():
+    told = as_dict(ended_with(3))
+    del told["outcomes"][0]["failures"][0]["returncode"]
+    assert from_dict(told) == ended_with(None)
 
 
 def test_what_is_not_known_is_passed_over():
@@ -95,6 +113,7 @@ def test_what_is_not_known_is_passed_over():
         (["outcomes", 1, "position"], -1, r"^outcomes\[1\]\.position=-1: "),
         (["outcomes", 1, "began"], "0", r"^outcomes\[1\]\.began='0': "),
         (["outcomes", 1, "failures", 0, "kind"], 3, r"^outcomes\[1\]\.failures\[0\]\.kind=3: "),
+        (["outcomes", 1, "failures", 0, "returncode"], "1", r"\.failures\[0\]\.returncode='1': "),
         (["resolved", 0, "sites"], [1], r"^resolved\[0\]\.sites=\[1\]: "),
     ],
 )
@@ -153,6 +172,20 @@ def test_a_failure_has_its_traceback():
     (failure,) = junit(every()).iter("failure")
     assert failure.get("type") == "ValueError"
     assert failure.text == "action 2: ValueError: port 80 is taken\n" + TRACEBACK.rstrip()
+
+
+def test_what_the_message_says_is_not_said_again():
+    (failure,) = junit(deployment()).iter("failure")
+    assert failure.get("message") == "ValueError: port 80 is taken"
+    assert failure.text == TRACEBACK.rstrip()
+    for case in (*junit(ended_with(1)).iter("failure"), *junit(every()).iter("error")):
+        assert case.get("message")
+        assert not case.text
+
+
+def test_of_several_failures_each_is_told():
+    (failure,) = junit(ended_with(1, 2)).iter("failure")
+    assert failure.text == "action 1: CommandFailed: no 1\naction 2: CommandFailed: no 2"
 
 
 @pytest.mark.parametrize("result", [every(), deployment(), crowd(60, bad={1, 9}), run()])
