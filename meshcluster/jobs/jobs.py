@@ -116,7 +116,8 @@ class Declared:
             raise ConfigError(f"jobs={jobs!r:.80}: names")
         if retry is not None and tuple(names) != tuple(retry.jobs):
             raise ConfigError(f"retry=: that run was of {', '.join(retry.jobs)}")
-        return pick(names, self._jobs, allow_missing=terms.allow_missing)
+        missing = terms.allow_missing and retry is None  # or its pairs would be other jobs'
+        return pick(names, self._jobs, allow_missing=missing)
 
     async def _plan(self, jobs: Any, options: dict[str, Any]) -> Plan:
         batch = Shared(None)

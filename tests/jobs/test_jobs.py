@@ -432,3 +432,15 @@ def test_a_hundred_plain_functions_at_once_leave_no_thread():
     all_.add("a", "app", lambda action: meeting.wait(20))
     assert all_.run("a").ok
     assert threading.active_count() <= before + 1
+
+
+def test_a_retry_needs_all_jobs_of_the_run_that_it_retries():
+    first = Jobs(allow_missing=True)
+    first.sites.add("s1", "app")
+    for name in ("a", "b"):
+        first.add(name, "app", lambda action: action.fail("no"))
+    failed = first.run(["a", "b"])
+    later = Jobs(first.sites, allow_missing=True)
+    later.add("b", "app", lambda action: None)
+    with pytest.raises(MissingJob, match="'a'"):
+        later.run(retry=failed)
