@@ -59,6 +59,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .lettering import harmless
+
 if TYPE_CHECKING:
     from .jobs.outcomes import RunResult
     from .jobs.result import CommandResult
@@ -272,7 +274,8 @@ class JobsFailed(JobError):
         shown = "; ".join(f"{each.job} on {each.site}: {each.reason}" for each in bad[:3])
         more = f"; {len(bad) - 3} more" if len(bad) > 3 else ""
         skipped = f"; {len(result.skipped)} skipped" if result.skipped else ""
-        super().__init__((shown or "interrupted") + more + skipped)
+        text = (shown or "interrupted") + more + skipped
+        super().__init__(harmless(text, keep="\n\t"))
         self.result = result
 
 
