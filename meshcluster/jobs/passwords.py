@@ -348,13 +348,16 @@ class Passwords:
         self._finish(answer, asked)
 
     async def _ask_here(self, asked: _Asked) -> _Answer:
+        task = asyncio.current_task()
+        assert task is not None
         asked.asking.use()
         try:
             given = self._provider(asked.question)
             return _Answer(_checked(await given if inspect.isawaitable(given) else given))
+        except GeneratorExit:  # its loop was closed
+            raise
         except BaseException as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
                 raise
             return _Answer(error=error)
 

@@ -430,11 +430,10 @@ class TestThreads:
                 return asyncio.run(begin_and_go())
             loop = asyncio.new_event_loop()
             loop.run_until_complete(begin_and_go())
+            for each in asyncio.all_tasks(loop):
+                each._log_destroy_pending = False  # it is what is tested
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
-            for each in (kept[0], passwords._asked and passwords._asked.task):
-                if each is not None:
-                    each._log_destroy_pending = False  # it is what is tested
 
         kept, passwords = [], Passwords(provider)
         threads, ends = self.in_threads(
