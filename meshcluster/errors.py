@@ -59,8 +59,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .lettering import harmless
-
 if TYPE_CHECKING:
     from .jobs.outcomes import RunResult
     from .jobs.result import CommandResult
@@ -269,13 +267,8 @@ class NoSites(JobError, LookupError):
 class JobsFailed(JobError):
     """Not all of a run is ok. ``result`` says what became of each job on each site."""
 
-    def __init__(self, result: RunResult) -> None:
-        bad = result.failed
-        shown = "; ".join(f"{each.job} on {each.site}: {each.reason}" for each in bad[:3])
-        more = f"; {len(bad) - 3} more" if len(bad) > 3 else ""
-        skipped = f"; {len(result.skipped)} skipped" if result.skipped else ""
-        text = (shown or "interrupted") + more + skipped
-        super().__init__(harmless(text, keep="\n\t"))
+    def __init__(self, text: str, result: RunResult) -> None:
+        super().__init__(text)
         self.result = result
 
 
