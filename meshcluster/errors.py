@@ -267,12 +267,8 @@ class NoSites(JobError, LookupError):
 class JobsFailed(JobError):
     """Not all of a run is ok. ``result`` says what became of each job on each site."""
 
-    def __init__(self, result: RunResult) -> None:
-        bad = result.failed
-        shown = "; ".join(f"{each.job} on {each.site}: {each.reason}" for each in bad[:3])
-        more = f"; {len(bad) - 3} more" if len(bad) > 3 else ""
-        skipped = f"; {len(result.skipped)} skipped" if result.skipped else ""
-        super().__init__((shown or "interrupted") + more + skipped)
+    def __init__(self, text: str, result: RunResult) -> None:
+        super().__init__(text)
         self.result = result
 
 

@@ -7,9 +7,9 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -101,13 +101,15 @@ class AsyncAction:
         self._free = asyncio.Event()
         self._stopped = False
         self._over = False
+        self._running: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
         self.failures: list[tuple[BaseException, Failure]] = []
         """Each error, as it is and as it is told."""
         self.interrupted = False
         """Somebody has stopped the run by it: at the question for a password."""
-        self.shell: Any = AsyncShell.of(site, _Shown(tell, limit), around)
+        self.shell: Any = AsyncShell.of(site, _Shown(tell, limit), around, self._during)
         here = Site(site.name, site.roles, {"name": site.name})
-        self.local: Any = AsyncShell.of(here, _Shown(tell, limit), around)
+        self.local: Any = AsyncShell.of(here, _Shown(tell, limit), around, self._during)
 
     @property
     def job(self) -> str:
@@ -225,12 +227,59 @@ class AsyncAction:
             await self._free.wait()
 
     def end(self) -> None:
-        """What it does from now on is told as late."""
+        """What it does from now on is told as late; its shells run nothing more."""
         with self._lock:
             self._over = True
 
+    @contextmanager
+    def _during(self) -> Iterator[None]:
+        """Around what its shells do, in a task of its own or of the action's.
+
+        Raises:
+            JobError: the action has ended.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        with self._lock:
+            if self._over:
+                raise self._refusal()
+            self._running.add(task)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(task)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                self._loop.call_soon_threadsafe(self._idle.set)
+
+    def _refusal(self) -> JobError:
+        return JobError(
+            f"{self.job} has ended on {self.site.name}: its shells run nothing more; await what "
+            "they do, take a hold, or detach=True"
+        )
+
+    def stop(self) -> None:
+        """What its shells run is ended."""
+        with self._lock:
+            running = [task for task in self._running if not task.cancelling()]
+        for task in running:
+            if task.get_loop() is self._loop:
+                task.cancel()
+            else:
+                with suppress(RuntimeError):  # it is closed
+                    task.get_loop().call_soon_threadsafe(task.cancel)
+
     async def closed(self) -> None:
-        """Returns when nothing of it runs any more."""
+        """Returns when its shells run nothing any more; also where this is hurried on."""
+        hurried: asyncio.CancelledError | None = None
+        while self._running:
+            self._idle.clear()
+            try:
+                await self._idle.wait()
+            except asyncio.CancelledError as error:
+                hurried = error
+        if hurried is not None:
+            raise hurried
 
 
 class Action(AsyncAction):
@@ -251,7 +300,6 @@ class Action(AsyncAction):
         self.shell = Shell.of(self.shell, self._wait)  # type: ignore[arg-type]
         self.local = Shell.of(self.local, self._wait)  # type: ignore[arg-type]
         self._calls: set[Future[Any]] = set()
-        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def stopped(self) -> bool:
@@ -281,13 +329,10 @@ class Action(AsyncAction):
         if self._stopped:
             work.close()
             raise self._interruption()
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            return await work
-        finally:
-            self._running.discard(task)
+        return await work
+
+    def _refusal(self) -> JobError:
+        return self._interruption()
 
     def _interruption(self) -> Interrupted:
         return Interrupted(f"{self.job} was stopped on {self.site.name}")
@@ -299,17 +344,6 @@ class Action(AsyncAction):
             calls = list(self._calls)
         for call in calls:
             call.cancel()
-
-    async def closed(self) -> None:
-        """See ``AsyncAction``; also where this is hurried on."""
-        hurried: asyncio.CancelledError | None = None
-        while self._running:
-            try:
-                await asyncio.wait(self._running)
-            except asyncio.CancelledError as error:
-                hurried = error
-        if hurried is not None:
-            raise hurried
 
 
 def _trace(error: BaseException) -> str:

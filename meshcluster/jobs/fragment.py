@@ -94,8 +94,7 @@ class Fragment:
                 text = f"{self._pair.job} took longer than {self._timeout:g} s"
                 action.raised(CommandTimeout(text))
             action.end()
-            if isinstance(action, Action):
-                action.stop()
+            action.stop()
             await action.closed()
 
     async def _called(self) -> Any:

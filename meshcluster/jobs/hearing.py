@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..lettering import harmless
 from .capture import Capture
 from .limit import Limit
 from .process import Script
@@ -17,6 +18,9 @@ from .result import CommandResult
 if TYPE_CHECKING:
     from .passwords import Tries
     from .site import Site
+
+SEEN = "\n\t"
+"""Of commands in the log; all else that cannot be seen is written out."""
 
 
 class Told:
@@ -50,7 +54,8 @@ class Told:
     def note(self, site: Site, text: str) -> None:
         """What is said about a command."""
         if self._log is not None:
-            _write(self._log, f"{site.name}: {text}\n".encode("utf-8", "surrogateescape"))
+            line = f"{site.name}: {harmless(text, keep=SEEN)}\n"
+            _write(self._log, line.encode("utf-8", "surrogateescape"))
 
 
 def _write(stream: Any, data: bytes) -> None:

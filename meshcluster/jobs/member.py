@@ -19,6 +19,7 @@ from ..errors import (
     SiteUnreachable,
     SudoFailed,
 )
+from ..lettering import harmless
 from .process import STOP_SECONDS, Ending, Listener, Script
 from .serving import NAME, POLL_SECONDS
 
@@ -142,7 +143,7 @@ class _Watched:
         running = self._running
         why = None if not running.done() or running.cancelled() else running.exception()
         if isinstance(why, RemoteError) and why.kind == SudoFailed.__name__:
-            raise SudoFailed(why.text) from why
+            raise SudoFailed(harmless(why.text)) from why
         if self._began or not isinstance(why, ClusterError) or isinstance(why, UNKNOWN):
             return Ending("lost", asked=self._asked)
         if isinstance(why, RemoteError) and why.kind == asyncio.CancelledError.__name__:
@@ -151,7 +152,7 @@ class _Watched:
 
     def _unreachable(self, error: Exception) -> SiteUnreachable:
         if isinstance(error, RemoteError):
-            return SiteUnreachable(error.text)
+            return SiteUnreachable(harmless(error.text))
         name = self._member.service.name
         if isinstance(error, NotExposed) and self._member.service.state != "gone":
             return SiteUnreachable(

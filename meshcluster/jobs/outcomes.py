@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ..errors import JobsFailed
+from ..lettering import harmless
 
 Status = Literal["ok", "failed", "lost", "unreachable", "skipped"]
 STATUSES: tuple[Status, ...] = ("ok", "failed", "lost", "unreachable", "skipped")
@@ -174,7 +175,14 @@ class RunResult:
             JobsFailed: it is not; the text says of each pair why.
         """
         if not self.ok:
-            raise JobsFailed(self)
+            raise JobsFailed(harmless(self._failure(), keep="\n\t"), self)
+
+    def _failure(self) -> str:
+        bad = self.failed
+        shown = "; ".join(f"{each.job} on {each.site}: {each.reason}" for each in bad[:3])
+        more = f"; {len(bad) - 3} more" if len(bad) > 3 else ""
+        skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
+        return (shown or "interrupted") + more + skipped
 
     def recap(self, cells: int = 0) -> str:
         """A line for each site, how many of its jobs are ok, failed and so on; before them each

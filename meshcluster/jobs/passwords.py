@@ -100,19 +100,27 @@ class _Answer:
     of its own, for several threads may.
     """
 
-    password: str = ""
+    password: str | None = None
     error: BaseException | None = None
     what: str = ""
 
+    @property
+    def again(self) -> bool:
+        """Nobody has answered, and nobody will: who still waits has it asked once more."""
+        return self.password is None and self.error is None
+
     def take(self) -> str:
-        if self.error is None:
+        if self.password is not None:
             return self.password
         if isinstance(self.error, SudoFailed):
             raise SudoFailed(str(self.error)) from self.error
-        if isinstance(self.error, Exception) and not isinstance(self.error, Interrupted):
-            kind = type(self.error).__name__  # what it says may have the password in it
-            raise SudoFailed(f"who was asked for the {self.what} raised {kind}") from self.error
-        raise Interrupted(f"interrupted at the question for the {self.what}") from self.error
+        if isinstance(self.error, Interrupted | KeyboardInterrupt):
+            raise Interrupted(f"interrupted at the question for the {self.what}") from self.error
+        kind = type(self.error).__name__  # what it says may have the password in it
+        raise SudoFailed(f"who was asked for the {self.what} raised {kind}") from self.error
+
+
+_AGAIN = _Answer()
 
 
 class _Asked:
@@ -121,7 +129,7 @@ class _Asked:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.asking = console.Asking()
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[_Answer] | None = None
         self.waiting: list[Future[_Answer]] = []
 
     def end(self, answer: _Answer) -> None:
@@ -148,7 +156,9 @@ class Passwords:
     Args:
         provider: called with a ``Question``, returns the password. A plain function runs in a
             thread of its own and may block; an ``async def`` runs in the event loop of who asked
-            first. What it raises ends all who wait. By default the terminal asks.
+            first, as a task of its own; if that loop ends another one asks. It is given up when
+            nobody waits any more. What it raises ends all who wait; Interrupted or
+            KeyboardInterrupt their runs, too. By default the terminal asks.
         attempts: how many passwords a command of sudo may have at most, 5 by default, whether kept
             or asked for; it counts also one that is not sent because it was rejected there before.
 
@@ -231,57 +241,97 @@ class Passwords:
 
     async def _known(self, question: Question, rejected: frozenset[str]) -> str:
         """The kept one, else what is answered to this or to the question that is being asked."""
-        found, asked, waiting = self._join(question, rejected)
-        if asked is None:
+        loop = asyncio.get_running_loop()
+        while True:
+            found, waiting = self._join(question, rejected, loop)
             if waiting is None:
                 return found
-            return (await asyncio.wrap_future(waiting)).take()
-        assert waiting is not None
-        try:
-            self._begin(asked, asyncio.get_running_loop())
-            return (await asyncio.wrap_future(waiting)).take()
-        except BaseException as error:  # if it is ours: it was cancelled
-            self._finish(_Answer(error=error), asked)
-            raise
+            try:
+                answer = asyncio.wrap_future(waiting)
+                while not (await asyncio.wait([answer], timeout=LOOK_SECONDS))[0]:
+                    self._look()
+            finally:  # it was cancelled, or has its answer
+                self._leave(waiting)
+            if not answer.result().again:
+                return answer.result().take()
 
     def _known_blocking(self, question: Question) -> str:
-        found, asked, waiting = self._join(question, frozenset())
-        if waiting is None:
-            return found
-        try:
-            if asked is not None:
-                self._begin(asked, None)
-            while True:
-                try:
-                    return waiting.result(LOOK_SECONDS).take()
-                except TimeoutError:
-                    continue
-        except BaseException as error:
-            waiting.cancel()
-            if asked is not None:
-                self._finish(_Answer(error=error), asked)
-            raise
+        while True:
+            found, waiting = self._join(question, frozenset(), None)
+            if waiting is None:
+                return found
+            try:
+                while True:
+                    try:
+                        answer = waiting.result(LOOK_SECONDS)
+                        break
+                    except TimeoutError:
+                        self._look()
+            except KeyboardInterrupt as error:
+                self._interrupted(waiting, error)
+                raise
+            finally:
+                self._leave(waiting)
+            if not answer.again:
+                return answer.take()
 
     def _join(
-        self, question: Question, rejected: frozenset[str]
-    ) -> tuple[str, _Asked | None, Future[_Answer] | None]:
-        """The password; or a future of it, and the question if we are to begin it."""
+        self, question: Question, rejected: frozenset[str], loop: asyncio.AbstractEventLoop | None
+    ) -> tuple[str, Future[_Answer] | None]:
+        """The password; or a future of it, and then the question is being asked."""
         with self._lock:
             if self._kept is not None:
                 found = self._kept.decode("utf-8", "surrogateescape")
                 if found not in rejected:
-                    return found, None, None
+                    return found, None
                 self._keep(None)
             begin = self._asked is None
             asked = self._asked or _Asked(question)
             self._asked = asked
             waiting: Future[_Answer] = Future()
             asked.waiting.append(waiting)
-            return "", asked if begin else None, waiting
+        if begin:
+            try:
+                self._begin(asked, loop)
+            except BaseException as error:  # no thread is to be had
+                self._finish(_Answer(error=error), asked)
+        return "", waiting
+
+    def _leave(self, waiting: Future[_Answer]) -> None:
+        """Who waited does not any more. The question goes on for the others, whoever has begun it;
+        where there are none it is given up.
+        """
+        waiting.cancel()
+        with self._lock:
+            asked = self._asked
+            if asked is None or waiting not in asked.waiting:
+                return
+            asked.waiting.remove(waiting)
+            if asked.waiting:
+                return
+            self._asked = None
+        asked.end(_AGAIN)
+
+    def _interrupted(self, waiting: Future[_Answer], error: KeyboardInterrupt) -> None:
+        """^C where one waits who blocks: if it is the first, that was at the question."""
+        with self._lock:
+            asked = self._asked
+            first = asked is not None and asked.waiting[0] is waiting
+        if first:
+            self._finish(_Answer(error=error), asked)
+
+    def _look(self) -> None:
+        """A loop that was closed with the question in it answers nothing: another one asks."""
+        with self._lock:
+            asked = self._asked
+            task = None if asked is None else asked.task
+        if task is not None and task.get_loop().is_closed():
+            self._finish(_AGAIN, asked)
 
     def _begin(self, asked: _Asked, loop: asyncio.AbstractEventLoop | None) -> None:
         if loop is not None and inspect.iscoroutinefunction(self._provider):
             asked.task = loop.create_task(self._ask_here(asked))
+            asked.task.add_done_callback(lambda task: self._asked_here(asked, task))
         else:
             name = "meshcluster-password"
             threading.Thread(target=self._ask, args=(asked,), name=name, daemon=True).start()
@@ -297,15 +347,24 @@ class Passwords:
             answer = _Answer(error=error)
         self._finish(answer, asked)
 
-    async def _ask_here(self, asked: _Asked) -> None:
+    async def _ask_here(self, asked: _Asked) -> _Answer:
+        task = asyncio.current_task()
+        assert task is not None
         asked.asking.use()
         try:
             given = self._provider(asked.question)
-            answer = _Answer(_checked(await given if inspect.isawaitable(given) else given))
+            return _Answer(_checked(await given if inspect.isawaitable(given) else given))
+        except GeneratorExit:  # its loop was closed
+            raise
         except BaseException as error:
-            answer = _Answer(error=error)
-        asked.task = None  # it ends by itself
-        self._finish(answer, asked)
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
+            return _Answer(error=error)
+
+    def _asked_here(self, asked: _Asked, task: asyncio.Task[_Answer]) -> None:
+        """Cancelled it was by us, when all is over, or its loop ends: others may still wait."""
+        asked.task = None
+        self._finish(_AGAIN if task.cancelled() else task.result(), asked)
 
     def _finish(self, answer: _Answer, asked: _Asked | None = None) -> None:
         """Ends what is being asked: ``asked``, if it has not ended; without it whatever it is."""
@@ -314,7 +373,7 @@ class Passwords:
             if asked is not None and asked is not ours:
                 return
             self._asked = None
-            self._keep(answer.password if answer.error is None else None)
+            self._keep(answer.password)
         if ours is not None:
             ours.end(replace(answer, what=ours.question.what))
 

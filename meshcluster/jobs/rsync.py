@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import SiteLost, SiteUnreachable, TransferFailed
+from ..lettering import harmless
 from .origin import Origin, here
 from .process import Script
 from .there import Ear, There
@@ -147,7 +148,7 @@ class Rsync:
         if (failed or cut) and not _NEVER.search(ear.errors):
             raise SiteLost(f"{site} was lost while rsync ran: {ear.why}", site)
         if self._words and (failed or _NO_CLIENT.search(ear.errors)):
-            first = next(iter(ear.errors.splitlines()), "")
+            first = harmless(next(iter(ear.errors.splitlines()), ""))
             text = f"{site} is unreachable: {first or 'the ssh client failed'}"
             raise SiteUnreachable(text, site)
         if unfit and not self._args:

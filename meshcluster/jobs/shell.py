@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from ..errors import (
     SiteUnreachable,
     SudoFailed,
 )
+from ..lettering import harmless
 from ..ssh.launching import seconds
 from ..ssh.server import parse
 from .alone import run_alone
@@ -111,12 +113,17 @@ class AsyncShell:
         self._told = told
         self._around = around
         self._way: Way = way_to(site, around.handshakes, around.masters)
+        self._during: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @classmethod
-    def of(cls, site: Site, told: Told, around: Around) -> AsyncShell:
-        """The shell of an action."""
+    def of(
+        cls, site: Site, told: Told, around: Around,
+        during: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> AsyncShell:  # fmt: skip
+        """The shell of an action: whatever it does is within a ``during()``."""
         shell = cls.__new__(cls)
         shell._set(site, told, around)
+        shell._during = during
         return shell
 
     @property
@@ -220,7 +227,8 @@ class AsyncShell:
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(lambda: transfer.up(sources, dest), timeout, f"upload to {dest}")
+        with self._during():
+            await self._limited(lambda: transfer.up(sources, dest), timeout, f"upload to {dest}")
 
     async def download(
         self, sources: str | Sequence[str], dest: str | Path, *, mirror: bool = False,
@@ -232,7 +240,9 @@ class AsyncShell:
         from .transfer import Transfer
 
         transfer = Transfer(self, self._way, mirror, args)
-        await self._limited(lambda: transfer.down(sources, dest), timeout, f"download to {dest}")
+        what = f"download to {dest}"
+        with self._during():
+            await self._limited(lambda: transfer.down(sources, dest), timeout, what)
 
     def note(self, text: str) -> None:
         """A line for the log."""
@@ -266,13 +276,14 @@ class AsyncShell:
     async def _conduct(
         self, script: Script, hearing: Hearing, check: bool, timeout: float | None, detach: bool
     ) -> CommandResult:
-        limited = self._limited(
-            lambda: self._to_the_end(script, hearing, check), timeout, script.command, hearing
-        )
-        if not detach:
-            return await limited
-        task = asyncio.create_task(limited)
-        self._around.keep(task)
+        with self._during():
+            limited = self._limited(
+                lambda: self._to_the_end(script, hearing, check), timeout, script.command, hearing
+            )
+            if not detach:
+                return await limited
+            task = asyncio.create_task(limited)
+            self._around.keep(task)
         task.add_done_callback(_note_failure)
         return CommandResult(script.command, self.site.name, None)
 
@@ -321,12 +332,12 @@ class AsyncShell:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1][:300] if lines else ""
+    return harmless(lines[-1][:300]) if lines else ""
 
 
 def _note_failure(task: asyncio.Task[CommandResult]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _LOG.warning("what was detached: %s", error)
+        _LOG.warning("what was detached: %s", harmless(str(error), keep="\n\t"))
 
 
 Wait = Callable[[Coroutine[Any, Any, Any]], Any]

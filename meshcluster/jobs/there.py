@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import SiteLost, SiteUnreachable, TransferFailed
+from ..lettering import harmless
 from .origin import EMPTY, FILE, FULL, MISSING, Origin, shell_word
 from .process import Ending, Script, Source
 from .ways import Way
@@ -54,7 +55,7 @@ class Ear:
     def why(self) -> str:
         """The last few lines of that, in one."""
         lines = [line.strip() for line in self.errors.splitlines() if line.strip()]
-        return "; ".join(lines[-LAST_LINES:])[:500]
+        return harmless("; ".join(lines[-LAST_LINES:])[:500])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import IO, BinaryIO
 
 from ..errors import TransferFailed
+from ..lettering import harmless
 from .process import READ_BYTES
 
 Parts = tuple[str, ...]
@@ -76,9 +77,15 @@ class Unpacking:
                 raise TransferFailed("an archive came with nothing in it")
             _skip_end(file, archive.offset)
         except OSError as error:
-            raise TransferFailed(f"{error.filename or self._root}: {error.strerror}") from error
+            raise self._failed(error) from error
         except BROKEN as error:
-            raise TransferFailed(f"what came is no whole archive: {error}") from error
+            raise TransferFailed(
+                f"what came is no whole archive: {harmless(str(error))}"
+            ) from error
+
+    def _failed(self, error: OSError) -> TransferFailed:
+        """The names in an archive are of who sends it."""
+        return TransferFailed(f"{harmless(str(error.filename or self._root))}: {error.strerror}")
 
     async def _put(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         parts = self._parts(member.name)
@@ -176,7 +183,7 @@ class Unpacking:
                 assert member is not None
                 _finish(self._path(parts), member)
         except OSError as error:
-            raise TransferFailed(f"{error.filename or self._root}: {error.strerror}") from error
+            raise self._failed(error) from error
 
     def _delete_others(self, folder: Parts) -> None:
         with os.scandir(self._path(folder)) as found:

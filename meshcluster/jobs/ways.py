@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from ..errors import SiteUnreachable, SudoFailed
+from ..lettering import harmless
 from ..ssh.launching import client_options
 from ..ssh.server import Server
 from .process import Ending, Listener, Script, conduct
@@ -170,7 +171,7 @@ def _begun(ending: Ending, script: Script) -> Ending:
 
 def _last_line(noise: str) -> str:
     lines = [line.strip() for line in noise.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
+    return harmless(lines[-1][:300]) if lines else ""
 
 
 def way_to(site: Site, handshakes: Handshakes | None = None, masters: Masters | None = None) -> Way:

@@ -3,10 +3,12 @@
 import asyncio
 import re
 import threading
+from contextlib import suppress
 
 import pytest
 
 from meshcluster import AsyncJobs, ConfigError, JobError, Jobs, LineWritten, PairEnded
+from tests.jobs.play import alive
 from tests.ssh.here import until
 
 FOREVER_SECONDS = 60
@@ -375,3 +377,68 @@ def test_stopped_is_seen_by_a_function_that_looks():
 
     assert one(looking, timeout=0.05).status == "failed"
     assert ended.is_set()
+
+
+async def test_what_a_task_of_an_async_action_runs_is_ended_with_the_action(tmp_path):
+    mark, tasks, alive_then = tmp_path / "pid", [], []
+
+    async def begin(action):
+        work = action.shell.run(f"echo $$ > {mark}; sleep {FOREVER_SECONDS}")
+        tasks.append(asyncio.create_task(work))
+        async with asyncio.timeout(20):
+            while not (mark.exists() and mark.read_text().strip()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    jobs = AsyncJobs()
+    jobs.sites.add("s1")
+    jobs.add("a", "s1", begin)
+    jobs.add("b", "s1", lambda action: alive_then.append(alive(mark)))
+    assert (await jobs.run(["a", "b"])).ok
+    assert alive_then == [False]
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+
+
+@pytest.mark.parametrize("what", ["run", "detached", "upload"])
+async def test_what_a_task_of_an_async_action_begins_later_is_refused(tmp_path, what):
+    mark, tasks = tmp_path / "late", []
+
+    async def begin(action):
+        shell = action.shell
+        work = (
+            shell.upload(tmp_path, str(mark))
+            if what == "upload"
+            else shell.run(f"touch {mark}", detach=what == "detached")
+        )
+        tasks.append(asyncio.create_task(work))
+
+    jobs = AsyncJobs()
+    jobs.sites.add("s1")
+    jobs.add("a", "s1", begin)
+    assert (await jobs.run("a")).ok
+    with pytest.raises(JobError, match="a has ended on s1: its shells run nothing more"):
+        await tasks[0]
+    assert not mark.exists()
+
+
+async def test_one_that_goes_on_after_its_command_was_ended_keeps_nobody_waiting():
+    began, tasks = asyncio.Event(), []
+
+    async def stubborn(action):
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await action.shell.run(f"sleep {FOREVER_SECONDS}")
+        await asyncio.Event().wait()
+
+    async def begin(action):
+        tasks.append(asyncio.create_task(stubborn(action)))
+        await began.wait()
+
+    jobs = AsyncJobs()
+    jobs.sites.add("s1")
+    jobs.add("a", "s1", begin)
+    async with asyncio.timeout(20):
+        assert (await jobs.run("a")).ok
+    assert not tasks[0].done()
+    tasks[0].cancel()
+    await asyncio.wait(tasks)

@@ -34,6 +34,12 @@ def test_one_that_is_not_ok_is_enough(status):
         bad.raise_for_errors()
 
 
+def test_what_a_host_said_reaches_no_terminal_as_control_characters():
+    bad = run(outcome("deploy", "a", "failed", reason="\x1b]0;title\x07"))
+    with pytest.raises(JobsFailed, match=r"^deploy on a: \\x1b\]0;title\\x07$"):
+        bad.raise_for_errors()
+
+
 def test_an_interrupted_run_is_not_ok_though_all_that_began_is():
     bad = run(outcome("deploy", "a"), interrupted=True)
     assert not bad.ok

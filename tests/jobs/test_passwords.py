@@ -104,17 +104,32 @@ class TestFiveSites:
         assert [type(each) for each in await running] == [Interrupted] * 5
         assert await sudo(passwords, "s1") == ["secret"]  # the next one asks again
 
-    async def test_when_the_one_who_asks_is_cancelled_the_others_are_interrupted(self):
+    async def test_when_the_one_who_asks_is_cancelled_the_question_goes_on_for_the_others(self):
+        person = Slow("secret")
+        passwords = Passwords(person)
+        tasks = [asyncio.create_task(sudo(passwords, site)) for site in SITES]
+        await all_wait(passwords, 5)
+        for each in tasks[:2]:
+            each.cancel()
+            await asyncio.wait([each])
+        person.may_answer.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(each) for each in ends] == [asyncio.CancelledError] * 2 + [list] * 3
+        assert len(person.questions) == 1
+
+    async def test_when_nobody_waits_any_more_the_question_is_given_up(self):
         person = Slow("late", "secret")
         passwords = Passwords(person)
         tasks = [asyncio.create_task(sudo(passwords, site)) for site in SITES]
         await all_wait(passwords, 5)
-        tasks[0].cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(each) for each in ends] == [asyncio.CancelledError] + [Interrupted] * 4
+        asking = passwords._asked.asking
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
+        assert repr(passwords) == "<Passwords empty>"
+        with pytest.raises(Interrupted, match="given up"):
+            asking.ask("password: ")
         person.may_answer.set()
-        passwords.set("secret")
-        assert await sudo(passwords, "s1") == ["secret"]
 
     async def test_one_who_waits_and_is_cancelled_leaves_the_others_be(self):
         person = Slow("secret")
@@ -197,23 +212,38 @@ class TestProviders:
         assert await everywhere(Passwords(provider)) == [["secret"]] * 5
         assert loops == [asyncio.get_running_loop()]
 
-    async def test_an_async_one_is_cancelled_with_who_asks(self):
-        ended = asyncio.Event()
+    async def test_an_async_one_is_cancelled_with_the_last_who_waits_not_with_who_asks(self):
+        begun, answer, ended = [], asyncio.Event(), asyncio.Event()
 
         async def provider(question):
+            begun.append(question)
             try:
-                await asyncio.Event().wait()
+                await answer.wait()
             finally:
                 ended.set()
+            return "secret"
 
         passwords = Passwords(provider)
-        tasks = [asyncio.create_task(sudo(passwords, site)) for site in SITES[:2]]
-        await all_wait(passwords, 2)
+        tasks = [asyncio.create_task(sudo(passwords, site)) for site in SITES[:3]]
+        await all_wait(passwords, 3)
         tasks[0].cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(each) for each in ends] == [asyncio.CancelledError, Interrupted]
+        await asyncio.wait([tasks[0]])
+        assert not ended.is_set()
+        for each in tasks[1:]:
+            each.cancel()
+        await asyncio.wait(tasks)
         await asyncio.wait_for(ended.wait(), WAIT_SECONDS)
         assert repr(passwords) == "<Passwords empty>"
+        answer.set()
+        assert await everywhere(passwords) == [["secret"]] * 5
+        assert len(begun) == 2
+
+    async def test_one_that_awaits_what_was_cancelled_has_failed_and_interrupts_nobody(self):
+        async def provider(question):
+            raise asyncio.CancelledError
+
+        with pytest.raises(SudoFailed, match="raised CancelledError"):
+            await Passwords(provider).ask()
 
     def test_an_async_one_serves_who_blocks(self):
         async def provider(question):
@@ -379,26 +409,43 @@ class TestThreads:
             assert [type(each) for each in ends[0] + ends[1]] == [Interrupted] * 10
             assert ends[2] is Interrupted
 
-    def test_a_loop_that_ends_with_the_question_ends_the_other_loops_waiting(self):
-        asked = threading.Event()
+    @pytest.mark.parametrize("closed", ["cancelled", "forgotten"])
+    def test_when_the_loop_ends_that_asks_another_one_asks(self, closed):
+        asked, questions = threading.Event(), []
 
         async def provider(question):
-            asked.set()
-            await asyncio.Event().wait()
+            questions.append(question.site)
+            if question.site == "s1":
+                asked.set()
+                await asyncio.Event().wait()
+            return "secret"
 
         async def begin_and_go():
-            asyncio.create_task(passwords.ask("s1"))  # noqa: RUF006 - ended with the loop
+            kept.append(asyncio.create_task(passwords.ask("s1")))
             await until(asked)
-            await all_wait(passwords, 2)
+            await all_wait(passwords, 3)
 
-        passwords = Passwords(provider)
+        def first():
+            if closed == "cancelled":
+                return asyncio.run(begin_and_go())
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(begin_and_go())
+            for each in asyncio.all_tasks(loop):
+                each._log_destroy_pending = False  # it is what is tested
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+        kept, passwords = [], Passwords(provider)
         threads, ends = self.in_threads(
-            lambda: asyncio.run(begin_and_go()),
+            first,
             lambda: asked.wait(WAIT_SECONDS) and passwords.prompt("s2"),
+            lambda: asked.wait(WAIT_SECONDS) and asyncio.run(passwords.ask("s3")),
         )
         for each in threads:
             each.join(WAIT_SECONDS)
-        assert ends == [None, Interrupted]
+        assert ends == [None, None, None]
+        assert len(questions) == 2
+        assert repr(passwords) == "<Passwords set>"
 
     async def test_who_asks_in_a_provider_of_ones_own_can_be_given_up(self):
         """The terminal's question is known by the thread or the task it is asked in."""

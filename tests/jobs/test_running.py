@@ -211,6 +211,43 @@ def test_an_interrupt_at_the_provider_reaches_the_run(tmp_path, monkeypatch):
     }  # fmt: skip
 
 
+def test_one_who_gives_up_at_the_question_interrupts_nobody_else(tmp_path, monkeypatch):
+    fake = tmp_path / "sudo"
+    fake.write_text(
+        ASKING.replace("exit 1", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    asked, gave_up = threading.Event(), threading.Event()
+
+    def ask(question):
+        asked.set()
+        assert gave_up.wait(20)
+        return "secret"
+
+    async def act(action):
+        if action.site.name != "s1":
+            await asyncio.to_thread(asked.wait, 20)
+            await action.shell.sudo("true")
+            return
+        work = asyncio.create_task(action.shell.sudo("true"))
+        await asyncio.to_thread(asked.wait, 20)
+        async with asyncio.timeout(20):
+            while len(passwords._asked.waiting) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        work.cancel()
+        await asyncio.wait([work])
+        gave_up.set()
+
+    passwords = Passwords(ask)
+    jobs = Jobs(passwords=passwords)
+    jobs.sites.add(["s1", "s2", "s3"], "app")
+    jobs.add("a", "app", act)
+    jobs.add("b", "app", lambda action: None)
+    result = jobs.run(["a", "b"])
+    assert (result.ok, result.interrupted) == (True, False)
+
+
 ASKING = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case $1 in -p) printf %s "$2" >&2; read -r answer; exit 1 ;; esac

@@ -93,6 +93,7 @@ def test_what_is_no_site_is_refused(args, config, hint):
 @pytest.mark.parametrize(
     ("command", "returncode", "why"),
     [
+        (r"printf 'a\033[2J\007\n' >&2; exit 4", 4, r"exit status 4: a\\x1b\[2J\\x07$"),
         ("echo a; echo no >&2; exit 3", 3, r"local: 'echo a; .*': exit status 3: no$"),
         ("kill -9 $$", -9, r"local: 'kill -9 \$\$': ended by SIGKILL$"),
         ("nosuch-program", 127, "exit status 127: .*nosuch-program.*not found"),

@@ -35,6 +35,8 @@ def test_a_failure_says_where_what_and_the_last_of_its_errors():
         run(there(), "printf 'three\\nfour\\nfive\\n\\nsix\\n' >&2; exit 2")
     with pytest.raises(TransferFailed, match="without a word"):
         run(there(), "exit 2")
+    with pytest.raises(TransferFailed, match=r"^local: doing it: \\x1b\[2J$"):
+        run(there(), "printf '\\033[2J\\n' >&2; exit 2")
 
 
 def test_a_host_that_cannot_be_reached(tmp_path):
