@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import os
 import threading
 import traceback
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from .site import Site
 if TYPE_CHECKING:
     from .terms import Terms
 
+AWAITED = ("run", "sudo", "upload", "download")
+"""What a shell does."""
 TRACEBACK_CHARACTERS = 10_000
 OURS = str(Path(__file__).parents[1]) + os.sep
 _LOG = logging.getLogger("meshcluster.jobs")
@@ -110,6 +114,10 @@ class AsyncAction:
         self.shell: Any = AsyncShell.of(site, _Shown(tell, limit), around, self._during)
         here = Site(site.name, site.roles, {"name": site.name})
         self.local: Any = AsyncShell.of(here, _Shown(tell, limit), around, self._during)
+        self._begun: list[Coroutine[Any, Any, Any]] = []
+        for shell in (self.shell, self.local):
+            for name in AWAITED:
+                setattr(shell, name, self._noted(getattr(shell, name)))
 
     @property
     def job(self) -> str:
@@ -217,17 +225,49 @@ class AsyncAction:
             self._loop.call_soon_threadsafe(self._free.set)
 
     async def until_free(self) -> None:
-        """Returns when nothing is held; nothing can be from here on."""
+        """Returns when nothing is held; nothing can be from here on. What nobody has awaited by
+        then has not been done, or is ended: that is an error.
+        """
         while True:
             with self._lock:
-                if not self._held:
-                    self._over = True
-                    return
+                free = not self._held
                 self._free.clear()
+            if free:
+                self._judge_what_is_left()
+                with self._lock:
+                    self._over = not self._held
+                if self._over:
+                    return
             await self._free.wait()
+
+    def _judge_what_is_left(self) -> None:
+        for coroutine in self._left():
+            name = getattr(coroutine, "__qualname__", "what a shell does")
+            self.fail(f"{name} was not awaited: nothing was done")
+        if self._running:
+            self.fail("a command still ran at the end, and was ended: await it, or detach=True")
+
+    def _left(self) -> list[Coroutine[Any, Any, Any]]:
+        return [each for each in self._begun if _is_new(each)]
+
+    def _noted(self, method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        """A shell's method, of which it is seen whether somebody awaits it."""
+
+        @functools.wraps(method)
+        def begin(*args: Any, **named: Any) -> Coroutine[Any, Any, Any]:
+            coroutine = method(*args, **named)
+            self._begun = [*self._left(), coroutine]
+            return coroutine
+
+        return begin
 
     def end(self) -> None:
         """What it does from now on is told as late; its shells run nothing more."""
+        left = self._left()
+        tasks = {task.get_coro() for task in asyncio.all_tasks()} if left else set()
+        for coroutine in left:
+            if coroutine not in tasks:  # which is refused when it begins
+                coroutine.close()
         with self._lock:
             self._over = True
 
@@ -355,6 +395,11 @@ def _trace(error: BaseException) -> str:
         theirs = theirs.tb_next
     lines = traceback.format_exception(type(error), error, theirs)
     return "".join(lines)[-TRACEBACK_CHARACTERS:]
+
+
+def _is_new(coroutine: Coroutine[Any, Any, Any]) -> bool:
+    """Nobody has awaited it."""
+    return inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
 
 
 def _loop_here() -> asyncio.AbstractEventLoop | None:

@@ -393,8 +393,9 @@ async def test_what_a_task_of_an_async_action_runs_is_ended_with_the_action(tmp_
     jobs.sites.add("s1")
     jobs.add("a", "s1", begin)
     jobs.add("b", "s1", lambda action: alive_then.append(alive(mark)))
-    assert (await jobs.run(["a", "b"])).ok
-    assert alive_then == [False]
+    first, second = (await jobs.run(["a", "b"])).outcomes
+    assert first.reason.startswith("a command still ran at the end, and was ended")
+    assert (second.status, alive_then) == ("ok", [False])
     with pytest.raises(asyncio.CancelledError):
         await tasks[0]
 
@@ -415,7 +416,8 @@ async def test_what_a_task_of_an_async_action_begins_later_is_refused(tmp_path, 
     jobs = AsyncJobs()
     jobs.sites.add("s1")
     jobs.add("a", "s1", begin)
-    assert (await jobs.run("a")).ok
+    (outcome,) = (await jobs.run("a")).outcomes
+    assert outcome.reason.endswith("was not awaited: nothing was done")
     with pytest.raises(JobError, match="a has ended on s1: its shells run nothing more"):
         await tasks[0]
     assert not mark.exists()
@@ -438,7 +440,25 @@ async def test_one_that_goes_on_after_its_command_was_ended_keeps_nobody_waiting
     jobs.sites.add("s1")
     jobs.add("a", "s1", begin)
     async with asyncio.timeout(20):
-        assert (await jobs.run("a")).ok
+        (outcome,) = (await jobs.run("a")).outcomes
+    assert outcome.reason.startswith("a command still ran at the end, and was ended")
     assert not tasks[0].done()
     tasks[0].cancel()
     await asyncio.wait(tasks)
+
+
+async def test_what_nobody_awaits_is_told_as_not_done(tmp_path):
+    async def forget(action):
+        action.shell.run(f"touch {tmp_path}/never")
+
+    async def gather(action):
+        await asyncio.gather(action.shell.run("true"), action.local.run("true"))
+
+    jobs = AsyncJobs()
+    jobs.sites.add("s1")
+    jobs.add("a", "s1", forget)
+    jobs.add("b", "s1", gather)
+    result = await jobs.run(["a", "b"])
+    assert result.of("a", "s1").reason == "AsyncShell.run was not awaited: nothing was done"
+    assert result.of("b", "s1").status == "ok"
+    assert not (tmp_path / "never").exists()
