@@ -156,7 +156,9 @@ class Producing:
         self._settle(item, None, DeadLetter(self.name, value, item.deliveries))
 
     def refuse(self, service: Service, why: str) -> None:
-        """A consumer means another queue."""
+        """A consumer means another queue. One that asks again before it has heard is told once."""
+        if (service, why) in self.refused:
+            return
         logger.warning("queue %s: %s is refused: %s", self.name, service.name, why)
         self.refused.append((service, why))
         self._changed()

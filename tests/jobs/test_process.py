@@ -289,13 +289,13 @@ async def test_what_its_listener_raises_ends_it():
 
 
 async def test_one_that_has_not_begun_is_ended_at_once():
-    told = io.StringIO()
+    told, before = io.StringIO(), set(psutil.Process().children())
     began = time.monotonic()
     with contextlib.redirect_stdout(told), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await ran("true", lambda _: by_sh("sleep 60; :"))
     assert time.monotonic() - began < GRACE_SECONDS
-    assert [each for each in psutil.Process().children() if lives(each)] == []
+    assert [each for each in set(psutil.Process().children()) - before if lives(each)] == []
 
 
 KILLED = """

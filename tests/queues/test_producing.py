@@ -311,6 +311,13 @@ def test_what_is_given_up_is_told_and_late_work_is_ignored(made, post, clock):
     assert not clock.waits
 
 
+def test_who_is_refused_twice_for_the_same_is_told_once(made):
+    producing = made()
+    for why in ("it is none", "it is none", "it is another"):
+        producing.refuse(member(1), why)
+    assert [why for _, why in producing.refused] == ["it is none", "it is another"]
+
+
 def test_of_who_was_refused_the_last_are_kept(made):
     producing = made()
     for number in range(REFUSED + 5):
