@@ -29,6 +29,7 @@ from meshcluster.jobs.passwords import Passwords
 from meshcluster.jobs.serving import allow_commands
 from meshcluster.jobs.shell import AsyncShell, Shell
 from meshcluster.jobs.site import Site
+from tests.jobs.person import Person
 from tests.ssh.ways import lives, until
 
 pytestmark = [
@@ -290,20 +291,6 @@ class Sudo:
 @pytest.fixture
 def sudo(tmp_path):
     return Sudo(tmp_path)
-
-
-class Person:
-    """Answers in turn, the last answer over and over; an exception by raising it."""
-
-    def __init__(self, *answers):
-        self.answers, self.questions = list(answers), []
-
-    def __call__(self, question):
-        self.questions.append(question)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
 
 def all_ok(found):

@@ -9,25 +9,11 @@ import pytest
 from meshcluster.errors import ConfigError, Interrupted, SudoFailed
 from meshcluster.jobs import console
 from meshcluster.jobs.passwords import Passwords, Question, twice
+from tests.jobs.person import Person
 
 SITES = ("s1", "s2", "s3", "s4", "s5")
 WAIT_SECONDS = 10
 ERRORS = (Interrupted, SudoFailed, asyncio.CancelledError)
-
-
-class Person:
-    """Answers what is scripted, an exception by raising it; the last answer over and over."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.questions = []
-
-    def __call__(self, question):
-        self.questions.append(question)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
 
 class Slow(Person):

@@ -22,6 +22,7 @@ from meshcluster.jobs.hearing import Told
 from meshcluster.jobs.passwords import Passwords
 from meshcluster.jobs.shell import Alone, AsyncShell, Shell
 from meshcluster.jobs.site import Site
+from tests.jobs.person import Person
 
 pytestmark = [
     pytest.mark.process,
@@ -253,15 +254,6 @@ def sudo(tmp_path, monkeypatch):
 
     shell.tried = lambda: (tmp_path / "tried").read_text().count("x")
     return shell
-
-
-class Person:
-    def __init__(self, *answers):
-        self.answers, self.questions = list(answers), []
-
-    def __call__(self, question):
-        self.questions.append(question)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 def test_sudo_gets_the_password_and_nobody_sees_it_or_the_question(sudo):
