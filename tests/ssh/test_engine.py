@@ -38,11 +38,8 @@ class Echo:
         self.sent, self.told = [], []
         self.stopped = []
         self.gone_ = asyncio.Event()
-        self.fails = False
 
     async def begin(self):
-        if self.fails:
-            raise ZeroDivisionError("it cannot begin")
         self.engine.act(lambda pool, now: pool.ready(self.slot, now, pid=5, pings=False))
 
     def send(self, tasks):
@@ -79,22 +76,48 @@ class Echo:
         return self.engine.act(change)
 
 
+class Prompt(Echo):
+    """Has done its first task before the thread looks at the time again."""
+
+    async def begin(self):
+        await super().begin()
+        self.done(1)
+
+
+class Failing(Echo):
+    async def begin(self):
+        raise ZeroDivisionError("it cannot begin")
+
+
 @pytest.fixture
 def links():
     return []
 
 
 @pytest.fixture
-def engine(links):
-    def make(slot, engine):
-        links.append(Echo(slot, engine))
-        return links[-1]
+def make(links):
+    """Makes engines, and ends them however the test ends."""
+    made = []
 
-    made = Engine(Pool(Settings()), make)
-    made.act(lambda pool, now: pool.serve([Server()], now))
-    yield made
-    made.act(lambda pool, now: pool.close(drain=False))
-    assert made.join(20)
+    def make(settings=None, kind=Echo):
+        def link(slot, engine):
+            links.append(kind(slot, engine))
+            return links[-1]
+
+        engine = Engine(Pool(settings or Settings()), link)
+        made.append(engine)
+        engine.act(lambda pool, now: pool.serve([Server()], now))
+        return engine
+
+    yield make
+    for engine in made:
+        engine.act(lambda pool, now: pool.close(drain=False))
+        assert engine.join(20)
+
+
+@pytest.fixture
+def engine(make):
+    return make()
 
 
 def task(number):
@@ -136,25 +159,17 @@ def test_a_change_returns_what_it_returns_and_raises_what_it_raises(engine):
     assert engine.act(lambda pool, now: "still there") == "still there"
 
 
-def test_what_goes_to_one_worker_in_one_breath_is_sent_at_once(links):
-    def make(slot, engine):
-        links.append(Echo(slot, engine))
-        return links[-1]
-
-    engine = Engine(Pool(Settings(window=4)), make)
-    engine.act(lambda pool, now: pool.serve([Server()], now))
+def test_what_goes_to_one_worker_in_one_breath_is_sent_at_once(make, links):
+    engine = make(Settings(window=4), Prompt)
     with engine.lock:
         for number in range(1, 7):
             engine.pool.submit(task(number), time.monotonic())
         engine.perform()
         engine._tick_soon()
-    until(lambda: links and links[0].sent)
-    links[0].done(1)
+    until(lambda: links and len(links[0].sent) == 2)
     assert links[0].sent == [[1], [2, 3, 4, 5]]
     links[0].done(2)
     assert links[0].sent == [[1], [2, 3, 4, 5], [6]]
-    engine.abandon()
-    assert engine.join(20)
 
 
 def test_who_changes_something_in_the_middle_of_a_change_does_it_a_little_later(engine, links):
@@ -180,22 +195,13 @@ def test_futures_are_told_outside_the_lock(engine, links):
     assert seen == [(None, False)]
 
 
-def test_a_worker_that_cannot_begin_is_logged(links, caplog):
-    def make(slot, engine):
-        link = Echo(slot, engine)
-        link.fails = True
-        links.append(link)
-        return link
-
-    engine = Engine(Pool(Settings(start_seconds=0.2)), make)
-    engine.act(lambda pool, now: pool.serve([Server()], now))
+def test_a_worker_that_cannot_begin_is_logged(make, caplog):
+    engine = make(Settings(start_seconds=0.2), Failing)
     lost = task(1)
     engine.submit(lost)
     assert lost.future.end.wait(20)
     assert "no hello within 0.2 s" in str(lost.future.told[0])
     assert "it cannot begin" in caplog.text
-    engine.abandon()
-    assert engine.join(20)
 
 
 def test_time_goes_on_while_something_is_under_way(engine, links):
