@@ -77,4 +77,9 @@ async def _close(client: tuple[str, ...], host: str) -> None:
             *client, "-O", "exit", "--", host, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+        try:
+            await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

@@ -19,7 +19,6 @@ from ..errors import ConfigError, JobError
 from .envelope import GRACE_SECONDS, Envelope, Mark, Reader
 
 READ_BYTES = 1 << 16
-TOKEN_BYTES = 12
 LAST_SECONDS = 1.0
 """When a command has ended, the end of its output is waited for so long: something that it has left
 running may hold that open.
@@ -159,6 +158,32 @@ async def conduct(
     argv = argv_of(script.around(token, stdin_bytes))
     if sys.platform == "win32" and argv[0] == "sh":
         raise JobError("commands of this machine need sh; behind ssh and on members they work")
+    starting = asyncio.create_task(_started(argv))
+    cancelled = await _undisturbed(starting)
+    if cancelled is not None and starting.exception() is not None:
+        raise cancelled
+    process = starting.result()
+    return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end(cancelled)
+
+
+async def _undisturbed(task: asyncio.Task[Any]) -> asyncio.CancelledError | None:
+    """Returns when it is done, also where this is cancelled meanwhile: then with that."""
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
+async def _started(argv: Sequence[str]) -> _Process:
+    """Is not to be cancelled: asyncio (3.11.7) kills the process then, but not what that has
+    started, and may wait for ever for the end of pipes that it connects nevertheless.
+
+    Raises:
+        JobError: there is no such program here, or no room for another process.
+    """
     loop = asyncio.get_running_loop()
     try:
         transport, streams = await loop.subprocess_exec(
@@ -168,8 +193,7 @@ async def conduct(
         )  # fmt: skip
     except OSError as error:
         raise JobError(f"{argv[0]} cannot be started: {error.strerror or error}") from error
-    process = _Process(transport, streams)
-    return await _Conducting(process, script, stdin_bytes, listener, token).to_the_end()
+    return _Process(transport, streams)
 
 
 def _keep_no_ends() -> None:
@@ -224,9 +248,12 @@ class _Process:
         return not self.stdin.transport.is_closing()
 
     def end_stdin(self) -> None:
-        """Nothing more comes, and what it has not taken yet is dropped."""
-        if not self.stdin.transport.is_closing():
-            self.stdin.transport.abort()
+        """Nothing more comes, and what it has not taken yet is dropped: also where asyncio has
+        begun to close it, after the process' end, and waits for somebody to take that.
+        """
+        stdin = self.stdin.transport
+        if not stdin.is_closing() or stdin.get_write_buffer_size():
+            stdin.abort()
 
     def kill(self, *, all_of_it: bool) -> None:
         """It, or all that it has started as well."""
@@ -265,8 +292,12 @@ class _Conducting:
         self._pieces = 0
         self._telling = 0
 
-    async def to_the_end(self) -> Ending:
+    async def to_the_end(self, cancelled: asyncio.CancelledError | None = None) -> Ending:
+        """``cancelled``: so it was before it could begin."""
         process = self._process
+        if cancelled is not None:
+            await self._close()
+            raise cancelled
         out = self._begin(self._read("stdout", process.stdout))
         err = self._begin(self._read("stderr", process.stderr))
         over = self._begin(self._over(out, err))
@@ -372,12 +403,7 @@ class _Conducting:
     async def _close(self) -> None:
         """Nothing of it is left, however it comes to its end; also where that is hurried on."""
         ending = asyncio.create_task(self._end())
-        hurried: asyncio.CancelledError | None = None
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError as error:
-                hurried = error
+        hurried = await _undisturbed(ending)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

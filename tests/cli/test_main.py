@@ -185,5 +185,6 @@ def test_ctrl_c_while_it_looks_is_exit_code_130(terminal) -> None:
     screen = terminal("query", "x", "-r", "nobody")
     screen.press(b"\x03")
     done = screen.done()
-    assert done.code in (130, -2), "-2: before we had begun"
-    assert "Traceback" not in done.out or done.code == -2
+    if done.code != -2 and "init_import_site" not in done.out:  # Python had not begun with us
+        assert done.code == 130
+        assert "Traceback" not in done.out

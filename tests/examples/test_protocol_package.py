@@ -81,7 +81,7 @@ def test_it_keeps_the_contract(installed, tmp_path):
     code, said = run(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, "-c", os.devnull,
         "-o", "asyncio_mode=auto", PACKAGE / "test_paced.py",
-        PYTHONPATH=path_with(installed), PYTHONDONTWRITEBYTECODE="1",
+        PYTHONPATH=path_with(installed), PYTHONDONTWRITEBYTECODE="1", PYTEST_ADDOPTS="",
     )  # fmt: skip
     assert code == 0, said
     assert " passed" in said

@@ -181,7 +181,7 @@ def flood_with_one_stopped(sender, names, stopped):
     grown = process.memory_info().rss - before
     (rate, used), (rate_then, used_then) = costs
     assert rate_then / rate > 0.1
-    assert grown < 10 * CAP_BYTES
+    assert grown < READERS * CAP_BYTES  # so much may wait where the machine lets all of them wait
     return (
         f"{rate_then / rate:.2f} of the rate with {used_then / used:.2f} times the processor; "
         f"+{grown / MIB:.1f} MiB where {CAP_BYTES / MIB:.0f} MiB may wait"

@@ -176,6 +176,22 @@ async def test_where_all_of_it_is_killed_it_is_lost_though_something_holds_its_o
         psutil.Process(int(left)).kill()
 
 
+HOLDER = (
+    "exec 3<&0; printf 'token b\\n'; printf 'token b\\n' >&2;"
+    "sleep 60 >/dev/null 2>&1 & echo $!; exec >&- 2>&-; sleep 0.2"
+)
+"""Begins, leaves something running that has its input, ends its output, and goes without a word."""
+
+
+async def test_what_nobody_reads_is_dropped_though_something_holds_the_input(monkeypatch):
+    monkeypatch.setattr(process_module.secrets, "token_hex", lambda count: "token")
+    before = psutil.Process().num_fds()
+    ending, ear = await ran("true", lambda _: by_sh(HOLDER), stdin=BIG)
+    await asyncio.sleep(0)
+    assert (ending.what, psutil.Process().num_fds()) == ("lost", before)
+    psutil.Process(int(ear.stdout)).kill()
+
+
 async def test_noise_before_the_command_is_not_its_own():
     ending, ear = await ran(
         "echo out; echo err >&2; exit 2",
@@ -286,6 +302,18 @@ async def test_what_its_listener_raises_ends_it():
     with pytest.raises(BrokenPipeError, match="nobody looks"):
         await ran(HANDS, ear=ear)
     until(lambda: not any(psutil.pid_exists(int(pid)) for pid in ear.stdout.split()))
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_one_that_is_being_started_is_ended_too(turns):
+    """Whatever asyncio is about to do when it is cancelled."""
+    before = set(psutil.Process().children())
+    task = asyncio.create_task(ran("sleep 60"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await cancelled(task)
+    assert [each for each in set(psutil.Process().children()) - before if lives(each)] == []
 
 
 async def test_one_that_has_not_begun_is_ended_at_once():
