@@ -29,11 +29,13 @@ _CUT = re.compile(r"\A(?!.*(code 11|No space)).*(Broken pipe|Connection reset|cl
 _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
-    r"\(0 bytes received so far\)|failed to write 4 bytes|^ssh: |Permission denied|"
-    r"verification failed|banner exchange|kex_exchange",
+    r"\(0 bytes received so far\)|failed to write \d bytes|Failed to exec|^ssh: |"
+    r"Permission denied|verification failed|banner exchange|kex_exchange",
     re.MULTILINE,
 )
-"""What tells that the ssh client never got as far as to start something there."""
+"""What tells that the ssh client never got as far as to start something there. The first that rsync
+says has 4 bytes, with 3.5 it has 6.
+"""
 _NO_CLIENT = re.compile(r"^(rsync: .*Failed to exec|ssh: connect to|ssh: Could not)", re.MULTILINE)
 """What tells it whatever rsync's own status is: it may have seen the client's, or not any more."""
 
