@@ -5,6 +5,7 @@ Warnings are errors by `filterwarnings` in pyproject.toml.
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import itertools
 import json
@@ -30,6 +31,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 GRACE_SECONDS = 2.0
+TEARDOWN_SECONDS = 60.0
 SHELL_SECONDS = 20.0
 FIRST_PORT, PORTS = 20_000, 10_000  # below the range that systems give out by themselves
 
@@ -77,6 +79,18 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         item.stash[_failed] = True
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown():
+    """The time limit of a test that has overrun it is used up: where its teardown hangs, too, the
+    process is ended, and xdist names the test.
+    """
+    faulthandler.dump_traceback_later(TEARDOWN_SECONDS, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_terminal_summary(terminalreporter):
