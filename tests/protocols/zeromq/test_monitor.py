@@ -34,12 +34,14 @@ def events(seen, count):
 
 
 def test_who_comes_and_goes_is_told_by_descriptor(watched):
-    _, port, seen = watched
+    listening, port, seen = watched
     sockets = Sockets(1000)
     other = sockets.open(zmq.DEALER)
     other.connect(f"tcp://127.0.0.1:{port}")
     ((event, number),) = events(seen, 1)
     assert event == monitor.ACCEPTED
+    other.send(b"")
+    assert listening.poll(10_000)  # the handshake is over, or it would fail by what follows
     sockets.shut(other)
     *_, last = events(seen, 1)
     assert last == (monitor.DISCONNECTED, number)

@@ -7,25 +7,26 @@ import zmq
 
 from meshcluster.protocols.zeromq.link import MESSAGE_BYTES
 from meshcluster.protocols.zeromq.sockets import Sockets
+from tests.ssh.here import until
 
 
 def threads():
-    return len(list(Path("/proc/self/task").iterdir()))
+    return {task.name for task in Path("/proc/self/task").iterdir()}
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc")
 def test_the_last_socket_ends_the_threads():
     before = threads()
     sockets = Sockets(1000)
-    assert threads() == before, "none without a socket"
+    assert threads() <= before, "none without a socket"
     made = [sockets.open(zmq.DEALER) for _ in range(3)]
     for each in made[:2]:
         sockets.shut(each)
-    assert threads() > before
+    assert threads() - before
     sockets.shut(made[2])
-    assert threads() == before
+    until(lambda: threads() <= before)  # the system's list may have them a moment longer
     sockets.shut(sockets.open(zmq.DEALER))  # it begins again when it is needed again
-    assert threads() == before
+    until(lambda: threads() <= before)
 
 
 @pytest.mark.parametrize("frame_bytes", [1234, 10 * MESSAGE_BYTES])
