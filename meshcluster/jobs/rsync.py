@@ -29,7 +29,7 @@ _CUT = re.compile(r"\A(?!.*(code 11|No space)).*(Broken pipe|Connection reset|cl
 _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _WILD = re.compile(r"([*?[\\])")
 _NEVER = re.compile(
-    r"\(0 bytes received so far\)|failed to write \d bytes|Failed to exec|^ssh: |"
+    r"\(0 bytes received so far\)|failed to write [46] bytes|Failed to exec|^ssh: |"
     r"Permission denied|verification failed|banner exchange|kex_exchange",
     re.MULTILINE,
 )

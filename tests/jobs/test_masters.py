@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from meshcluster import Jobs
@@ -85,3 +86,10 @@ def test_where_there_is_no_place_each_command_has_a_connection_of_its_own(tmp_pa
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
     monkeypatch.setattr(masters, "PLACES", ())
     assert Masters().options(Server(host="w1"), ("ssh",)) == ()
+
+
+async def test_a_client_that_does_not_end_is_ended(monkeypatch):
+    monkeypatch.setattr(masters, "CLOSE_SECONDS", 0.05)
+    before = set(psutil.Process().children())
+    await masters._close(("sh", "-c", "exec sleep 60"), "h")
+    assert set(psutil.Process().children()) <= before
