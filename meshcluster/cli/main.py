@@ -155,6 +155,8 @@ def run(arguments: list[str]) -> int:
         _close_output()
         return OK
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # as __set_name__ has it in Python 3.11
+            return INTERRUPTED
         return _failed(error)
 
 

@@ -191,3 +191,19 @@ def test_ctrl_c_while_it_looks_is_exit_code_130(terminal) -> None:
     done = screen.done()
     assert done.code == 130
     assert "Traceback" not in done.out
+
+
+def test_ctrl_c_that_an_import_has_wrapped_is_exit_code_130_too(capsys, monkeypatch) -> None:
+    def interrupted(ctx):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(cli.group, "invoke", interrupted)
+    assert run(capsys, "version") == (130, "", "")
+
+
+@pytest.mark.process
+def test_ctrl_c_in_what_an_import_executes_is_exit_code_130_too(command, tmp_path) -> None:
+    """Python by itself would end by the signal, for an ``exec`` was interrupted."""
+    file = tmp_path / "jobs.py"
+    file.write_text("exec('raise KeyboardInterrupt')")
+    assert command("jobs", str(file)) == (130, "", "")
