@@ -16,7 +16,7 @@ from .lastrun import LastRun
 from .options import Command, Example, Settings
 from .places import client_is_here, followed, of_file, roles, ssh_keys, there
 from .screen import Screen
-from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, chosen, having, pairs
+from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, SUDO, chosen, having, pairs
 
 if TYPE_CHECKING:
     from ..jobs.jobs import Declared
@@ -54,6 +54,7 @@ KEPT = ("mesh", "via_ssh", "ssh_config", "set", "words", "files")
               help="Sites of this TOML file too.")  # fmt: skip
 @click.option("--mesh", is_flag=True, help="Members of the mesh are sites too, by their tags.")
 @having(ON_MESH)
+@having(SUDO)
 @click.option("--retry-failed", is_flag=True,
               help="What was not ok in the last run of FILE that was not all ok. Its options, also "
               "those of --set, are kept in a file, in plain text.")  # fmt: skip
@@ -87,6 +88,8 @@ def command(settings: Settings, file: str, names: tuple[str, ...], **given: Any)
             return NOBODY
     with redirect_stdout(sys.stderr) if settings.json else nullcontext():
         declared = jobs_of(path)  # what it prints is no JSON
+    if given["sudo_password"]:
+        declared.passwords.set(given["sudo_password"])
     with sites_added(settings, declared, given):
         if last is None and not names:
             return show(settings, screen, declared, given["words"])

@@ -16,7 +16,7 @@ from .conducting import Leaving, conducted
 from .options import Command, Example, Settings, number, text
 from .places import client_is_here, followed, hosts, nobody, of_file, of_hosts, roles, ssh_keys
 from .screen import Screen
-from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, chosen, having, pairs
+from .terms import ON_MESH, OPTIONS, RECAP, REPORTS, SUDO, chosen, having, pairs
 
 if TYPE_CHECKING:
     from ..jobs.action import AsyncAction
@@ -74,6 +74,7 @@ def words_of(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
 @click.option("--sudo", is_flag=True, help="As root, by sudo.")
 @click.option("--sudo-user", metavar="USER", callback=lambda c, p, v: v and text(c, p, v),
               help="As this user, by sudo.")  # fmt: skip
+@having(SUDO)
 @click.option("--cwd", metavar="DIR", callback=lambda c, p, v: v and text(c, p, v),
               help="Its directory [here, or the home; of a member its own].")  # fmt: skip
 @click.option("--env", metavar="K=V", multiple=True, callback=pairs,
@@ -116,6 +117,8 @@ def command(settings: Settings, line: str, **given: Any) -> int:
             jobs = AsyncJobs(sites, **options)
         except ConfigError as error:
             raise click.UsageError(str(error)) from None
+        if given["sudo_password"]:
+            jobs.passwords.set(given["sudo_password"])
         jobs.add(NAME, given["words"] or [*sites.list()], Work(line, stdin, given).run)
         code, _ = conducted(jobs, NAME, leaving, options={})
         return code
@@ -158,6 +161,8 @@ def check_usage(given: dict[str, Any]) -> None:
         raise click.UsageError(f"{one} and {two}: one place")
     if where == ["--sites"] and not given["words"]:
         raise click.UsageError("whom of --sites? -t ROLE; -t '*' is all of them")
+    if given["sudo_password"] and not (given["sudo"] or given["sudo_user"]):
+        raise click.UsageError("--sudo-password-file says nothing without --sudo or --sudo-user")
     ctx = click.get_current_context()
     for param in ctx.command.params:
         source = ctx.get_parameter_source(param.name or "")

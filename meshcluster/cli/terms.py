@@ -4,6 +4,8 @@ meaning.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from .options import number, text
 SCHEDULES = ("site-sequential", "sequential", "atomic", "parallel")
 """``Terms`` has them too; it is not imported for the help alone."""
 MOST = 1_000_000
+PASSWORD_BYTES = 4096
+"""A longer first line is no password."""
 
 
 def portion(ctx: click.Context, param: click.Parameter, given: str | None) -> int | str | None:
@@ -53,6 +57,31 @@ def pairs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
             raise click.BadParameter(f"{each!r} is not {param.metavar}", ctx, param)
         found[name] = value
     return found
+
+
+def password(ctx: click.Context, param: click.Parameter, given: str | None) -> str | None:
+    """The first line of a file that nobody else can read, or of a pipe."""
+    if given is None:
+        return None
+    trouble = ""
+    try:
+        with open(given, "rb") as file:
+            found = os.fstat(file.fileno())
+            shared = stat.S_ISREG(found.st_mode) and os.name == "posix" and found.st_mode & 0o077
+            line = b"" if shared else file.readline(PASSWORD_BYTES)
+    except OSError as error:
+        trouble = error.strerror or str(error)
+    else:
+        if shared:
+            mode = f"{found.st_mode & 0o777:04o}"
+            trouble = f"can be used by others (mode {mode}): chmod 600 {given}"
+        elif not (line := line.rstrip(b"\r\n")):
+            trouble = "there is nothing in its first line"
+        elif len(line) >= PASSWORD_BYTES - 1 or {*b"\r\0"} & {*line}:
+            trouble = "its first line is no password"
+    if trouble:
+        raise click.BadParameter(f"{given}: {trouble}", ctx, param)
+    return line.decode("utf-8", "surrogateescape")
 
 
 def _flag(name: str, says: str) -> Callable[[Any], Any]:
@@ -101,6 +130,12 @@ ON_MESH: Mapping[str, Callable[[Any], Any]] = {
     "ssh_config": click.option(
         "--ssh-config", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
         help="What the ssh client reads instead of ~/.ssh/config."),
+}  # fmt: skip
+
+SUDO: Mapping[str, Callable[[Any], Any]] = {
+    "sudo_password": click.option(
+        "--sudo-password-file", "sudo_password", metavar="FILE", callback=password,
+        help="Where sudo wants a password it gets the first line of this file [you are asked]."),
 }  # fmt: skip
 
 RECAP: Mapping[str, Callable[[Any], Any]] = {

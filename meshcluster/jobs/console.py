@@ -225,8 +225,8 @@ class Asking:
             terminal = Terminal()
         except TROUBLES as error:
             raise SudoFailed(
-                f"no terminal to ask for the {what}: Passwords(provider=...) asks elsewhere, "
-                "Passwords.set() gives it beforehand"
+                f"no terminal to ask for the {what}: --sudo-password-file of the command and "
+                "Passwords.set() give it beforehand, Passwords(provider=...) asks elsewhere"
             ) from error
         line = Line()
         try:

@@ -264,3 +264,21 @@ def test_what_was_kept_of_jobs_that_are_gone_is_a_wrong_usage(capsys, file, tmp_
     code, _, err = run(capsys, file, "--retry-failed")
     assert code == 2
     assert "there is no job 'update'; there are: other" in err
+
+
+def test_a_password_for_sudo_is_in_a_file(capsys, file, tmp_path) -> None:
+    (tmp_path / file).write_text("""
+from meshcluster import Jobs
+jobs = Jobs()
+jobs.sites.add("here")
+@jobs.job(roles="here")
+def show(action):
+    jobs.passwords.prompt()  # asks nobody: it is known
+    action.report(repr(jobs.passwords))
+""")
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(0o600)
+    code, out, _ = run(capsys, file, "show", "--sudo-password-file", str(path))
+    assert (code, out) == (0, "here > <Passwords set>\n")
+    assert "secret" not in out

@@ -154,10 +154,9 @@ def test_as_somebody_else_by_sudo(capsys, monkeypatch, tmp_path, options, user) 
     assert f" ?  {user}-- " in (tmp_path / "said").read_text()
 
 
-@pytest.mark.process
-def test_sudos_question_is_asked_here_and_nothing_is_drawn_over_it(
-    terminal, monkeypatch, tmp_path
-) -> None:
+@pytest.fixture
+def sudo(monkeypatch, tmp_path):
+    """A sudo that wants a password, "secret", and asks once."""
     script = tmp_path / "sudo"
     script.write_text("""#!/bin/sh
 while [ "$1" != -- ]; do [ "$1" = -p ] && prompt=$2; shift; done; shift
@@ -167,12 +166,30 @@ read -r password
 """)
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.process
+def test_sudos_question_is_asked_here_and_nothing_is_drawn_over_it(sudo, terminal) -> None:
     screen = terminal("run", "--local", "--sudo", "--", "echo done")
     screen.until("sudo password of local: ")
     screen.press(b"secret\n")
     done = screen.done()
     assert done.code == 0
     assert done.out.startswith("sudo password of local: \nlocal | done\n")
+
+
+@pytest.mark.parametrize(("given", "code", "said"), [("secret\n", 0, ""), ("wrong\n", 1, "sudo")])
+def test_sudos_password_may_be_in_a_file(capsys, sudo, tmp_path, given, code, said) -> None:
+    path = tmp_path / "password"
+    path.write_text(given)
+    path.chmod(0o600)
+    options = ["--local", "--sudo", "--sudo-password-file", str(path)]
+    ended, out, err = run(capsys, *options, "--", "echo done")
+    assert (ended, out) == (code, "" if code else "local | done\n")
+    assert said in err
+    assert given.strip() not in err
+    assert cli.run(["run", "--local", "--sudo-password-file", str(path), "id"]) == 2
+    assert "says nothing without --sudo or --sudo-user" in capsys.readouterr().err
 
 
 # --- where -------------------------------------------------------------------------------------

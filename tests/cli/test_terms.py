@@ -1,5 +1,7 @@
 """The options of runs: as ``Terms`` has them, and only those that were given."""
 
+import os
+
 import click
 import pytest
 
@@ -10,6 +12,7 @@ from meshcluster.cli.terms import (
     chosen,
     having,
     pairs,
+    password,
     portion,
     portions,
 )
@@ -77,3 +80,43 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_runs(tmp_
         parsed("--junit", str(tmp_path / "missing" / "x"))
     with pytest.raises(click.BadParameter, match="is a directory"):
         parsed("--gantt", str(tmp_path))
+
+
+@pytest.mark.parametrize(("content", "meant"), [
+    ("secret", "secret"), ("secret\nmore\n", "secret"), ("secret\r\n", "secret"),
+    (" se cret \n", " se cret "), (b"s\xff", "s\udcff"),
+])  # fmt: skip
+def test_a_password_is_the_first_line_of_a_file(tmp_path, content, meant) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    path.chmod(0o600)
+    assert password(CONTEXT, PARAM, str(path)) == meant
+
+
+def test_a_password_may_come_by_a_pipe() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"secret\n")
+        assert password(CONTEXT, PARAM, f"/dev/fd/{reading}") == "secret"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize(("content", "mode", "trouble"), [
+    (b"", 0o600, "there is nothing in its first line"),
+    (b"\nsecret", 0o600, "there is nothing in its first line"),
+    (b"x" * 5000, 0o600, "its first line is no password"),
+    (b"a\0b", 0o600, "its first line is no password"),
+    (b"a\rb\n", 0o600, "its first line is no password"),
+    (b"secret", 0o640, r"can be used by others \(mode 0640\): chmod 600 /"),
+])  # fmt: skip
+def test_a_file_that_is_none_for_a_password_is_refused(tmp_path, content, mode, trouble) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    path.chmod(mode)
+    with pytest.raises(click.BadParameter, match=f"password: {trouble}"):
+        password(CONTEXT, PARAM, str(path))
+    path.unlink()
+    with pytest.raises(click.BadParameter, match="No such file"):
+        password(CONTEXT, PARAM, str(path))

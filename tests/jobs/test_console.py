@@ -144,8 +144,8 @@ class TestAsk:
             terminal=False,
         )
         assert child.prints() == [
-            "no terminal to ask for the sudo password of web1: Passwords(provider=...) asks "
-            "elsewhere, Passwords.set() gives it beforehand"
+            "no terminal to ask for the sudo password of web1: --sudo-password-file of the command "
+            "and Passwords.set() give it beforehand, Passwords(provider=...) asks elsewhere"
         ]
 
     def test_a_terminal_that_hangs_up_is_an_error(self, program):
