@@ -18,6 +18,7 @@ UNSAFE_ALLOWED = {
     "meshcluster/ssh/far/pickling.py": "for who says unsafe_pickle=True; docs/security.md",
 }
 UNSAFE_CALLS = {"eval", "exec"}
+CALLS_ALLOWED = {"meshcluster/__main__.py": "of nothing, for Python to forget an interrupt"}
 
 
 def calls(source):
@@ -109,7 +110,8 @@ def test_nothing_unsafe_is_used(package):
     for source in package:
         roots = {module.split(".")[0] for module in imported_modules(source)}
         assert source.name in UNSAFE_ALLOWED or not roots & UNSAFE_MODULES, source.name
-        assert not {name for name, _ in calls(source)} & UNSAFE_CALLS, source.name
+        called = {name for name, _ in calls(source)}
+        assert source.name in CALLS_ALLOWED or not called & UNSAFE_CALLS, source.name
 
 
 def test_files_have_names_that_say_something(everything):
