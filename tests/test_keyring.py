@@ -8,6 +8,7 @@ import pytest
 import meshcluster
 from meshcluster import AsyncCluster, ConfigError, NotJoined
 from meshcluster.security.text import new_key
+from tests.waiting import eventually
 
 OLD, NEW = new_key(), new_key()
 
@@ -21,12 +22,6 @@ async def join(beacon_port):
             return await stack.enter_async_context(joining)
 
         yield join
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - beacons come when they come
-            await asyncio.sleep(0.01)
 
 
 def names(users):
@@ -47,12 +42,12 @@ async def test_a_secret_is_changed_in_three_steps_and_nobody_leaves(join):
     for each in members:
         each.keyring.use(NEW)
         await one.send(2, resolve="two")
-    await until(lambda: names(one.keyring.users) == {new: ["two"], old: []})
-    await until(lambda: names(two.keyring.users) == {new: ["one"], old: []})
+    await eventually(lambda: names(one.keyring.users) == {new: ["two"], old: []})
+    await eventually(lambda: names(two.keyring.users) == {new: ["one"], old: []})
     for each in members:
         each.keyring.remove(old)
         await one.send(3, resolve="two")
-    await until(lambda: heard == [1, 2, 2, 3, 3])
+    await eventually(lambda: heard == [1, 2, 2, 3, 3])
     assert list(one.keyring) == list(two.keyring) == [new]
     assert lost == []
     late = await join("late", NEW)
@@ -121,8 +116,10 @@ async def test_a_file_that_is_edited_is_followed(join, tmp_path, monkeypatch):
     (old,) = one.keyring
     for text in (f"{OLD}\n{NEW}\n", f"{NEW}\n{OLD}\n", f"{NEW}\n"):
         file.write_text(text)
-        await until(lambda text=text: all(len(x.keyring) == len(text.split()) for x in (one, two)))
-        await until(lambda: one.keyring[0] == two.keyring[0])
+        await eventually(
+            lambda text=text: all(len(x.keyring) == len(text.split()) for x in (one, two))
+        )
+        await eventually(lambda: one.keyring[0] == two.keyring[0])
     assert old not in one.keyring
     heard = asyncio.Queue()
     two.hook("event")(lambda message: heard.put_nowait(message.data))

@@ -26,6 +26,7 @@ from meshcluster import (
     ServiceLost,
 )
 from meshcluster.config import ClusterConfig, Limits
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -55,15 +56,6 @@ def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
 
 
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
-
-
 def echo(letter):
     return letter.data
 
@@ -71,7 +63,7 @@ def echo(letter):
 async def having(cluster, name, count=1):
     """A mailbox that only asks, once others have theirs, and these others."""
     box = cluster.mailbox(name)
-    await until(lambda: len(box.services) == count)
+    await eventually(lambda: len(box.services) == count)
     return box, *box.services
 
 
@@ -103,7 +95,7 @@ async def test_the_order_of_events_and_notes_to_one_member_is_kept(pair):
     for number in range(0, 100, 2):
         await one.send(number, services=[service])
         await box.send(service, number + 1)
-    await until(lambda: len(got) == 100)
+    await eventually(lambda: len(got) == 100)
     assert got == list(range(100))
 
 
@@ -115,10 +107,10 @@ async def test_notes_survive_the_end_of_links_in_between(pair):
     for number in range(500):
         await box.send(service, number)
         if number % 50 == 0:
-            await until(lambda number=number: number in got)
+            await eventually(lambda number=number: number in got)
             for end in list(one.joined._ends.values()):
                 end.link.abort()
-    await until(lambda: len(got) == 500)
+    await eventually(lambda: len(got) == 500)
     assert got == list(range(500))
 
 
@@ -195,7 +187,7 @@ async def test_a_note_for_no_mailbox_is_counted_there(pair):
     one, other = pair
     (service,) = one.services
     await one.mailbox("box").send(service, "note")
-    await until(lambda: other.dropped.get("letters for no mailbox") == 1)
+    await eventually(lambda: other.dropped.get("letters for no mailbox") == 1)
 
 
 async def test_a_receiver_that_raises_gets_the_next_note_all_the_same(pair, caplog):
@@ -211,7 +203,7 @@ async def test_a_receiver_that_raises_gets_the_next_note_all_the_same(pair, capl
     box, service = await having(one, "box")
     for number in range(3):
         await box.send(service, number)
-    await until(lambda: len(got) == 3)
+    await eventually(lambda: len(got) == 3)
     assert other.dropped["hooks that raised"] == 1
     assert "ValueError: one" in caplog.text
 
@@ -230,7 +222,7 @@ async def test_a_sender_waits_for_room_and_is_told_when_there_is_none(join):
     box, service = await having(one, "box")
     for number in range(100):  # five times what fits
         await box.send(service, number)
-    await until(lambda: len(got) == 100)
+    await eventually(lambda: len(got) == 100)
 
     async def flood():
         while True:
@@ -243,7 +235,7 @@ async def test_a_sender_waits_for_room_and_is_told_when_there_is_none(join):
     assert await soon(box.request(service, "passes")) is None
     go.set()
     await soon(box.send(service, "room"))
-    await until(lambda: "room" in got)
+    await eventually(lambda: "room" in got)
     assert got == [*range(100), "passes", "room"]
 
 
@@ -265,7 +257,7 @@ async def test_ten_thousand_requests_in_flight_each_get_their_own_answer(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     futures = [box.request(service, number) for number in range(10_000)]
-    await until(lambda: len(held) == 10_000)
+    await eventually(lambda: len(held) == 10_000)
     assert not any(future.done() for future in futures)
     for letter in reversed(held):
         letter.reply(-letter.data)
@@ -325,7 +317,7 @@ async def test_a_deadline_that_passes_names_the_member_and_a_late_answer_is_coun
         await soon(box.request(service, 1, timeout=0.05))
     assert caught.value.missing == (service,)
     held[0].reply("late")
-    await until(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
+    await eventually(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "1", None])
@@ -341,12 +333,12 @@ async def test_a_cancelled_request_is_forgotten_and_its_answer_dropped(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     future = box.request(service, 1)
-    await until(lambda: held)
+    await eventually(lambda: held)
     future.cancel()
     with pytest.raises(asyncio.CancelledError):
         await future
     held[0].reply("nobody waits")
-    await until(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
+    await eventually(lambda: one.dropped.get("answers late, twice or not asked for") == 1)
 
 
 async def test_an_answer_finds_its_request_over_another_link(pair):
@@ -355,7 +347,7 @@ async def test_an_answer_finds_its_request_over_another_link(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     future = box.request(service, 1)
-    await until(lambda: held)
+    await eventually(lambda: held)
     for end in list(one.joined._ends.values()):
         end.link.abort()
     held[0].reply("found")
@@ -368,7 +360,7 @@ async def test_a_member_that_leaves_ends_what_it_was_asked(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     future = box.request(service, 1)
-    await until(lambda: held)
+    await eventually(lambda: held)
     await other.leave()
     with pytest.raises(ServiceLost):
         await soon(future)
@@ -380,7 +372,7 @@ async def test_who_is_gone_cannot_be_asked_or_told(pair):
     one, other = pair
     (service,) = one.services
     await other.leave()
-    await until(lambda: one.services == ())
+    await eventually(lambda: one.services == ())
     box = one.mailbox("box")
     with pytest.raises(NoServices, match="not a member any more"):
         await box.send(service, 1)
@@ -394,7 +386,7 @@ async def test_leaving_ends_open_requests(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     futures = [box.request(service, number) for number in range(3)]
-    await until(lambda: len(held) == 3)
+    await eventually(lambda: len(held) == 3)
     await one.leave()
     for future in futures:
         with pytest.raises(NotJoined):
@@ -439,7 +431,7 @@ class Ends:
         return lambda value, error: self.ends.append((number, value, error))
 
     async def all(self, count):
-        await until(lambda: len(self.ends) >= count)
+        await eventually(lambda: len(self.ends) >= count)
         return self.ends
 
 
@@ -589,9 +581,9 @@ async def test_what_was_turned_away_its_member_never_had(asking, pair):
     begun = []
     pair[1].mailbox("slow", lambda letter: begun.append(letter) or LATER)
     slow = pair[0].mailbox("slow").request(service, 1)
-    await until(lambda: begun)
+    await eventually(lambda: begun)
     leaving = asyncio.create_task(pair[1].leave(timeout=10))
-    await until(lambda: pair[1].joined._leaving is not None)
+    await eventually(lambda: pair[1].joined._leaving is not None)
     error = await lost(box.request(service, 1))
     assert (error.reason, error.unhandled) == ("leaving", True)
     begun[0].reply("done")
@@ -605,7 +597,7 @@ async def test_what_its_member_had_it_may_have_done(pair):
     other.mailbox("box", lambda letter: held.append(letter) or LATER)
     box, service = await having(one, "box")
     future = box.request(service, 1)
-    await until(lambda: held)
+    await eventually(lambda: held)
     await other.leave()
     assert not (await lost(future)).unhandled
 
@@ -622,7 +614,7 @@ async def test_offers_are_seen_by_all_and_services_are_those_that_have_one(join)
     two.mailbox("box", echo, offer=[1, 2])
     three.mailbox("box")
     box = one.mailbox("box")
-    await until(lambda: len(box.services) == 2)
+    await eventually(lambda: len(box.services) == 2)
     offers = {service.tags[0]: service.offers for service in one.services}
     assert offers["two"] == {"box": [1, 2]}
     assert offers["early"] == {"box": {"made": "before joining"}}
@@ -672,11 +664,11 @@ async def test_an_offer_can_be_changed_and_ends_with_the_mailbox(pair):
     changed = []
     one.hook("service.changed")(lambda service: changed.append(dict(service.offers)))
     theirs = other.mailbox("box", echo, offer=1)
-    await until(lambda: changed[-1:] == [{"box": 1}])
+    await eventually(lambda: changed[-1:] == [{"box": 1}])
     theirs.offer(2)
-    await until(lambda: changed[-1:] == [{"box": 2}])
+    await eventually(lambda: changed[-1:] == [{"box": 2}])
     theirs.close()
-    await until(lambda: changed[-1:] == [{}])
+    await eventually(lambda: changed[-1:] == [{}])
     with pytest.raises(ConfigError):
         theirs.offer(3)
     with pytest.raises(NoResponder):
@@ -691,7 +683,7 @@ async def test_a_mailbox_is_there_before_anything_sent_after_it(pair):
     one.hook("event")(lambda message: seen.append(dict(one.services[0].offers)))
     other.mailbox("box", echo, offer="here")
     await other.broadcast("I have a mailbox")
-    await until(lambda: seen)
+    await eventually(lambda: seen)
     assert seen == [{"box": "here"}]
 
 
@@ -705,7 +697,7 @@ async def test_closing_again_closes_nobody_elses_mailbox_of_that_name(pair):
         first.offer("first")
     box, service = await having(one, "box")
     assert await soon(box.request(service, "here")) == "here"
-    await until(lambda: one.services[0].offers == {"box": "second"})
+    await eventually(lambda: one.services[0].offers == {"box": "second"})
 
 
 async def test_an_offer_too_large_to_be_said_is_refused_and_changes_nothing(pair):
@@ -716,7 +708,7 @@ async def test_an_offer_too_large_to_be_said_is_refused_and_changes_nothing(pair
     with pytest.raises(MessageTooLarge):
         other.mailbox("second", echo, offer="x" * 70_000)
     other.mailbox("second", echo, offer=2)
-    await until(lambda: one.services[0].offers == {"box": 1, "second": 2})
+    await eventually(lambda: one.services[0].offers == {"box": 1, "second": 2})
 
 
 async def test_an_offer_is_what_it_was_when_it_was_made(pair):
@@ -725,7 +717,7 @@ async def test_an_offer_is_what_it_was_when_it_was_made(pair):
     other.mailbox("box", echo, offer=offer)
     offer["count"].append(2)
     other.tags.append("later")
-    await until(lambda: "later" in one.services[0].tags)
+    await eventually(lambda: "later" in one.services[0].tags)
     assert one.services[0].offers == {"box": {"count": [1]}}
 
 
@@ -737,7 +729,7 @@ async def test_mailboxes_are_kept_when_their_cluster_joins_again(join, beacon_po
             asking, service = await having(one, "box")
             assert await soon(asking.request(service, 1)) == 1
             asking.close()
-        await until(lambda: one.services == ())
+        await eventually(lambda: one.services == ())
         with pytest.raises(NotJoined):
             _ = box.services
 

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import threading
-import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -16,6 +15,7 @@ from meshcluster import (
     NoServices,
     NotJoined,
 )
+from tests.waiting import eventually
 
 
 @pytest.fixture(params=[Cluster, AsyncCluster], ids=["blocking", "async"])
@@ -48,14 +48,6 @@ async def call(function, *args, **settings):
     return await done(await asyncio.to_thread(function, *args, **settings))
 
 
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "not in ten seconds"
-        await asyncio.sleep(0.002)
-
-
 @pytest.fixture
 async def pair(join):
     one, other = await join("one", name="one"), await join("other", name="other")
@@ -75,7 +67,7 @@ async def test_services_are_the_others_in_the_order_of_their_discovery(pair, joi
     assert [service.tags[0] for service in one.services] == ["other", "third"]
     assert one.known_services == 2
     await call(other.leave)
-    await until(lambda: one.known_services == 1)
+    await eventually(lambda: one.known_services == 1)
 
 
 async def test_resolve_and_resolver_find_members_by_their_words(pair):
@@ -123,11 +115,11 @@ async def test_props_are_seen_by_others_and_each_change_reaches_them(join):
     one.props.update(row=[1, {"seat": None}], free=True)
     wanted = {"rack": 4, "row": [1, {"seat": None}], "free": True}
     assert one.props == wanted
-    await until(lambda: other.services[0].props == wanted)
+    await eventually(lambda: other.services[0].props == wanted)
     del one.props["row"]
-    await until(lambda: other.services[0].props == {"rack": 4, "free": True})
+    await eventually(lambda: other.services[0].props == {"rack": 4, "free": True})
     one.props.clear()
-    await until(lambda: other.services[0].props == {})
+    await eventually(lambda: other.services[0].props == {})
 
 
 async def test_many_changes_in_one_turn_are_told_once(pair):
@@ -141,9 +133,9 @@ async def test_many_changes_in_one_turn_are_told_once(pair):
             one.props[f"prop-{number}"] = number
 
     one._in_loop(change)
-    await until(lambda: changed)
+    await eventually(lambda: changed)
     one.tags.replace(["end"])
-    await until(lambda: len(changed) == 2)
+    await eventually(lambda: len(changed) == 2)
     assert len(changed[0].tags) == 21
     assert len(changed[0].props) == 20
     assert changed[1].tags == ("end",)
@@ -154,12 +146,12 @@ async def test_a_change_that_says_nothing_new_is_not_told(pair):
     changed = []
     other.hook("service.changed")(changed.append)
     one.props["a"] = 1
-    await until(lambda: len(changed) == 1)
+    await eventually(lambda: len(changed) == 1)
     one.props["a"] = 1
     one.tags.append("one")
     one.tags.remove("not there")
     one.props["a"] = True  # equal, yet something else
-    await until(lambda: len(changed) == 2)
+    await eventually(lambda: len(changed) == 2)
     assert changed[1].props["a"] is True
 
 
@@ -181,7 +173,7 @@ async def test_a_prop_changed_in_place_later_is_as_it_was_told(pair):
     one.props["shelf"] = shelf
     shelf.append(2)
     one.tags.append("later")
-    await until(lambda: "later" in other.services[0].tags)
+    await eventually(lambda: "later" in other.services[0].tags)
     assert other.services[0].props == {"shelf": [1]}
     assert one.props == {"shelf": [1]}
 
@@ -192,11 +184,11 @@ async def test_channels_are_joined_and_left_at_any_time(pair):
     other.hook("event")(lambda message: heard.append((message.channel, message.data)))
     other.channels.join(7)
     await call(one.broadcast, "joined", channel=7)
-    await until(lambda: heard == [(7, "joined")])
+    await eventually(lambda: heard == [(7, "joined")])
     other.channels.leave(7)
     await call(one.broadcast, "left", channel=7)
     await call(one.broadcast, "end")
-    await until(lambda: len(heard) == 2)
+    await eventually(lambda: len(heard) == 2)
     assert heard[1] == (0, "end")
     assert other.dropped["messages on channels not joined"] == 1
     assert list(one.channels) == [0, 1, 2]
@@ -215,14 +207,14 @@ async def test_channels_1_and_2_reach_members_on_this_host(pair):
     other.hook("event")(lambda message: heard.append(message.channel))
     for channel in (1, 2):
         await call(one.send, "near", resolve="other", channel=channel)
-    await until(lambda: heard == [1, 2])
+    await eventually(lambda: heard == [1, 2])
 
 
 async def test_heartbeat_announces_us_now(join):
     one = await join(heartbeat_seconds=1000, expire_seconds=5000)
-    await until(lambda: one.dropped.get("datagrams: own copies", 0) == 3)  # no more by itself
+    await eventually(lambda: one.dropped.get("datagrams: own copies", 0) == 3)  # no more by itself
     one.heartbeat()
-    await until(lambda: one.dropped["datagrams: own copies"] == 4)
+    await eventually(lambda: one.dropped["datagrams: own copies"] == 4)
 
 
 async def test_discover_asks_everybody_once_in_five_seconds(pair):
@@ -242,7 +234,7 @@ async def test_a_service_can_be_told_and_asked_itself(pair):
     other.channels.join(7)
     (service,) = one.services
     assert await call(service.send, "told", channel=7, protocols=["tcp"]) == (service,)
-    await until(lambda: heard == [("told", 7)])
+    await eventually(lambda: heard == [("told", 7)])
     assert await call(service.query(21, timeout=10).wait) == {service: 42}
 
 
@@ -254,7 +246,7 @@ async def test_its_standing_is_that_of_now(pair):
     assert service.protocol in ("unix", "tcp")
     assert service.info["state"] == "alive"
     await call(other.leave)
-    await until(lambda: service.state == "gone")
+    await eventually(lambda: service.state == "gone")
     assert (service.last_seen, service.protocol) == (None, "")
     with pytest.raises(NoServices):
         await call(service.send, "too late")
@@ -269,11 +261,11 @@ async def test_services_come_with_hooks_and_messages_as_well(pair):
     got = []
     other.hook("event")(lambda message: got.append(message.service))
     await call(one.broadcast, "who am I?")
-    await until(lambda: got)
+    await eventually(lambda: got)
     heard = []
     one.hook("event")(lambda message: heard.append(message.data))
     await call(got[0].send, "you are one")
-    await until(lambda: heard == ["you are one"])
+    await eventually(lambda: heard == ["you are one"])
 
 
 # --- joined or not -----------------------------------------------------------------------------

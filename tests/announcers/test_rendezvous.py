@@ -12,6 +12,7 @@ from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.model import is_unix, unix_address
 from meshcluster.wire.codec import encode_datagram
 from meshcluster.wire.frames import Event, GroupParcel
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no UNIX sockets")
 if sys.platform != "win32":
@@ -76,15 +77,6 @@ def folder(runtime_dir):
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def leave_dead_socket(folder, name=GONE):
@@ -266,7 +258,7 @@ async def test_who_never_reads_is_given_up(flooded, monkeypatch):
     monkeypatch.setattr(rendezvous, "RETRY_SECONDS", 0.0)
     one, _ = await flooded(2000)
     taken = one.sent
-    await until(lambda: not one._waiting)
+    await eventually(lambda: not one._waiting)
     assert one.sent == taken < 2000
 
 
@@ -292,11 +284,11 @@ async def test_where_multicast_works_nothing_is_sent_once_all_know_each_other(be
         for member in members:
             await member.wait_for_services(count - 1)
         peers = [peer for member in members for peer in member.joined.node.peers]
-        await until(lambda: not any(is_unix(peer.address) for peer in peers))
+        await eventually(lambda: not any(is_unix(peer.address) for peer in peers))
         announcers = [member.joined._announcers[1] for member in members]
         before = [announcer.sent for announcer in announcers]
         own = [m.dropped["datagrams: own copies"] for m in members]
-        await until(
+        await eventually(
             lambda: all(
                 m.dropped["datagrams: own copies"] >= at + 15
                 for m, at in zip(members, own, strict=True)

@@ -10,8 +10,7 @@ import pytest
 
 from meshcluster.cli import main as cli
 from meshcluster.version import VERSION
-
-from ..ssh.here import until
+from tests.waiting import until
 
 HEAVY = ("asyncio", "msgspec", "dataclasses", "meshcluster.config")
 

@@ -1,6 +1,5 @@
 """A question is answered by a process: exactly, in time, within bounds, and nothing is left."""
 
-import os
 import sys
 import threading
 import time
@@ -10,6 +9,7 @@ import pytest
 
 from meshcluster.cli import responder as module
 from meshcluster.cli.responder import LEAVING, CommandFailed, Responder
+from tests.waiting import until
 
 pytestmark = pytest.mark.process
 
@@ -85,7 +85,7 @@ def test_who_is_too_slow_is_killed_with_all_it_started(tmp_path) -> None:
         slow.answer("x")
     numbers = [int(line) for line in pids.read_text().split()]
     assert len(numbers) == 2
-    wait_until(lambda: not any(map(is_running, numbers)))
+    until(lambda: not any(map(is_running, numbers)))
 
 
 @pytest.mark.parametrize("script", ["exec >&- 2>&-; sleep 60", "sleep 60 & exit 0"])
@@ -118,7 +118,7 @@ def test_closing_kills_what_runs_and_refuses_the_rest(tmp_path) -> None:
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: pids.read_text().count("\n") == 3)
+    until(lambda: pids.read_text().count("\n") == 3)
     assert responder.close()
     for thread in threads:
         thread.join()
@@ -141,10 +141,3 @@ def test_many_at_once_do_not_mix_their_answers() -> None:
     for thread in threads:
         thread.join()
     assert answers == {n: f"{n}" for n in range(16)}
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        os.sched_yield()

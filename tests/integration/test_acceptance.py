@@ -15,6 +15,7 @@ import pytest
 
 import meshcluster
 from meshcluster.config import DEFAULT_ADDRESS
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -65,14 +66,6 @@ def heard(watcher, point, name, seconds=20):
     what = watcher.heard.get(timeout=seconds)
     assert what[:2] == (point, name)
     return what[2]
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.005)
 
 
 MEMBER = """

@@ -15,6 +15,7 @@ import pytest
 import meshcluster
 from meshcluster.config import DEFAULT_ADDRESS
 from meshcluster.security.sealing import Seal
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.process,
@@ -296,12 +297,6 @@ async def heard(talker):
     return await asyncio.to_thread(talker.hear)
 
 
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - a counter tells nobody
-            await asyncio.sleep(0.01)
-
-
 async def nothing_has_changed(ours):
     """All go on as before, and no hook has seen anything but the others."""
     host, other, friend = ours
@@ -309,7 +304,7 @@ async def nothing_has_changed(ours):
     host.hook("event")(lambda message: came.set())
     await friend.broadcast(b"still here")
     await asyncio.wait_for(came.wait(), 20)
-    await until(lambda: other.seen.facts["event"])
+    await eventually(lambda: other.seen.facts["event"])
     for member, events in ((host, 1), (friend, 0), (other, 1)):
         assert {each.name for each in member.services} == NAMES - {member.config.name}
         assert +member.seen.facts == +Counter({"service.discovered": 2, "event": events})
@@ -329,7 +324,7 @@ async def test_a_directory_that_was_opened_by_mistake_is_no_door(ours, stranger_
     assert await heard(stranger_at(OPENED)) is True
     for member in ours:
         assert member.dropped["links: another user is at the other end"]
-        await until(lambda member=member: member.dropped.get("datagrams: not sealed"))
+        await eventually(lambda member=member: member.dropped.get("datagrams: not sealed"))
     await nothing_has_changed(ours)
 
 
@@ -376,13 +371,13 @@ async def test_the_group_tells_nothing_and_believes_nothing(ours, stranger_at):
         inside = [Seal(node.identity).open(node.keyring, each).data for each in came]
     assert any(WORDS[3].encode() in each for each in inside)
     for member in (host, other):
-        await until(lambda facts=member.seen.facts: facts["event"] == sent)
+        await eventually(lambda facts=member.seen.facts: facts["event"] == sent)
         member.seen.facts["event"] = 0
     assert not [word for word in WORDS for each in came if word.encode() in each]
     at.say("tell")
     assert await heard(at) == "told"
     reasons = {"not sealed", "sealed with a key that is not ours", "forged", "replayed"}
-    await until(lambda: {f"datagrams: {each}" for each in reasons} <= host.dropped.keys())
+    await eventually(lambda: {f"datagrams: {each}" for each in reasons} <= host.dropped.keys())
     await nothing_has_changed(ours)
     at.say("answers")
     assert await heard(at) == []
@@ -430,7 +425,7 @@ async def test_a_member_of_another_user_meets_its_own_kind_only(
     try:
         at = stranger(MEMBER, json.dumps(settings), place)
         assert await heard(at) == []
-        await until(lambda: host.dropped.get("datagrams: sealed with a key that is not ours"))
+        await eventually(lambda: host.dropped.get("datagrams: sealed with a key that is not ours"))
         dropped = {}
         while "datagrams: sealed with a key that is not ours" not in dropped:
             at.say()

@@ -14,6 +14,7 @@ from functools import partial
 import pytest
 
 import meshcluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -176,14 +177,6 @@ async def _call_from_a_loop(port, count, storm):
             until, lambda: {each.name for each in cluster.services} == set(storm.names)
         )
         return calls, loads(cluster._functions)
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.005)
 
 
 def loads(functions):

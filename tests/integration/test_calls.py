@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import meshcluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -119,14 +120,6 @@ def took(record_property):
         assert seconds < at_most
 
     return took
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.002)
 
 
 def names(services):

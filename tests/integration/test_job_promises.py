@@ -3,11 +3,11 @@
 import os
 import signal
 import sys
-import time
 
 import pytest
 
 import meshcluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -83,10 +83,10 @@ def test_a_failure_is_not_forgotten_when_later_jobs_go_well(schedule):
 def test_what_a_run_has_begun_ends_with_it(shell, tmp_path, signal_number):
     begun = [tmp_path / "one", tmp_path / "two"]
     running = shell("-c", PROGRAM, folder=tmp_path)
-    wait_until(lambda: all(path.is_file() and path.read_text().endswith("\n") for path in begun))
+    until(lambda: all(path.is_file() and path.read_text().endswith("\n") for path in begun))
     groups = {os.getpgid(int(path.read_text())) for path in begun}
     running.signal(signal_number)
-    wait_until(lambda: not any(map(lives, groups)))
+    until(lambda: not any(map(lives, groups)))
 
 
 def lives(group):
@@ -95,10 +95,3 @@ def lives(group):
     except ProcessLookupError:
         return False
     return True
-
-
-def wait_until(holds):
-    until = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)

@@ -23,7 +23,8 @@ from meshcluster import (
 )
 from meshcluster.jobs.terms import KINDS
 from tests.jobs.play import Play, reasons, short, statuses
-from tests.ssh.ways import FAKE, lives, until
+from tests.ssh.ways import FAKE, lives
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,

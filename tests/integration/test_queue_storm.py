@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 import meshcluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -85,14 +86,6 @@ class Storm:
     def __exit__(self, *what):
         self._over.set()
         self._thread.join()
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.005)
 
 
 def storm_over(count, seconds, talk, port, folder, record_property):

@@ -15,6 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 import meshcluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -51,14 +52,6 @@ def server(beacon_port):
     """A member in this process."""
     with meshcluster.join(name="server", port=beacon_port) as cluster:
         yield cluster
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.002)
 
 
 def told_until(process, last):

@@ -11,6 +11,7 @@ from meshcluster import AsyncCluster
 from meshcluster.runtime import following
 from meshcluster.runtime.realm import key_of
 from meshcluster.security.text import text_of
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -53,18 +54,11 @@ class Talker:
             await asyncio.sleep(0.02)
 
 
-async def until(condition):
-    """Waits for it."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - what it waits for has no event
-            await asyncio.sleep(0.02)
-
-
 async def flows(talkers):
     """Waits until hundreds of messages more were sent, and everybody has asked everybody."""
     sent, answered = sum(t.sent.total() for t in talkers), [t.answered for t in talkers]
-    await until(lambda: sum(t.sent.total() for t in talkers) > sent + 300)
-    await until(lambda: all(t.answered > n for t, n in zip(talkers, answered, strict=True)))
+    await eventually(lambda: sum(t.sent.total() for t in talkers) > sent + 300)
+    await eventually(lambda: all(t.answered > n for t, n in zip(talkers, answered, strict=True)))
 
 
 async def joined(port, secret, count=MEMBERS, **options):
@@ -74,7 +68,7 @@ async def joined(port, secret, count=MEMBERS, **options):
             name=talker.name, secret=secret, port=port, heartbeat_seconds=0.5,
             protocols=["tcp"], **options,
         )  # fmt: skip
-    await until(lambda: all(len(t.cluster.services) == count - 1 for t in talkers))
+    await eventually(lambda: all(len(t.cluster.services) == count - 1 for t in talkers))
     return talkers
 
 
@@ -90,11 +84,11 @@ async def rotated_by_calls(talkers):
     half = MEMBERS // 2
     for talker in talkers[:half]:
         talker.cluster.keyring.use(new)
-    await until(lambda: users(talkers[-1]) == {new: half, old: half - 1})
+    await eventually(lambda: users(talkers[-1]) == {new: half, old: half - 1})
     await flows(talkers)
     for talker in talkers[half:]:
         talker.cluster.keyring.use(new)
-    await until(lambda: all(users(t) == {new: MEMBERS - 1, old: 0} for t in talkers))
+    await eventually(lambda: all(users(t) == {new: MEMBERS - 1, old: 0} for t in talkers))
     await flows(talkers)
     for talker in talkers:
         talker.cluster.keyring.remove(old)
@@ -106,11 +100,11 @@ async def rotated_by_file(talkers, path):
     for lines in ([OLD, NEW], [NEW, OLD], [NEW]):
         path.write_text("\n".join(lines) + "\n")
         size = len(lines)
-        await until(lambda n=size: all(len(t.cluster.keyring) == n for t in talkers))
+        await eventually(lambda n=size: all(len(t.cluster.keyring) == n for t in talkers))
         first = key_of(lines[0].encode(), "default").id.hex()
-        await until(lambda k=first: all(t.cluster.keyring[0] == k for t in talkers))
+        await eventually(lambda k=first: all(t.cluster.keyring[0] == k for t in talkers))
         await flows(talkers)
-        await until(lambda k=first: all(users(t)[k] == MEMBERS - 1 for t in talkers))
+        await eventually(lambda k=first: all(users(t)[k] == MEMBERS - 1 for t in talkers))
 
 
 def unsealed_or_old(talkers, key):
@@ -148,12 +142,12 @@ async def test_twenty_members_change_their_secret_under_load(
     done.set()
     await asyncio.gather(*talks)
     (new,) = talkers[0].cluster.keyring
-    await until(lambda: not any(t.cluster.undelivered for t in talkers))
+    await eventually(lambda: not any(t.cluster.undelivered for t in talkers))
     total = 0
     for sender in talkers:
         for receiver in talkers:
             count = sender.sent[receiver.name]
-            await until(lambda r=receiver, s=sender, c=count: len(r.came[s.name]) >= c)
+            await eventually(lambda r=receiver, s=sender, c=count: len(r.came[s.name]) >= c)
             assert receiver.came[sender.name] == list(range(count))  # none lost, moved or doubled
             total += count
     print(f"{MEMBERS} members, by {how}: {took:.1f} s, {total} messages,"
@@ -177,7 +171,7 @@ async def test_who_missed_the_change_is_told_of_by_itself_and_by_others(beacon_p
         for talker in (one, other):
             talker.cluster.keyring.remove(old)
         said = "cannot be understood, for want of our secret"
-        await until(lambda: sum(said in record.message for record in caplog.records) >= 3)
+        await eventually(lambda: sum(said in record.message for record in caplog.records) >= 3)
     assert sum(said in record.message for record in caplog.records) == 3  # once a minute
     for talker in (one, other, late):
         await talker.cluster.leave()

@@ -30,7 +30,8 @@ from meshcluster.jobs.serving import allow_commands
 from meshcluster.jobs.shell import AsyncShell, Shell
 from meshcluster.jobs.site import Site
 from tests.jobs.person import Person
-from tests.ssh.ways import lives, until
+from tests.ssh.ways import lives
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,

@@ -9,7 +9,7 @@ import pytest
 
 import meshcluster
 from meshcluster.ssh import dispatcher as dispatcher_module
-from tests.ssh.ways import until
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 import meshcluster
-from tests.ssh.ways import lives, until
+from tests.ssh.ways import lives
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import meshcluster
 from tests.ssh import chores
-from tests.ssh.ways import until
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,

@@ -15,6 +15,7 @@ import pytest
 import meshcluster
 from meshcluster.config import ClusterConfig
 from meshcluster.timing import HOST, LAN
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.process,
@@ -79,14 +80,6 @@ def hear(watcher, *points):
     assert tuple(point for point, _ in seen) == points
     assert len({service for _, service in seen}) == 1
     return seen[-1][1]
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.005)
 
 
 def peers_of(cluster):

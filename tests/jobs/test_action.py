@@ -9,7 +9,7 @@ import pytest
 
 from meshcluster import AsyncJobs, ConfigError, JobError, Jobs, LineWritten, PairEnded
 from tests.jobs.play import alive
-from tests.ssh.here import until
+from tests.waiting import until
 
 FOREVER_SECONDS = 60
 

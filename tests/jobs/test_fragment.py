@@ -15,7 +15,7 @@ from meshcluster.jobs import fragment as fragment_module
 from meshcluster.jobs.fragment import Fragment, failure_of
 from meshcluster.jobs.outcomes import Failure
 from tests.jobs.play import alive, statuses
-from tests.ssh.here import until
+from tests.waiting import until
 
 FOREVER_SECONDS = 60
 

@@ -16,8 +16,9 @@ import pytest
 from meshcluster.errors import ConfigError, JobError
 from meshcluster.jobs import process as process_module
 from meshcluster.jobs.process import GRACE_SECONDS, LAST_SECONDS, Ending, Script, conduct
+from tests.waiting import until
 
-from ..ssh.ways import lives, until
+from ..ssh.ways import lives
 
 pytestmark = [
     pytest.mark.process,

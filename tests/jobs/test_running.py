@@ -27,8 +27,9 @@ from meshcluster.jobs.running import Running
 from meshcluster.jobs.schedule import Schedule
 from meshcluster.jobs.terms import KINDS
 from tests.jobs.play import Play, alive, reasons, short, statuses
-from tests.ssh.here import children, until
+from tests.ssh.here import children
 from tests.ssh.ways import FAKE
+from tests.waiting import until
 
 FOREVER_SECONDS = 60
 

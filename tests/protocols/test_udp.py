@@ -12,6 +12,7 @@ from meshcluster.errors import ConfigError, MessageTooLarge, NoRoute
 from meshcluster.protocols import Context
 from meshcluster.protocols.udp import UdpHandler
 from meshcluster.wire.codec import decode_datagram, is_message
+from tests.waiting import eventually
 
 UDP = ["udp"]
 
@@ -44,15 +45,6 @@ async def join(beacon_port):
 async def met(*clusters):
     for cluster in clusters:
         await cluster.wait_for_services(len(clusters) - 1)
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("not in ten seconds")
 
 
 async def test_an_event_goes_by_udp_when_it_is_asked_for(join):
@@ -89,7 +81,9 @@ async def group(beacon_port, insider):
 async def met_on_the_group(*clusters):
     """Each has heard a beacon of each other."""
     await met(*clusters)
-    await until(lambda: all(p.beaconed_at > 0 for each in clusters for p in each.joined.node.peers))
+    await eventually(
+        lambda: all(p.beaconed_at > 0 for each in clusters for p in each.joined.node.peers)
+    )
 
 
 async def test_a_broadcast_by_udp_is_one_datagram_to_the_group(join, group):
@@ -200,7 +194,7 @@ async def test_it_is_the_last_resort_where_no_link_opens(join):
     await one.send("hello", resolve="other")
     assert await other.heard.get() == ("hello", "udp", "one")
     assert one.dropped["messages sent by udp as a last resort"] == 1
-    await until(lambda: not one.undelivered)  # the other one confirms it
+    await eventually(lambda: not one.undelivered)  # the other one confirms it
     assert "messages by udp that were not confirmed" not in one.dropped
 
 

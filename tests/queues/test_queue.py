@@ -22,6 +22,7 @@ from meshcluster.errors import (
     Undelivered,
 )
 from meshcluster.queues import consuming
+from tests.waiting import eventually
 
 
 @dataclasses.dataclass
@@ -53,14 +54,6 @@ async def three(join):
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 20)
-
-
-async def until(condition):
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 async def taken_by(queue):
@@ -241,7 +234,7 @@ async def test_what_a_consumer_rejects_goes_to_another_and_says_so(three):
     again.done()
     again.done()
     await soon(three.queue("none").join())
-    await until(lambda: queue.pending == 0 or three.queues.consuming["q"].flush_all())
+    await eventually(lambda: queue.pending == 0 or three.queues.consuming["q"].flush_all())
     assert queue.duplicates == 0
 
 
@@ -267,7 +260,7 @@ async def test_a_loop_that_is_left_gives_back_what_it_had(three, how):
         await soon(holding.wait())
         leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
-    await until(lambda: queue.consumers == ())
+    await eventually(lambda: queue.consumers == ())
     taker = asyncio.create_task(taken_by(three.queue("q")))
     await queue.close(20)
     assert sorted(await soon(taker)) == [0, 1, 2, 3]
@@ -345,15 +338,15 @@ async def test_who_is_at_work_holds_on_and_who_says_nothing_is_given_up(three, m
     taken = await two.queue("q").get(10)
     (outlet,) = queue._producing.outlets.all.values()
     since = outlet.heard_at
-    await until(lambda: outlet.heard_at > since + 0.4)
+    await eventually(lambda: outlet.heard_at > since + 0.4)
     assert [service.name for service in queue.consumers] == ["two"]
     monkeypatch.setattr(consuming.Consuming, "_look", lambda self: None)  # it says nothing more
-    await until(lambda: queue.consumers == ())
+    await eventually(lambda: queue.consumers == ())
     again = await three.queue("q").get(10)
     assert (again.item, again.deliveries) == ("long work", 1)
     taken.done("too late")
     two.queues.consuming["q"].flush_all()
-    await until(lambda: queue.duplicates == 1)
+    await eventually(lambda: queue.duplicates == 1)
     assert queue.pending == 1
 
 

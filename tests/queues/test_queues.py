@@ -19,6 +19,7 @@ from meshcluster.errors import (
 from meshcluster.queues import queues as module
 from meshcluster.queues.letters import ACK, ATTACH, BACK, DETACH, END, HOLD, ITEMS, MAILBOX, RESULTS
 from meshcluster.queues.queues import queues_of
+from tests.waiting import eventually
 
 
 @dataclasses.dataclass
@@ -47,14 +48,6 @@ async def pair(join):
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
-
-
-async def until(condition):
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 async def all_of(queue):
@@ -169,7 +162,7 @@ async def test_of_queues_that_ended_the_last_are_remembered(pair, monkeypatch):
         queue._producer()
         await queue.close()
     offered = {"q4", "q5", "q6", "q7"}
-    await until(lambda: set(queues_of(other.services[0])) == offered)
+    await eventually(lambda: set(queues_of(other.services[0])) == offered)
 
 
 async def test_who_means_another_queue_is_told_so_and_others_are_not_disturbed(pair, join):
@@ -216,7 +209,7 @@ async def test_a_member_that_left_has_no_queues_and_may_open_them_when_it_joins_
             await queue.put(2)
         assert queue.over
     async with again.join(name="again", port=beacon_port):
-        await until(lambda: one.services and one.services[-1].name == "again")
+        await eventually(lambda: one.services and one.services[-1].name == "again")
         taking = asyncio.create_task(one.queue("q").get(10))
         queue = again.queue("q")
         await queue.put(3)
@@ -324,7 +317,7 @@ async def test_items_that_are_none_are_refused_and_the_consumer_goes_on(pair, jo
     queue = other.queue("q", type=int)
     getting = asyncio.create_task(queue.get(10))
     say = one.mailbox(MAILBOX, lambda letter: [True, 30.0, 1, False], offer={"q": ["one", "int"]})
-    await until(lambda: queue.producers)
+    await eventually(lambda: queue.producers)
     (service,) = [s for s in one.services if s.name == "other"]
 
     async def ask(*words):
@@ -355,12 +348,12 @@ async def test_offers_that_are_none_are_not_looked_at(pair):
     box = one.mailbox(MAILBOX, lambda letter: {}["no"], offer=5)
     for offer in ("q", ["q"], {"q": 1}, {"q": [1, 2]}, {"q": "one"}, {}, None):
         box.offer(offer)
-        await until(lambda offer=offer: other.services[0].offers.get(MAILBOX) == offer)
+        await eventually(lambda offer=offer: other.services[0].offers.get(MAILBOX) == offer)
         assert queues_of(other.services[0]) == {}
         assert queue.producers == ()
     box.offer({"q": ["one", ""]})
-    await until(lambda: queue._consuming.sources)
-    await until(lambda: all(each.lost_at for each in queue._consuming.sources.values()))
+    await eventually(lambda: queue._consuming.sources)
+    await eventually(lambda: all(each.lost_at for each in queue._consuming.sources.values()))
     getting.cancel()
     await asyncio.gather(getting, return_exceptions=True)
     await queue.close()

@@ -1,6 +1,5 @@
 """Members of a mesh of each test's own, and two that are about to call each other."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -42,20 +41,6 @@ class Two:
         """How many calls of the caller each member has not answered, as the caller counts them."""
         places = self.caller._functions.calls.choice._loads.values()
         return sorted(len(load.open) for load in places)
-
-
-@pytest.fixture
-def until():
-    """Looks until it is so, for at most ten seconds or so."""
-
-    async def until(condition):
-        for _ in range(5000):
-            if condition():
-                return
-            await asyncio.sleep(0.002)
-        pytest.fail("not in ten seconds")
-
-    return until
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ async def test_gather_wait_as_completed_and_groups_take_it(two, slow):
     assert [task.result() for task in tasks] == [0, 1, 2]
 
 
-async def test_a_group_that_fails_cancels_its_calls(two, slow, until):
+async def test_a_group_that_fails_cancels_its_calls(two, slow):
     await two.expose(lambda: 1 / 0, "fails", in_loop=True)
 
     async def both():

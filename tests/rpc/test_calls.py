@@ -21,6 +21,7 @@ from meshcluster import (
     current_call,
 )
 from meshcluster.config import Limits
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -185,7 +186,7 @@ async def test_the_deadline_travels(two):
     assert 0 < second <= first <= 0.2
 
 
-async def test_a_call_that_is_made_too_late_is_a_timeout(two, until):
+async def test_a_call_that_is_made_too_late_is_a_timeout(two):
     """Its own caller waits no more, so nobody would hear of the result."""
     errors = []
 
@@ -203,7 +204,7 @@ async def test_a_call_that_is_made_too_late_is_a_timeout(two, until):
     await two.expose(outer)
     with pytest.raises(QueryTimeout):
         await two.caller.call("outer", timeout=0.05)
-    await until(lambda: errors)
+    await eventually(lambda: errors)
     assert [type(error) for error in errors] == [QueryTimeout]
 
 
@@ -216,14 +217,14 @@ async def test_no_time_at_all_is_a_timeout(two):
 # --- lost ------------------------------------------------------------------------------------
 
 
-async def lose(two, call, until, begun):
+async def lose(two, call, begun):
     """Ends the server's links without a word, as a crash does."""
-    await until(lambda: begun)
+    await eventually(lambda: begun)
     await two.server.leave(timeout=0)
 
 
 @pytest.mark.parametrize("idempotent", [None, False])
-async def test_of_a_lost_member_it_is_not_known_whether_it_was_done(two, until, idempotent):
+async def test_of_a_lost_member_it_is_not_known_whether_it_was_done(two, idempotent):
     begun = []
 
     async def slow():
@@ -232,7 +233,7 @@ async def test_of_a_lost_member_it_is_not_known_whether_it_was_done(two, until, 
 
     await two.expose(slow)
     call = two.caller.go("slow", idempotent=idempotent)
-    await lose(two, call, until, begun)
+    await lose(two, call, begun)
     with pytest.raises(OutcomeUnknown) as caught:
         await soon(call)
     assert (caught.value.service, type(caught.value.__cause__)) == (call.service, ServiceLost)
@@ -264,11 +265,11 @@ def hangs_where(first, begun):
 
 
 @pytest.mark.parametrize(("exposed", "asked"), [(True, None), (False, True)])
-async def test_what_is_idempotent_is_given_to_another_member(join, until, exposed, asked):
+async def test_what_is_idempotent_is_given_to_another_member(join, exposed, asked):
     begun = []
     caller, _ = await two_servers(join, hangs_where(1, begun), idempotent=exposed)
     call = caller.go("f", 7, idempotent=asked)
-    await until(lambda: begun)
+    await eventually(lambda: begun)
     lost = call.service
     await begun[0].leave(timeout=0)
     assert await soon(call) == 7
@@ -278,19 +279,19 @@ async def test_what_is_idempotent_is_given_to_another_member(join, until, expose
 
 
 @pytest.mark.parametrize(("retries", "begins"), [(0, 1), (1, 2)])
-async def test_it_is_tried_again_so_many_times(join, until, retries, begins):
+async def test_it_is_tried_again_so_many_times(join, retries, begins):
     begun = []
     caller, _ = await two_servers(join, hangs_where(9, begun), idempotent=True)
     call = caller.go("f", 7, retries=retries)
     for number in range(begins):
-        await until(lambda number=number: len(begun) == number + 1)
+        await eventually(lambda number=number: len(begun) == number + 1)
         await begun[number].leave(timeout=0)
     with pytest.raises(ServiceLost):
         await soon(call)
     assert len(begun) == len(call.attempts) == begins
 
 
-async def test_of_members_that_expose_it_differently_each_ones_word_counts(join, until):
+async def test_of_members_that_expose_it_differently_each_ones_word_counts(join):
     """Only one of them says that it may be called twice, and takes one argument more."""
     begun, one, other = [], await join(name="one"), await join(name="other")
 
@@ -310,13 +311,13 @@ async def test_of_members_that_expose_it_differently_each_ones_word_counts(join,
     with pytest.raises(ArgumentError):
         caller.go("f", 1, 2, where="other")
     call = caller.go("f", 1, where="other")
-    await until(lambda: begun)
+    await eventually(lambda: begun)
     await other.leave(timeout=0)
     with pytest.raises(OutcomeUnknown):
         await soon(call)
 
 
-async def test_a_member_that_leaves_turns_calls_away_and_another_has_them(join, until):
+async def test_a_member_that_leaves_turns_calls_away_and_another_has_them(join):
     begun = []
     caller, servers = await two_servers(join, hangs_where(0, begun))
     leaving = asyncio.ensure_future(servers[0].leave())
@@ -325,7 +326,7 @@ async def test_a_member_that_leaves_turns_calls_away_and_another_has_them(join, 
     await leaving
 
 
-async def test_who_leaves_has_its_calls_ended(two, until):
+async def test_who_leaves_has_its_calls_ended(two):
     await two.expose(asyncio.sleep, "sleep")
     calls = [two.caller.go("sleep", 30) for _ in range(3)]
     await two.caller.leave()
@@ -358,7 +359,7 @@ async def test_a_member_with_too_much_to_do_says_so_and_the_call_waits(join):
     assert all(call.attempts[-1] == (call.service, None) for call in calls)
 
 
-async def test_another_member_has_what_one_has_no_room_for(join, until):
+async def test_another_member_has_what_one_has_no_room_for(join):
     full, go = await join(name="full", limits=Limits(open_questions=1)), asyncio.Event()
     free = await join(name="free")
 
@@ -371,7 +372,7 @@ async def test_another_member_has_what_one_has_no_room_for(join, until):
     caller = await join()
     await caller.wait_for_exposed("wait", 2)
     calls = [caller.go("wait", n) for n in range(8)]
-    await until(lambda: sum(call.service.name == "free" for call in calls) == 7)
+    await eventually(lambda: sum(call.service.name == "free" for call in calls) == 7)
     go.set()
     assert await soon(asyncio.gather(*calls)) == list(range(8))
 
@@ -434,16 +435,16 @@ async def test_ten_thousand_calls_are_right_and_leave_nothing_behind(two):
     assert two.load == [0]
 
 
-async def test_calls_that_nobody_waits_for_end_all_the_same(two, until):
+async def test_calls_that_nobody_waits_for_end_all_the_same(two):
     done = []
     await two.expose(done.append, "note")
     for number in range(100):
         two.caller.go("note", number)
-    await until(lambda: len(done) == 100)
-    await until(lambda: two.load == [0])
+    await eventually(lambda: len(done) == 100)
+    await eventually(lambda: two.load == [0])
 
 
-async def test_failed_calls_leave_nothing_behind(two, until):
+async def test_failed_calls_leave_nothing_behind(two):
     await two.expose(bad)
     await two.expose(asyncio.sleep, "sleep")
     calls = [two.caller.go("bad") for _ in range(100)]

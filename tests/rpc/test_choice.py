@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from meshcluster import NotExposed
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -118,13 +119,13 @@ async def test_a_function_that_says_who_and_raises_is_heard(servers):
         servers.go(where=lambda service: 1 / 0)
 
 
-async def test_words_are_those_that_members_have_now(servers, until):
+async def test_words_are_those_that_members_have_now(servers):
     old = servers.service("s2")
     assert servers.called([servers.go(where="gpu") for _ in range(2)]) == {"s0": 1, "s1": 1}
     servers.members["s2"].tags.append("gpu")
     servers.members["s0"].tags.remove("gpu")
-    await until(lambda: len(servers.caller.resolve("gpu", "s2")) == 1)
-    await until(lambda: not servers.caller.resolve("gpu", "s0"))
+    await eventually(lambda: len(servers.caller.resolve("gpu", "s2")) == 1)
+    await eventually(lambda: not servers.caller.resolve("gpu", "s0"))
     servers.let.set()
     await soon(asyncio.gather(*[servers.go() for _ in range(3)]))
     assert servers.called([servers.go(where="gpu") for _ in range(2)]) == {"s1": 1, "s2": 1}

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from meshcluster import ClusterError, current_call
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -89,7 +90,7 @@ async def test_threads_and_tasks_of_its_own_know_it_where_python_hands_it_on(two
     assert await two.caller.call("f") == ["f", "f"]
 
 
-async def test_after_it_there_is_none_again_in_its_thread(two, until):
+async def test_after_it_there_is_none_again_in_its_thread(two):
     """Threads are used again, and so is the loop."""
     found = []
 
@@ -105,11 +106,11 @@ async def test_after_it_there_is_none_again_in_its_thread(two, until):
     for name in ("look", "in loop"):
         await two.caller.call(name)
     await two.caller.broadcast("x")
-    await until(lambda: len(found) == 3)
+    await eventually(lambda: len(found) == 3)
     assert found == ["look", "in loop", None]
 
 
-async def test_what_the_function_sends_hands_its_call_to_no_hook(two, until):
+async def test_what_the_function_sends_hands_its_call_to_no_hook(two):
     """Whatever the member does in its loop because of it is done for others, too."""
     seen = []
 
@@ -134,7 +135,7 @@ async def test_what_the_function_sends_hands_its_call_to_no_hook(two, until):
         await two.caller.broadcast(number)
         await asyncio.sleep(0)
     await soon(call)
-    await until(lambda: len(seen) == 50)
+    await eventually(lambda: len(seen) == 50)
     assert set(seen) == {None}
 
 
@@ -145,7 +146,7 @@ async def test_a_context_of_the_callers_own_is_not_handed_on(two):
     assert await two.caller.call("f") == "none"
 
 
-async def test_a_function_may_look_whether_anybody_waits(two, until):
+async def test_a_function_may_look_whether_anybody_waits(two):
     ended, begun = [], threading.Event()
 
     def f():
@@ -157,9 +158,9 @@ async def test_a_function_may_look_whether_anybody_waits(two, until):
 
     await two.expose(f)
     call = two.caller.go("f", timeout=60)
-    await until(begun.is_set)
+    await eventually(begun.is_set)
     call.cancel()
-    await until(lambda: ended)
+    await eventually(lambda: ended)
     assert 50 < ended[0] < 60
 
 

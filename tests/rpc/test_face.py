@@ -18,6 +18,7 @@ from meshcluster import (
     NotJoined,
     RemoteError,
 )
+from tests.waiting import eventually
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
@@ -376,7 +377,7 @@ async def test_call_all_refuses_what_nobody_takes(join):
             await caller.call_all(name, 1, where=where)
 
 
-async def test_call_all_cancelled_cancels_all(join, until):
+async def test_call_all_cancelled_cancels_all(join):
     ended = []
 
     def slow(number):
@@ -391,7 +392,7 @@ async def test_call_all_cancelled_cancels_all(join, until):
     caller, _ = await three(join, slow)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(caller.call_all("f"), 0.2)
-    await until(lambda: sorted(ended) == [0, 1, 2])
+    await eventually(lambda: sorted(ended) == [0, 1, 2])
 
 
 # --- wait_for_exposed ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from meshcluster import AsyncCluster, ConfigError, MessageTooLarge, NotExposed
 from meshcluster.rpc.letters import MAILBOX
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -39,16 +40,16 @@ async def test_who_called_may_expose_and_who_exposes_may_call(two):
     assert await two.caller.call("echo", 4) == 4
 
 
-async def test_what_is_exposed_is_told_at_once_and_so_is_its_end(two, until):
+async def test_what_is_exposed_is_told_at_once_and_so_is_its_end(two):
     changes = []
     two.caller.hook("service.changed")(lambda service: changes.append(list(two.caller.exposed)))
     for name in "ab":
         two.server.expose(echo, name=name)
-        await until(lambda name=name: name in two.caller.exposed)
+        await eventually(lambda name=name: name in two.caller.exposed)
     two.server.unexpose("a")
-    await until(lambda: list(two.caller.exposed) == ["b"])
+    await eventually(lambda: list(two.caller.exposed) == ["b"])
     two.server.unexpose("b")
-    await until(lambda: two.caller.exposed == {})
+    await eventually(lambda: two.caller.exposed == {})
     two.server.expose(echo, name="c")
     await two.caller.wait_for_exposed("c")
     assert await two.caller.call("c", 1) == 1
@@ -97,7 +98,7 @@ async def test_what_was_exposed_too_large_before_joining_is_told_when_joining(be
             pytest.fail("nobody can hear of that")
 
 
-async def test_exposing_before_joining_and_between(join, beacon_port, until):
+async def test_exposing_before_joining_and_between(join, beacon_port):
     caller, server = await join(), AsyncCluster()
     server.expose(echo, name="first")
     with pytest.raises(ConfigError, match="exposed already"):
@@ -106,7 +107,7 @@ async def test_exposing_before_joining_and_between(join, beacon_port, until):
         await caller.wait_for_exposed("first")
         server.expose(echo, name="second")
         await caller.wait_for_exposed("second")
-    await until(lambda: caller.exposed == {})
+    await eventually(lambda: caller.exposed == {})
     server.expose(echo, name="third")
     assert server.unexpose("first") == 1
     async with server.join(port=beacon_port):

@@ -8,6 +8,7 @@ import pytest
 
 from meshcluster import ConfigError, NotExposed, RemoteError
 from meshcluster.rpc.mapping import Mapping, Window
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -56,11 +57,11 @@ async def test_results_come_in_the_order_of_the_items(two, work):
     assert two.load == [0]
 
 
-async def test_an_early_one_that_is_slow_holds_up_the_order_and_not_the_work(two, work, until):
+async def test_an_early_one_that_is_slow_holds_up_the_order_and_not_the_work(two, work):
     work.holds[0] = asyncio.Event()
     results = aiter(two.caller.map("double", range(20), in_flight=4))
     first = asyncio.ensure_future(anext(results))
-    await until(lambda: len(work.begun) == 20)
+    await eventually(lambda: len(work.begun) == 20)
     assert not first.done()
     work.holds[0].set()
     assert await soon(first) == 0
@@ -104,24 +105,24 @@ async def test_of_items_without_end_those_needed_are_taken(two, work):
     assert two.load == [0]
 
 
-async def test_a_slow_first_of_items_without_end_does_not_fill_memory(two, work, until):
+async def test_a_slow_first_of_items_without_end_does_not_fill_memory(two, work):
     work.holds[0] = asyncio.Event()
     first = asyncio.ensure_future(
         anext(aiter(two.caller.map("double", itertools.count(), in_flight=2)))
     )
-    await until(lambda: len(work.begun) == 32)
+    await eventually(lambda: len(work.begun) == 32)
     await asyncio.sleep(0.05)
     assert len(work.begun) == 32
     work.holds[0].set()
     assert await soon(first) == 0
 
 
-async def test_the_first_failure_is_raised_and_the_rest_is_cancelled(two, work, until):
+async def test_the_first_failure_is_raised_and_the_rest_is_cancelled(two, work):
     for number in (2, 3, 4):
         work.holds[number] = asyncio.Event()
     with pytest.raises(RemoteError, match="ValueError: -1"):
         await soon(two.caller.map("double", [1, -1, 2, 3, 4]))
-    await until(lambda: work.cancelled == 3)
+    await eventually(lambda: work.cancelled == 3)
     assert two.load == [0]
 
 
@@ -140,19 +141,19 @@ async def test_several_failures_are_one_error_and_no_complaint(two, work, caplog
     assert "never retrieved" not in caplog.text
 
 
-async def test_who_stops_iterating_cancels_the_rest(two, work, until):
+async def test_who_stops_iterating_cancels_the_rest(two, work):
     work.holds = {n: asyncio.Event() for n in range(1, 5)}
     async for each in two.caller.map("double", range(5)):
         assert each == 0
         break
-    await until(lambda: work.cancelled == 4)
+    await eventually(lambda: work.cancelled == 4)
 
 
-async def test_cancelled_it_cancels_the_rest(two, work, until):
+async def test_cancelled_it_cancels_the_rest(two, work):
     work.holds = {n: asyncio.Event() for n in range(5)}
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(two.caller.map("double", range(5)), 0.1)
-    await until(lambda: work.cancelled == 5)
+    await eventually(lambda: work.cancelled == 5)
     assert two.load == [0]
 
 

@@ -18,6 +18,7 @@ from meshcluster import (
 )
 from meshcluster.rpc.letters import CANCEL, ITEMS, MAILBOX, MISFIT, NEXT, NOT_EXPOSED, OK, values_of
 from meshcluster.rpc.values import TAG
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -73,11 +74,11 @@ KINDS = ["plain", "later"]
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_more_calls_than_the_limit_run_at_once_and_the_others_wait_in_order(
-    two, until, gate, kind
+    two, gate, kind
 ):
     await two.expose(getattr(gate, kind), "f", limit=2)
     calls = [two.caller.go("f", n) for n in range(6)]
-    await until(lambda: len(gate.begun) == 2)
+    await eventually(lambda: len(gate.begun) == 2)
     await asyncio.sleep(0.05)
     assert gate.begun == [0, 1]
     gate.open()
@@ -106,10 +107,10 @@ async def test_a_limit_is_free_again_after_failures(two):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_call_cancelled_while_it_waits_never_begins(two, until, gate, kind, quick_leave):
+async def test_a_call_cancelled_while_it_waits_never_begins(two, gate, kind, quick_leave):
     await two.expose(getattr(gate, kind), "f", limit=1)
     calls = [two.caller.go("f", n) for n in range(4)]
-    await until(lambda: gate.begun == [0])
+    await eventually(lambda: gate.begun == [0])
     await two.expose(lambda: "here", "ping", in_loop=True)
     calls[1].cancel()
     calls[2].cancel()
@@ -121,9 +122,7 @@ async def test_a_call_cancelled_while_it_waits_never_begins(two, until, gate, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_waits_for_longer_than_its_deadline_never_begins(
-    two, until, gate, kind, quick_leave
-):
+async def test_what_waits_for_longer_than_its_deadline_never_begins(two, gate, kind, quick_leave):
     await two.expose(getattr(gate, kind), "f", limit=1)
     first = two.caller.go("f", 0)
     with pytest.raises(QueryTimeout):
@@ -153,12 +152,10 @@ def quick_leave(caplog):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_taken_away_while_calls_run_lets_them_end(
-    two, until, gate, kind, quick_leave
-):
+async def test_what_is_taken_away_while_calls_run_lets_them_end(two, gate, kind, quick_leave):
     await two.expose(getattr(gate, kind), "f", limit=2)
     calls = [two.caller.go("f", n) for n in range(6)]
-    await until(lambda: len(gate.begun) == 2)
+    await eventually(lambda: len(gate.begun) == 2)
     assert two.server.unexpose("f") == 1
     for call in calls[2:]:
         with pytest.raises(NotExposed, match="exposes it no more"):
@@ -172,12 +169,12 @@ async def test_what_is_taken_away_while_calls_run_lets_them_end(
     await quick_leave(two.server)
 
 
-async def test_an_object_is_taken_away_by_its_name(two, until, gate):
+async def test_an_object_is_taken_away_by_its_name(two, gate):
     two.server.expose(gate)
     two.server.expose(lambda: 1, name="Gates")
     await two.caller.wait_for_exposed("Gate.later")
     assert two.server.unexpose("Gate") == 3
-    await until(lambda: list(two.caller.exposed) == ["Gates"])
+    await eventually(lambda: list(two.caller.exposed) == ["Gates"])
     assert await two.caller.call("Gates") == 1
 
 
@@ -185,13 +182,13 @@ async def test_an_object_is_taken_away_by_its_name(two, until, gate):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_cancelling_reaches_the_function(two, until, gate, kind, quick_leave):
+async def test_cancelling_reaches_the_function(two, gate, kind, quick_leave):
     await two.expose(getattr(gate, kind), "f")
     call = two.caller.go("f", 1)
-    await until(lambda: gate.begun)
+    await eventually(lambda: gate.begun)
     assert call.cancel()
     assert not call.cancel()
-    await until(lambda: gate.cancelled == [1])
+    await eventually(lambda: gate.cancelled == [1])
     assert gate.ended == []
     assert two.load == [0]
     await quick_leave(two.server)
@@ -210,20 +207,20 @@ async def test_a_call_cancelled_at_once_leaves_nothing_behind(two, gate, kind, l
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_at_its_deadline_the_function_is_given_up(two, until, gate, kind):
+async def test_at_its_deadline_the_function_is_given_up(two, gate, kind):
     await two.expose(getattr(gate, kind), "f")
     with pytest.raises(QueryTimeout):
         await two.caller.call("f", 1, timeout=0.1)
-    await until(lambda: gate.cancelled == [1])
+    await eventually(lambda: gate.cancelled == [1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_when_the_caller_is_lost_its_calls_are_given_up(two, until, gate, kind):
+async def test_when_the_caller_is_lost_its_calls_are_given_up(two, gate, kind):
     await two.expose(getattr(gate, kind), "f")
     call = two.caller.go("f", 1)
-    await until(lambda: gate.begun)
+    await eventually(lambda: gate.begun)
     await two.caller.leave(timeout=0)
-    await until(lambda: gate.cancelled == [1])
+    await eventually(lambda: gate.cancelled == [1])
     assert call.done()
     assert call.exception() is not None
 
@@ -249,7 +246,7 @@ async def test_what_a_function_returns_that_has_given_up_is_no_result(two):
     assert {type(each) for each in found} == {QueryTimeout}
 
 
-async def test_a_coroutine_that_is_given_up_may_clean_up_undisturbed(two, until):
+async def test_a_coroutine_that_is_given_up_may_clean_up_undisturbed(two):
     """It is cancelled once, however long it takes."""
     events = []
 
@@ -267,7 +264,7 @@ async def test_a_coroutine_that_is_given_up_may_clean_up_undisturbed(two, until)
     await two.expose(f)
     with pytest.raises(QueryTimeout):
         await two.caller.call("f", timeout=0.05)
-    await until(lambda: events)
+    await eventually(lambda: events)
     assert events == ["cleaned up"]
 
 
@@ -275,10 +272,10 @@ async def test_a_coroutine_that_is_given_up_may_clean_up_undisturbed(two, until)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_leaving_lets_calls_end(two, until, gate, kind):
+async def test_leaving_lets_calls_end(two, gate, kind):
     await two.expose(getattr(gate, kind), "f")
     calls = [two.caller.go("f", n) for n in range(3)]
-    await until(lambda: len(gate.begun) == 3)
+    await eventually(lambda: len(gate.begun) == 3)
     leaving = asyncio.ensure_future(two.server.leave())
     await asyncio.sleep(0.05)
     assert not leaving.done()
@@ -289,10 +286,10 @@ async def test_leaving_lets_calls_end(two, until, gate, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_leaving_gives_up_what_does_not_end_in_time(two, until, gate, kind):
+async def test_leaving_gives_up_what_does_not_end_in_time(two, gate, kind):
     await two.expose(getattr(gate, kind), "f")
     call = two.caller.go("f", 1)
-    await until(lambda: gate.begun)
+    await eventually(lambda: gate.begun)
     await two.server.leave(timeout=0.05)
     with pytest.raises(OutcomeUnknown):
         await soon(call)
@@ -300,15 +297,13 @@ async def test_leaving_gives_up_what_does_not_end_in_time(two, until, gate, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_limit_is_free_again_after_leaving_and_joining(
-    join, beacon_port, until, gate, kind
-):
+async def test_a_limit_is_free_again_after_leaving_and_joining(join, beacon_port, gate, kind):
     server, caller = AsyncCluster(), await join()
     server.expose(getattr(gate, kind), name="f", limit=1)
     async with server.join(port=beacon_port):
         await caller.wait_for_exposed("f")
         calls = [caller.go("f", n) for n in range(3)]
-        await until(lambda: gate.begun)
+        await eventually(lambda: gate.begun)
         await server.leave(timeout=0.05)
         for call in calls:
             with pytest.raises((OutcomeUnknown, ServiceLost, NotExposed)):
@@ -401,14 +396,14 @@ async def test_words_about_calls_that_there_are_not_do_nothing(raw):
     assert await ask([1, "add", 1.0, None, 5]) == [OK, 5]
 
 
-async def test_a_number_that_is_used_twice_leaves_the_limit_as_it_was(two, join, gate, until):
+async def test_a_number_that_is_used_twice_leaves_the_limit_as_it_was(two, join, gate):
     await two.expose(gate.later, "f", limit=1)
     stranger = await join()
     await stranger.wait_for_exposed("f")
     box = stranger.mailbox(MAILBOX)
     (service,) = stranger.resolve("server")
     asked = [box.request(service, [1, "f", 5.0, None, n]) for n in range(3)]
-    await until(lambda: gate.begun)
+    await eventually(lambda: gate.begun)
     gate.open()
     found = await soon(asyncio.gather(*asked, return_exceptions=True))
     assert values_of(found[0]) == [OK, 0]
@@ -416,10 +411,10 @@ async def test_a_number_that_is_used_twice_leaves_the_limit_as_it_was(two, join,
     assert [await two.caller.call("f", n) for n in range(3)] == [0, 1, 2]
 
 
-async def test_calls_of_other_members_are_not_ones_own_to_cancel(two, join, gate, until):
+async def test_calls_of_other_members_are_not_ones_own_to_cancel(two, join, gate):
     await two.expose(gate.later, "f")
     call = two.caller.go("f", 1)
-    await until(lambda: gate.begun)
+    await eventually(lambda: gate.begun)
     stranger = await join()
     await stranger.wait_for_services(2)
     box = stranger.mailbox(MAILBOX)

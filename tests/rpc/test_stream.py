@@ -19,6 +19,7 @@ from meshcluster import (
 )
 from meshcluster.rpc.letters import ITEMS, MAILBOX
 from meshcluster.rpc.streaming import STREAM_ITEMS
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -102,7 +103,7 @@ async def test_its_arguments_are_checked_as_those_of_a_call(two, source):
     assert source.made == []
 
 
-async def test_it_is_made_only_as_it_is_asked_for(two, source, until):
+async def test_it_is_made_only_as_it_is_asked_for(two, source):
     stream = await two.caller.call("count", 1_000_000)
     items = aiter(stream)
     for number in range(10):
@@ -113,7 +114,7 @@ async def test_it_is_made_only_as_it_is_asked_for(two, source, until):
     assert len(source.made) <= 10 + 3 * STREAM_ITEMS
     stream.close()
     await items.aclose()
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
 
 
 async def test_what_it_raises_comes_after_what_it_gave(two, source):
@@ -124,50 +125,50 @@ async def test_what_it_raises_comes_after_what_it_gave(two, source):
     assert "in plain" in caught.value.traceback or "in later" in caught.value.traceback
 
 
-async def test_closed_half_way_it_is_closed_where_it_runs(two, source, until):
+async def test_closed_half_way_it_is_closed_where_it_runs(two, source):
     async with await two.caller.call("count", 1_000_000) as stream:
         async for item in stream:
             if item == 100:
                 break
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
     assert len(source.made) < 1000
     stream.close()
     assert [item async for item in stream] == []
 
 
-async def test_closed_before_it_began_it_is_closed_where_it_runs(two, source, until):
+async def test_closed_before_it_began_it_is_closed_where_it_runs(two, source):
     stream = await two.caller.call("count", 1_000_000)
     stream.close()
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
     assert [item async for item in stream] == []
 
 
-async def test_abandoned_in_a_loop_it_is_closed(two, source, until):
+async def test_abandoned_in_a_loop_it_is_closed(two, source):
     async for item in await two.caller.call("count", 1_000_000):
         if item == 10:
             break
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
 
 
-async def test_what_nobody_asks_for_any_more_is_ended(two, source, until, monkeypatch):
+async def test_what_nobody_asks_for_any_more_is_ended(two, source, monkeypatch):
     monkeypatch.setattr("meshcluster.rpc.serving.STREAM_IDLE_SECONDS", 0.1)
     stream = await two.caller.call("count", 1_000_000)
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
     with pytest.raises(RemoteError, match="this stream has ended"):
         await soon(items_of(asyncio.sleep(0, stream)))
 
 
-async def test_a_lost_caller_ends_it(two, source, until):
+async def test_a_lost_caller_ends_it(two, source):
     stream = await two.caller.call("count", 1_000_000)
     assert await anext(aiter(stream)) == 0
     await two.caller.leave(timeout=0)
-    await until(lambda: source.closed)
+    await eventually(lambda: source.closed)
 
 
-async def test_a_lost_member_is_told_after_what_it_gave(two, source, until):
+async def test_a_lost_member_is_told_after_what_it_gave(two, source):
     stream = await two.caller.call("count", 1_000_000)
     await two.server.leave(timeout=0)
-    await until(lambda: not two.caller.services)
+    await eventually(lambda: not two.caller.services)
     assert source.closed
     got = []
     with pytest.raises(OutcomeUnknown) as caught:
@@ -177,7 +178,7 @@ async def test_a_lost_member_is_told_after_what_it_gave(two, source, until):
     assert got
 
 
-async def test_the_limit_counts_a_stream_until_its_end(two, until):
+async def test_the_limit_counts_a_stream_until_its_end(two):
     source = Source()
     await two.expose(source.later, "count", limit=1)
     first = await two.caller.call("count", 1_000_000)
@@ -211,7 +212,7 @@ async def test_a_stream_may_take_longer_than_its_timeout_if_something_comes_in_t
 
 
 @pytest.mark.parametrize("kind", ["plain", "later"])
-async def test_nothing_for_its_timeout_ends_it_at_both_ends(two, until, kind):
+async def test_nothing_for_its_timeout_ends_it_at_both_ends(two, kind):
     closed, go = [], threading.Event()
 
     def plain():
@@ -236,7 +237,7 @@ async def test_nothing_for_its_timeout_ends_it_at_both_ends(two, until, kind):
     got = []
     with pytest.raises(QueryTimeout):
         await take(two.caller.call("hangs", timeout=0.2), got)
-    await until(lambda: closed)
+    await eventually(lambda: closed)
     assert got in ([], [1])
 
 
@@ -280,7 +281,7 @@ async def test_the_first_item_does_not_wait_for_the_second(two, kind):
     assert in_time
 
 
-async def test_a_coroutine_cancelled_while_it_waits_for_an_item_ends_it(two, until):
+async def test_a_coroutine_cancelled_while_it_waits_for_an_item_ends_it(two):
     closed = []
 
     async def hangs():
@@ -296,7 +297,7 @@ async def test_a_coroutine_cancelled_while_it_waits_for_an_item_ends_it(two, unt
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: closed)
+    await eventually(lambda: closed)
 
 
 # --- items -----------------------------------------------------------------------------------

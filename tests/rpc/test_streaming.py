@@ -5,6 +5,7 @@ import threading
 
 from meshcluster.rpc.streaming import STREAM_BYTES, STREAM_ITEMS, room_for
 from tests.rpc.test_stream import items_of, soon
+from tests.waiting import eventually
 
 
 def test_the_larger_items_are_the_fewer_are_made_ahead():
@@ -13,7 +14,7 @@ def test_the_larger_items_are_the_fewer_are_made_ahead():
     assert room_for({"a": [bytes(STREAM_BYTES * 2)]}) == 1
 
 
-async def test_a_stream_that_is_cancelled_keeps_its_place_until_its_thread_is_out_of_it(two, until):
+async def test_a_stream_that_is_cancelled_keeps_its_place_until_its_thread_is_out_of_it(two):
     inside, go, most = [], threading.Event(), []
 
     def items():
@@ -29,7 +30,7 @@ async def test_a_stream_that_is_cancelled_keeps_its_place_until_its_thread_is_ou
     async with await two.caller.call("items"):
         pass  # cancelled, while its thread makes the second item
     second = two.caller.go("items")
-    await until(lambda: two.load == [1])
+    await eventually(lambda: two.load == [1])
     assert not second.done()
     go.set()
     assert await soon(items_of(second)) == ["begun"]

@@ -20,6 +20,7 @@ from meshcluster import (
 from meshcluster.node.effects import RequestArrived
 from meshcluster.wire.body import BYTES
 from meshcluster.wire.frames import ANSWERED, Request
+from tests.waiting import eventually
 
 
 def soon(awaitable):
@@ -37,15 +38,6 @@ async def mesh(join):
         return members
 
     return mesh
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def tags(services):
@@ -119,9 +111,9 @@ async def test_to_who_offers_nothing_else_there_is_no_way(mesh, join):
     with pytest.raises(NoRoute, match="no way to"):
         await soon(one.send("do", resolve="other", ack=True))
     await soon(one.send("plain", resolve="other"))
-    await until(lambda: got)
+    await eventually(lambda: got)
     assert got == ["plain"]
-    await until(lambda: not one.undelivered)  # its receipt comes
+    await eventually(lambda: not one.undelivered)  # its receipt comes
 
 
 async def test_an_observer_may_send_it(mesh):

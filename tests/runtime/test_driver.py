@@ -8,19 +8,11 @@ import pytest
 
 import meshcluster
 from meshcluster import NotJoined
+from tests.waiting import eventually
 
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def test_many_threads_send_at_once_and_each_ones_order_is_kept(beacon_port):
@@ -63,7 +55,7 @@ async def test_twenty_megabytes_arrive_whole(pair):
 
 async def test_it_goes_on_announcing_itself(join):
     one = await join(heartbeat_seconds=0.05, expire_seconds=1)
-    await until(lambda: one.dropped.get("datagrams: own copies", 0) > 8)
+    await eventually(lambda: one.dropped.get("datagrams: own copies", 0) > 8)
 
 
 async def test_a_broken_receive_hook_drops_counts_and_reports_once(pair, caplog):
@@ -119,7 +111,7 @@ async def test_leaving_waits_no_longer_than_told_for_who_does_not_answer(join, c
     await one.send("nobody hears", resolve="other")
     await soon(one.leave())
     assert "messages that nobody acknowledged" in caplog.text
-    await until(lambda: other.services == ())
+    await eventually(lambda: other.services == ())
 
 
 async def test_queries_end_when_the_cluster_is_left(pair):

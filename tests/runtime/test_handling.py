@@ -5,19 +5,11 @@ import asyncio
 import pytest
 
 from meshcluster import HookRejected, NoResponder, OutcomeUnknown, RemoteError, ServiceLost
+from tests.waiting import eventually
 
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def sending(member, data="do", **options):
@@ -41,9 +33,9 @@ async def test_it_returns_when_the_last_hook_has_returned(pair):
             called.append(message.data)
 
     task = sending(one)
-    await until(lambda: called == ["do"])
+    await eventually(lambda: called == ["do"])
     release[0].set()
-    await until(lambda: called == ["do", "do"])
+    await eventually(lambda: called == ["do", "do"])
     other.hook("query")(lambda question: 0)
     await one.query("a round trip", resolve="other")
     assert not task.done()
@@ -164,7 +156,7 @@ async def test_who_leaves_ends_what_it_handles_and_takes_nothing_new(pair):
     handled = sending(one)
     await soon(begun.wait())
     leave = asyncio.create_task(other.leave(timeout=10))
-    await until(lambda: other.joined is None or not other.joined.joined)
+    await eventually(lambda: other.joined is None or not other.joined.joined)
     with pytest.raises(ServiceLost, match="leaving"):
         await soon(sending(one))
     release.set()

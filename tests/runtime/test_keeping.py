@@ -15,6 +15,7 @@ from meshcluster.runtime import keeping, realm
 from meshcluster.runtime.host import runtime_dir as place
 from meshcluster.runtime.keeping import Keeping
 from meshcluster.runtime.keys import host_key
+from tests.waiting import eventually
 
 KEY_DAYS = 20
 
@@ -27,12 +28,6 @@ def keep(runtime_dir):
     kept.changes = found
     yield kept
     kept.close()
-
-
-async def eventually(wanted):
-    async with asyncio.timeout(10):
-        while not wanted():  # noqa: ASYNC110 - nothing tells of files
-            await asyncio.sleep(0.005)
 
 
 async def test_it_puts_the_key_back_within_a_minute(runtime_dir, keep, monkeypatch):

@@ -7,19 +7,11 @@ import pytest
 
 from meshcluster import ConfigError, NotJoined, ServiceLost
 from meshcluster.runtime.mailboxes import LATER
+from tests.waiting import eventually
 
 
 def soon(awaitable):
     return asyncio.wait_for(awaitable, 10)
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def responder(member):
@@ -38,7 +30,7 @@ def responder(member):
 async def leaving(member, timeout=10):
     """A member that leaves, and is past the point where it takes anything new."""
     task = asyncio.create_task(member.leave(timeout=timeout))
-    await until(lambda: member.joined is None or not member.joined.joined)
+    await eventually(lambda: member.joined is None or not member.joined.joined)
     return task
 
 
@@ -63,7 +55,7 @@ async def test_so_does_a_request_of_a_mailbox(pair):
     box = one.mailbox("box")
     (service,) = await box.wait_for_services()
     future = box.request(service, 1)
-    await until(lambda: letters)
+    await eventually(lambda: letters)
     gone = await leaving(other)
     letters.pop().reply("at last")
     assert await soon(future) == "at last"
@@ -77,7 +69,7 @@ async def test_nobody_waits_for_a_letter_that_its_receiver_has_forgotten(pair):
     box = one.mailbox("box")
     (service,) = await box.wait_for_services()
     future = box.request(service, 1)
-    await until(lambda: seen)
+    await eventually(lambda: seen)
     await soon(other.leave(timeout=3600))
     with pytest.raises(ServiceLost):
         await soon(future)
@@ -96,7 +88,7 @@ async def test_events_that_hooks_have_taken_are_ended(pair):
     for number in range(3):
         await one.send(number, resolve="other")
     await soon(begun.wait())
-    await until(lambda: not one.undelivered)
+    await eventually(lambda: not one.undelivered)
     gone = await leaving(other)
     release.set()
     await soon(gone)
@@ -175,11 +167,11 @@ async def test_who_tells_it_something_learns_that_it_was_not_taken(pair):
     query = one.query("x", resolve="other")
     await soon(asked.wait())
     await one.send("before", resolve="other")
-    await until(lambda: heard == ["before"] and not one.undelivered)
+    await eventually(lambda: heard == ["before"] and not one.undelivered)
     gone = await leaving(other)
     for text in ("after", "as well"):
         await one.send(text, resolve="other")
-    await until(lambda: other.dropped.get("messages that came while we left") == 2)
+    await eventually(lambda: other.dropped.get("messages that came while we left") == 2)
     release.set()
     assert list((await soon(query.wait())).values()) == ["x"]
     await soon(gone)
@@ -244,7 +236,7 @@ async def test_at_the_deadline_who_waits_hears_that_it_left_and_the_log_says_wha
     assert "hooks that had not ended" in record.getMessage()
     assert counted.as_dict()["questions not answered when we left"] == 1
     assert counted.as_dict()["hooks that had not ended when we left"] == 1
-    await until(lambda: one.services == ())
+    await eventually(lambda: one.services == ())
 
 
 async def test_a_member_that_leaves_at_once_says_goodbye_all_the_same(pair):
@@ -254,7 +246,7 @@ async def test_a_member_that_leaves_at_once_says_goodbye_all_the_same(pair):
     await soon(asked.wait())
     await soon(other.leave(timeout=0))
     assert await soon(query.wait()) == {}
-    await until(lambda: one.services == ())
+    await eventually(lambda: one.services == ())
 
 
 async def test_cancelled_it_waits_no_longer(pair):
@@ -267,7 +259,7 @@ async def test_cancelled_it_waits_no_longer(pair):
     with pytest.raises(asyncio.CancelledError):
         await soon(gone)
     assert await soon(query.wait()) == {}
-    await until(lambda: one.services == ())
+    await eventually(lambda: one.services == ())
 
 
 @pytest.mark.parametrize("timeout", [-1, "1", float("nan")])

@@ -9,6 +9,7 @@ from meshcluster.wire import codec
 from meshcluster.wire.frames import Details, Hello
 from meshcluster.wire.sealed import TAG_BYTES
 from meshcluster.wire.splitter import HEADER
+from tests.waiting import eventually
 
 KNOCK = codec.preface(codec.SECURITY_NOISE)
 """How a link begins here; nothing is said to it."""
@@ -48,15 +49,6 @@ async def knock(join, insider):
             await writer.wait_closed()
         except OSError:
             pass
-
-
-async def until(condition):
-    """Looks until it is so, for at most ten seconds or so."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    pytest.fail("not in ten seconds")
 
 
 def soon(awaitable):
@@ -121,9 +113,9 @@ async def test_who_lies_in_its_hello_harms_nobody(join, knock, lie):
     hello = Hello("default", bytes(16), 7, service.key, "", 5, 0, 0, 0, details)
     await knock(member, sealed=[codec.encode_frame(hello)])
     sent = member.dropped.get("datagrams: own copies", 0)
-    await until(lambda: member.dropped["datagrams: own copies"] > sent + 10)  # timers go on
+    await eventually(lambda: member.dropped["datagrams: own copies"] > sent + 10)  # timers go on
     # Who lies well enough to be taken in is asked, and lost.
-    await until(lambda: set(member.services) <= {honest, *member.resolve("finder")})
+    await eventually(lambda: set(member.services) <= {honest, *member.resolve("finder")})
     assert honest in member.services
 
 

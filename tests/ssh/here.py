@@ -1,13 +1,13 @@
 """Dispatchers whose workers are processes of this machine."""
 
 import os
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from meshcluster import Dispatcher, Server
+from tests.waiting import until
 
 FOLDER = Path(__file__).parent
 
@@ -33,14 +33,6 @@ def here(*servers, slots=1, **settings):
 def children():
     """The ids of the processes that we have started, and of those that they have."""
     return {child.pid for child in psutil.Process().children(recursive=True)}
-
-
-def until(condition, seconds=20):
-    """Looks until it is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds} seconds"
-        time.sleep(0.005)
 
 
 class Gate:

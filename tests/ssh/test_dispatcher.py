@@ -29,9 +29,10 @@ from meshcluster import (
     TaskTimeout,
     WorkerLost,
 )
+from tests.waiting import until
 
 from .errands import Pair, Refused
-from .here import FOLDER, children, here, server, until
+from .here import FOLDER, children, here, server
 
 # --- an executor ------------------------------------------------------------------------------
 

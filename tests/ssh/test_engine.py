@@ -14,8 +14,7 @@ from meshcluster.ssh.pool import Pool, Settings
 from meshcluster.ssh.server import Server
 from meshcluster.ssh.slot import State
 from meshcluster.ssh.task import Task
-
-from .here import until
+from tests.waiting import until
 
 
 class Future:

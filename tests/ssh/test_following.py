@@ -5,8 +5,9 @@ import gc
 import pytest
 
 from meshcluster import Cluster, ConfigError, Dispatcher, NoWorkers, Serializer, Server
+from tests.waiting import until
 
-from .here import FOLDER, children, server, until
+from .here import FOLDER, children, server
 
 
 def names(dispatcher):

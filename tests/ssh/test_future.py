@@ -12,8 +12,9 @@ from concurrent.futures import CancelledError, Future
 import pytest
 
 from meshcluster import ClusterError, Congested, DispatcherClosed, TaskFuture, TaskRaised
+from tests.waiting import until
 
-from .here import children, here, until
+from .here import children, here
 
 
 def told_by(future, callback):

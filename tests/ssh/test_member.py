@@ -20,8 +20,7 @@ from meshcluster import (
     TaskTimeout,
     WorkerLost,
 )
-
-from .here import until
+from tests.waiting import until
 
 MEMBER = """
 import json, os, sys, time

@@ -21,9 +21,10 @@ from meshcluster import (
     TaskRaised,
 )
 from meshcluster.ssh.submitting import name_of
+from tests.waiting import until
 
 from .errands import Refused
-from .here import here, until
+from .here import here
 
 
 def at_the_top(x):

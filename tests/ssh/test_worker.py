@@ -19,9 +19,10 @@ from meshcluster import (
     WorkerLost,
 )
 from meshcluster.ssh.far import framing
+from tests.waiting import until
 
 from .errands import Pair, register
-from .here import FOLDER, children, here, server, until
+from .here import FOLDER, children, here, server
 
 SCRIPTED = """
 import sys, os

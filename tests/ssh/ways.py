@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import meshcluster
+from tests.waiting import until
 
 from .chores import SCENARIO
 from .sshd import CLIENT, SSHD, Sshd
@@ -163,11 +164,3 @@ def lives(process):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def until(condition):
-    """Looks until it is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "not in twenty seconds"
-        time.sleep(0.005)

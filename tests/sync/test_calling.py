@@ -5,7 +5,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import (
     FIRST_COMPLETED,
     CancelledError,
@@ -33,14 +32,7 @@ from meshcluster import (
     Stream,
     current_call,
 )
-
-
-def until(condition):
-    """Looks until it is so, for at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "not in ten seconds"
-        time.sleep(0.002)
+from tests.waiting import until
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from concurrent.futures import CancelledError, wait
 from functools import partial
 
@@ -23,14 +22,7 @@ from meshcluster import (
     ServiceLost,
 )
 from meshcluster.config import Limits
-
-
-def until(condition):
-    """Looks until it is so, for at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "not in ten seconds"
-        time.sleep(0.002)
+from tests.waiting import until
 
 
 def having(cluster, name):

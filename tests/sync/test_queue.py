@@ -2,7 +2,6 @@
 
 import queue as plain
 import threading
-import time
 from collections import Counter
 from concurrent.futures import CancelledError
 from functools import partial
@@ -21,6 +20,7 @@ from meshcluster.errors import (
     QueueMismatch,
     Undelivered,
 )
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -29,14 +29,6 @@ def three(join):
     for member in members:
         member.wait_for_services(2)
     return members
-
-
-def until(condition):
-    """Looks until it is so, for at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "not in ten seconds"
-        time.sleep(0.002)
 
 
 class Begun:

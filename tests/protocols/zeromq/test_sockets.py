@@ -7,7 +7,7 @@ import zmq
 
 from meshcluster.protocols.zeromq.link import MESSAGE_BYTES
 from meshcluster.protocols.zeromq.sockets import Sockets
-from tests.ssh.here import until
+from tests.waiting import until
 
 
 def threads():
