@@ -303,7 +303,7 @@ def test_what_comes_after_the_end_raises_in_nobody_and_is_logged(caplog):
     def held(action):
         kept.append((action, action.hold()))
 
-    assert one(held, timeout=0.05).status == "failed"
+    assert one(held, timeout=0.3).status == "failed"
     action, hold = kept[0]
     hold("too late")
     hold()
@@ -375,7 +375,7 @@ def test_stopped_is_seen_by_a_function_that_looks():
         until(lambda: action.stopped)
         ended.set()
 
-    assert one(looking, timeout=0.05).status == "failed"
+    assert one(looking, timeout=0.3).status == "failed"
     assert ended.is_set()
 
 

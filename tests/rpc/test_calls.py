@@ -181,9 +181,9 @@ async def test_the_deadline_travels(two):
     await two.server.wait_for_exposed("inner")
     await two.expose(outer)
     with pytest.raises(QueryTimeout):
-        await two.caller.call("outer", timeout=0.2)
+        await two.caller.call("outer", timeout=0.5)
     first, second = remaining[:2]
-    assert 0 < second <= first <= 0.2
+    assert 0 < second <= first <= 0.5
 
 
 async def test_a_call_that_is_made_too_late_is_a_timeout(two):
@@ -203,7 +203,7 @@ async def test_a_call_that_is_made_too_late_is_a_timeout(two):
     await two.server.wait_for_exposed("inner")
     await two.expose(outer)
     with pytest.raises(QueryTimeout):
-        await two.caller.call("outer", timeout=0.05)
+        await two.caller.call("outer", timeout=0.3)
     await eventually(lambda: errors)
     assert [type(error) for error in errors] == [QueryTimeout]
 

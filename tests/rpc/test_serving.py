@@ -210,7 +210,7 @@ async def test_a_call_cancelled_at_once_leaves_nothing_behind(two, gate, kind, l
 async def test_at_its_deadline_the_function_is_given_up(two, gate, kind):
     await two.expose(getattr(gate, kind), "f")
     with pytest.raises(QueryTimeout):
-        await two.caller.call("f", 1, timeout=0.1)
+        await two.caller.call("f", 1, timeout=0.3)
     await eventually(lambda: gate.cancelled == [1])
 
 
@@ -263,7 +263,7 @@ async def test_a_coroutine_that_is_given_up_may_clean_up_undisturbed(two):
 
     await two.expose(f)
     with pytest.raises(QueryTimeout):
-        await two.caller.call("f", timeout=0.05)
+        await two.caller.call("f", timeout=0.3)
     await eventually(lambda: events)
     assert events == ["cleaned up"]
 

@@ -130,7 +130,7 @@ def test_failures_are_those_of_the_async_face(pair):
         one.mailbox("nobody's").request(service, 1).result(10)
     box = one.mailbox("held")
     with pytest.raises(QueryTimeout):
-        box.request(service, 1, timeout=0.05).result(10)
+        box.request(service, 1, timeout=0.3).result(10)
     with pytest.raises(ConfigError):
         box.request(service, 1, timeout=-1)
     waiting = box.request(service, 2)
