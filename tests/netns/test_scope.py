@@ -61,7 +61,8 @@ def test_at_ttl_0_nothing_leaves_a_host_while_its_interfaces_flap_and_nothing_fo
         assert done.returncode == 0, done.stderr
         dropped = one.ask(FIVE_BEACONS)
     assert len(one.ask("met(19)")) == 19
-    assert set(dropped) == {"datagrams: own copies"}
+    late = "datagrams: replies nobody asked for"  # to a question asked twice, where all are slow
+    assert dropped.keys() - {late} == {"datagrams: own copies"}
     heard = witness.ask("counted('datagrams: of another cluster', 0)")
     assert heard["datagrams: of another cluster"] == 4  # each round one from each neighbour
     assert witness.ask("names()") == []
