@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from typing import Any
 
 from ..errors import NotJoined
+from ..future import InterruptibleFuture
 from ..model import Service
 from .calls import Outgoing
 from .signature import Checker
@@ -45,7 +46,7 @@ class AsyncCall(asyncio.Future[Any], Outgoing):
         return True
 
 
-class Call(Future[Any], Outgoing):
+class Call(InterruptibleFuture[Any], Outgoing):
     """A call of a ``Cluster``: ``result(timeout)``, ``cancel()``, ``concurrent.futures.wait``.
 
     Attributes: ``name``; ``service``, the member that has it (known before the result);

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import DecodeError, NoServices, OutcomeUnknown, QueryTimeout, ServiceLost
+from ..future import InterruptibleFuture
 from ..model import Service
 from .letters import CANCEL, GIVEN_UP, ITEMS, NEXT, values_of
 
@@ -181,7 +182,7 @@ class Stream(StreamBase):
             self.close()
 
     def _request(self) -> Future[None]:
-        future: Future[None] = Future()
+        future: Future[None] = InterruptibleFuture()
 
         def told(value: Any, error: Exception | None) -> None:
             self._told(value, error)

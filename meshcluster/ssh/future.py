@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from typing import Any
 
+from ..future import InterruptibleFuture
 from .task import Attempt, Task
 
 
-class TaskFuture(Future[Any]):
+class TaskFuture(InterruptibleFuture[Any]):
     """What ``submit`` returns: ``result(timeout)``, ``cancel()``, ``concurrent.futures.wait``; or
     ``await`` it in any event loop.
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from ..future import InterruptibleFuture
 from ..mailbox import APPEAR_SECONDS, REQUEST_SECONDS, Find, MailboxBase, Make
 from ..model import Service
 from ..node.requests import Waiter
@@ -61,7 +62,7 @@ class Mailbox(MailboxBase):
         Arguments and errors as ``AsyncMailbox.request``. The future is done in the member's loop:
         its callbacks must be short, and nobody may wait for it in a receiver or an interceptor.
         """
-        future: Future[Any] = Future()
+        future: Future[Any] = InterruptibleFuture()
         waiter = self.ask(service, data, partial(_finish, future), timeout=timeout)
         future.add_done_callback(partial(_done, waiter))
         return future

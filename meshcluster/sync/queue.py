@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..config import check_timeout
 from ..errors import Undelivered
+from ..future import InterruptibleFuture
 from ..queues.consuming import Delivery
 from ..queues.producing import Producing
 from ..queues.queue import READY_SECONDS, QueueBase, Taken
@@ -78,7 +79,7 @@ class Queue(QueueBase):
         return self._submit(producing, data, key)
 
     def _submit(self, producing: Producing, data: bytes, key: str | bytes | None) -> Future[Any]:
-        future: Future[Any] = Future()
+        future: Future[Any] = InterruptibleFuture()
 
         def tell(value: bytes | None, error: Exception | None) -> None:
             if not future.set_running_or_notify_cancel():
