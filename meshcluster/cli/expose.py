@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -117,6 +117,7 @@ def command(
     import logging
 
     from ..sync.cluster import Cluster
+    from ..waits import LOOK_SECONDS
 
     logging.basicConfig(format="meshcluster: %(message)s")
     screen = Screen()
@@ -128,7 +129,8 @@ def command(
         try:
             cluster.join(tags, name=name, **settings.joining)
             show(cluster, settings, screen, told)
-            threading.Event().wait()
+            while True:
+                time.sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
             return INTERRUPTED
         except Ended:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import NotJoined
-from ..future import InterruptibleFuture
 from ..model import Service
+from ..waits import InterruptibleFuture
 from .calls import Outgoing
 from .signature import Checker
 from .stream import AsyncStream, Stream

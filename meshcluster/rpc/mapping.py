@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import ConfigError
+from ..waits import take
 from .call import AsyncCall
 
 IN_FLIGHT = 64
@@ -181,9 +182,7 @@ def _following(
 ) -> Any:
     """The next call that ends."""
     check_outside()  # who iterates may be another than who began
-    if deadline is None:
-        return ended.get()
     try:
-        return ended.get(timeout=max(0.0, deadline - time.monotonic()))
+        return take(ended, None if deadline is None else deadline - time.monotonic())
     except Empty:
         raise TimeoutError("not all results were there in time") from None

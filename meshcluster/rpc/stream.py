@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import DecodeError, NoServices, OutcomeUnknown, QueryTimeout, ServiceLost
-from ..future import InterruptibleFuture
 from ..model import Service
+from ..waits import InterruptibleFuture
 from .letters import CANCEL, GIVEN_UP, ITEMS, NEXT, values_of
 
 if TYPE_CHECKING:

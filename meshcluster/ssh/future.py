@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
-from ..future import InterruptibleFuture
+from ..waits import InterruptibleFuture
 from .task import Attempt, Task
 
 

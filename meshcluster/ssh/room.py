@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ..errors import ConfigError, Congested
+from ..waits import LOOK_SECONDS
 
 
 class Room:
@@ -29,7 +30,8 @@ class Room:
             return
         if not self._blocks or not may_wait():
             raise Congested(f"{self._most} tasks are open, as many as max_open= has it")
-        self._places.acquire()
+        while not self._places.acquire(timeout=LOOK_SECONDS):
+            pass
 
     def leave(self, _: object = None) -> None:
         """Gives it back."""

@@ -11,29 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TypeVar
 
-T = TypeVar("T")
-
-LOOK_SECONDS = 1.0
-"""A signal that comes in the moment in which its thread begins to wait is handled when the wait
-ends (on Windows, any signal is). So we wait no longer than this at a time."""
-
-
-def take(queue: SimpleQueue[T], timeout: float | None = None) -> T:
-    """What is put into a queue next.
-
-    Raises:
-        Empty: nothing was, for ``timeout`` seconds.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while True:
-        left = LOOK_SECONDS if deadline is None else deadline - time.monotonic()
-        try:
-            return queue.get(timeout=max(0.0, min(left, LOOK_SECONDS)))
-        except Empty:
-            if deadline is not None and left <= LOOK_SECONDS:
-                raise
+from ..waits import LOOK_SECONDS, take
 
 
 class Bell:

@@ -33,8 +33,9 @@ from ..runtime.sending import Part, check_ack
 from ..runtime.workers import Workers
 from ..timing import Timing
 from ..view import ClusterView
+from ..waits import take
 from ..wire.frames import AckedEvent, Event
-from .bell import Bell, take
+from .bell import Bell
 from .calling import Calling
 from .mailbox import Mailbox
 from .portal import Portal

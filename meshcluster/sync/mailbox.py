@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from ..future import InterruptibleFuture
 from ..mailbox import APPEAR_SECONDS, REQUEST_SECONDS, Find, MailboxBase, Make
 from ..model import Service
 from ..node.requests import Waiter
 from ..runtime.driver import Driver
 from ..runtime.mailboxes import Mailboxes
 from ..runtime.sending import Part
+from ..waits import InterruptibleFuture
 from ..wire.frames import Note
 from ..wire.message import NOTE
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import ClusterError, ForkedClusterError, NotJoined
 from ..runtime import forking
-from .bell import take
+from ..waits import take
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..config import check_timeout
 from ..errors import Undelivered
-from ..future import InterruptibleFuture
 from ..queues.consuming import Delivery
 from ..queues.producing import Producing
 from ..queues.queue import READY_SECONDS, QueueBase, Taken
 from ..rpc.mapping import Mapping, Progress, Window
+from ..waits import InterruptibleFuture
 from .bell import Bell
 
 if TYPE_CHECKING:

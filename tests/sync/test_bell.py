@@ -4,11 +4,10 @@ import signal
 import sys
 import threading
 import time
-from queue import Empty, SimpleQueue
 
 import pytest
 
-from meshcluster.sync.bell import LOOK_SECONDS, Bell, take
+from meshcluster.sync.bell import Bell
 
 
 def test_what_is_true_is_not_waited_for():
@@ -57,21 +56,6 @@ def test_what_the_condition_raises_is_raised():
 
     with pytest.raises(KeyError):
         Bell().wait_for(broken)
-
-
-def test_taking_from_a_queue_gives_up_in_time_and_not_before():
-    queue = SimpleQueue()
-    for timeout in (0, 0.05, LOOK_SECONDS + 0.05):
-        began = time.monotonic()
-        with pytest.raises(Empty):
-            take(queue, timeout)
-        assert timeout - 0.01 <= time.monotonic() - began < timeout + 2
-    queue.put("x")
-    assert take(queue) == "x"
-    putter = threading.Timer(LOOK_SECONDS + 0.05, queue.put, ["late"])
-    putter.start()
-    assert take(queue) == "late"
-    putter.join()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")

@@ -1,14 +1,15 @@
-"""Futures of threads: as Python's, but whoever waits hears of signals."""
+"""Who waits in a thread hears of signals."""
 
 import signal
 import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
 
 import pytest
 
-from meshcluster import future as module
-from meshcluster.future import InterruptibleFuture
+from meshcluster import waits
+from meshcluster.waits import LOOK_SECONDS, InterruptibleFuture, take
 
 from .waiting import until
 
@@ -35,7 +36,7 @@ def test_a_signal_that_does_not_end_the_wait_is_handled_all_the_same(
     """One that another thread gets leaves the main thread in its lock, as one does that comes just
     before the lock is waited for.
     """
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(waits, "LOOK_SECONDS", 0.02)
     waiting = InterruptibleFuture()
 
     def send():
@@ -51,7 +52,7 @@ def test_a_signal_that_does_not_end_the_wait_is_handled_all_the_same(
 
 
 def test_what_comes_while_somebody_waits_ends_the_wait(monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 600)
+    monkeypatch.setattr(waits, "LOOK_SECONDS", 600)
     good, bad, late = (InterruptibleFuture() for _ in range(3))
     with ThreadPoolExecutor(3) as pool:
         taken = pool.submit(good.result), pool.submit(bad.exception), pool.submit(late.result, 600)
@@ -64,7 +65,7 @@ def test_what_comes_while_somebody_waits_ends_the_wait(monkeypatch):
 
 
 def test_a_timeout_is_kept_and_one_that_is_its_own_error_is_not_taken_for_it(monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(waits, "LOOK_SECONDS", 0.01)
     waiting = InterruptibleFuture()
     for ask in (waiting.result, waiting.exception):
         began = time.monotonic()
@@ -84,3 +85,18 @@ def test_it_is_one_of_pythons():
     assert isinstance(waiting, Future)
     waiting.set_result(2)
     assert wait([waiting], timeout=10).done == {waiting}
+
+
+def test_taking_from_a_queue_gives_up_in_time_and_not_before():
+    queue = SimpleQueue()
+    for timeout in (0, 0.05, LOOK_SECONDS + 0.05):
+        began = time.monotonic()
+        with pytest.raises(Empty):
+            take(queue, timeout)
+        assert timeout - 0.01 <= time.monotonic() - began < timeout + 2
+    queue.put("x")
+    assert take(queue) == "x"
+    putter = threading.Timer(LOOK_SECONDS + 0.05, queue.put, ["late"])
+    putter.start()
+    assert take(queue) == "late"
+    putter.join()

@@ -1,10 +1,16 @@
-"""``InterruptibleFuture``: a future of threads; whoever waits for it hears of signals."""
+"""Waits of threads that hear of signals: ``take`` from a queue, ``InterruptibleFuture``.
+
+A signal (Ctrl-C) that comes in the moment in which its thread begins to wait for a lock is handled
+when that wait ends, which may be never (on Windows, any signal is). So no wait is longer than
+``LOOK_SECONDS`` at a time.
+"""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,11 +18,24 @@ T = TypeVar("T")
 LOOK_SECONDS = 1.0
 
 
-class InterruptibleFuture(Future[T]):
-    """As Python's. But a signal (Ctrl-C) that comes in the very moment in which its thread begins
-    to wait for a lock is handled when that wait ends, which may be never: so no wait of ours is
-    longer than ``LOOK_SECONDS`` at a time.
+def take(queue: SimpleQueue[T], timeout: float | None = None) -> T:
+    """What is put into a queue next.
+
+    Raises:
+        Empty: nothing was, for ``timeout`` seconds.
     """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+        try:
+            return queue.get(timeout=max(0.0, min(left, LOOK_SECONDS)))
+        except Empty:
+            if deadline is not None and left <= LOOK_SECONDS:
+                raise
+
+
+class InterruptibleFuture(Future[T]):
+    """As Python's, whose waits a signal does not always end."""
 
     def result(self, timeout: float | None = None) -> T:
         """What it has; as ``concurrent.futures.Future.result``.
