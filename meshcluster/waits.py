@@ -35,7 +35,7 @@ def take(queue: SimpleQueue[T], timeout: float | None = None) -> T:
 
 
 class InterruptibleFuture(Future[T]):
-    """As Python's, whose waits a signal does not always end."""
+    """As Python's; but who waits for it hears of signals within ``LOOK_SECONDS``."""
 
     def result(self, timeout: float | None = None) -> T:
         """What it has; as ``concurrent.futures.Future.result``.
